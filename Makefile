@@ -1,0 +1,66 @@
+# The commands of this checkout; `make` alone lists them. They install what they need and keep what they make in
+# .venv and .cache, so that `make clean` leaves no trace but Debian packages.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down test lint static scenarios collection clean
+
+# 3.11 to 3.13: Debian's own will do.
+PYTHON ?= python3
+# What `make scenarios` runs; SCENARIOS=default for one alone.
+SCENARIOS ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+
+LAB := molecule/shared
+DEMO := ansible-playbook --inventory inventories/demo.yml
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+help: ## This list.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: .venv/ready ## Boot a Debian host and serve a Wagtail site on it; prints its URL. Run again, it changes nothing.
+	@$(LAB)/engine up debian-13
+	@$(DEMO) $(LAB)/create.yml $(LAB)/prepare.yml playbooks/site.yml $(LAB)/welcome.yml
+	@cat .cache/lab/demo/welcome
+
+demo-down: .venv/ready ## Stop the demo and remove its host.
+	@$(DEMO) $(LAB)/destroy.yml
+
+test: ## Everything below in turn, on fresh hosts; prints what each part took.
+	@mkdir -p .cache; : >.cache/summary; failed=0; \
+	for part in lint static scenarios; do \
+	  started=$$SECONDS; result=passed; \
+	  $(MAKE) --no-print-directory $$part || { result=FAILED; failed=1; }; \
+	  printf '%-10s %s  %4d s\n' $$part $$result $$((SECONDS - started)) >>.cache/summary; \
+	done; \
+	printf '\n'; cat .cache/summary; exit $$failed
+
+lint: .venv/ready ## ansible-lint (profile production, no skips), yamllint, changelog fragments.
+	ansible-lint --offline
+	yamllint --strict .
+	antsibull-changelog lint
+
+static: .venv/ready ## Tests that need no host: specs against defaults, refusals, units, the built collection.
+	pytest -q tests
+
+scenarios: .venv/ready ## Molecule scenarios, two at a time; logs in .cache/logs, screenshots in .cache/artifacts.
+	@$(LAB)/engine packages chromium
+	@$(LAB)/engine up debian-13 debian-12
+	@$(LAB)/run $(SCENARIOS)
+
+collection: .venv/ready ## Build the collection's archive into .cache/build.
+	ansible-galaxy collection build --force --output-path .cache/build .
+
+clean: ## Remove the lab's hosts, networks and images, and .venv and .cache.
+	@$(LAB)/engine clean
+	rm -rf .venv .cache
+
+# The lock is the only prerequisite: a changed requirements.txt makes a new virtualenv.
+.venv/ready: requirements.txt
+	@$(LAB)/engine packages git openssh-client iproute2
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(LAB)/engine packages python3-venv
+	@printf '== Installing the tools into .venv (a minute)\n'
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/pip install -qq --requirement requirements.txt
+	@touch $@
