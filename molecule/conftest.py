@@ -1,0 +1,71 @@
+"""Fixtures of every scenario's tests."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+import yaml
+from testinfra.utils.ansible_runner import AnsibleRunner
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config):
+    """Tell testinfra where the lab's key is: it takes the inventory's values as they are written, templates and all."""
+    config.option.ansible_inventory = os.path.abspath(config.option.ansible_inventory)
+    inventory = AnsibleRunner.get_runner(config.option.ansible_inventory).inventory
+    for variables in inventory["_meta"]["hostvars"].values():
+        variables["ansible_ssh_private_key_file"] = str(ROOT / ".cache" / "lab" / "id_ed25519")
+
+
+@pytest.fixture(scope="session")
+def all_variables(request, tmp_path_factory):
+    """Return, by host, the value of every role's inputs as the playbooks saw them: role defaults, group_vars and facts together."""
+    directory = tmp_path_factory.mktemp("variables")
+    inputs = {
+        path.parent.parent.name: list(yaml.safe_load(path.read_text()) or {})
+        for path in sorted(ROOT.glob("roles/*/defaults/main.yml"))
+    }
+    names = [name for role in inputs.values() for name in role] + ["app_name", "app_repository"]
+    play = {
+        "hosts": "all",
+        "become": True,
+        "tasks": [
+            # Never run, yet read: a role that is imported gives its defaults to the play.
+            *({"import_role": {"name": role, "tasks_from": "check"}, "when": False} for role in inputs),
+            {
+                "copy": {
+                    "dest": f"{directory}/{{{{ inventory_hostname }}}}.json",
+                    "content": f"{{{{ dict({names} | zip(lookup('vars', *{names}, wantlist=True))) | to_json }}}}",
+                    "mode": "0600",
+                },
+                "become": False,
+                "delegate_to": "localhost",
+                "no_log": True,
+            },
+        ],
+    }
+    playbook = directory / "variables.yml"
+    playbook.write_text(yaml.safe_dump([play], sort_keys=False, width=100_000))
+    result = subprocess.run(
+        ["ansible-playbook", "--inventory", request.config.getoption("ansible_inventory"), playbook],
+        cwd=ROOT, env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    return {path.stem: json.loads(path.read_text()) for path in directory.glob("*.json")}
+
+
+@pytest.fixture(scope="module")
+def variables(host, all_variables):
+    """Return this host's variables."""
+    return all_variables[host.backend.get_hostname()]
+
+
+@pytest.fixture(scope="session")
+def artifacts():
+    """Return the directory for what a test wants to show: screenshots, pages, reports."""
+    directory = ROOT / ".cache" / "artifacts"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory

@@ -1,0 +1,89 @@
+"""What answers from outside, and what the firewall leaves alone."""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import time
+
+from operating import reach  # noqa: F401 (fixture)
+
+testinfra_hosts = ["ansible://all"]
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+OPEN = {22, 80, 443}
+# The open ones, what else runs on such a host, and what is often forgotten.
+PORTS = OPEN | {21, 23, 25, 53, 111, 323, 2375, 3000, 3031, 3306, 5000, 5432, 5433, 6379, 8000, 8001, 8080, 8081, 8432, 8443, 9000, 9090, 9100, 9191, 11211}
+
+
+def answers(address, port):
+    try:
+        with socket.create_connection((address, port), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def test_only_ssh_http_and_https_answer(reach):
+    with concurrent.futures.ThreadPoolExecutor(len(PORTS)) as pool:
+        found = dict(zip(PORTS, pool.map(lambda port: answers(reach.address, port), PORTS), strict=True))
+    assert {port for port, answered in found.items() if answered} == OPEN
+
+
+def test_nothing_else_listens_beyond_the_loopback(reach):
+    sockets = [line.split()[3].rsplit(":", 1) for line in reach.root("ss --no-header --tcp --listening --numeric").splitlines()]
+    assert {int(port) for address, port in sockets if not re.match(r"127\.|\[::1\]", address)} == OPEN
+
+
+def test_a_service_without_a_row_is_unreachable(reach):
+    reach.root(
+        "systemd-run --quiet --unit=forgotten --collect python3 -m http.server 8089 --directory /var/empty;"
+        " for i in $(seq 50); do python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8089))' 2>/dev/null && exit 0;"
+        " sleep 0.2; done; exit 1"
+    )
+    try:
+        assert not answers(reach.address, 8089)
+    finally:
+        reach.root("systemctl stop forgotten")
+
+
+def test_tables_of_others_outlive_a_reload_and_a_restart(reach):
+    """fail2ban's with a ban in it, and one such as Docker's."""
+    reach.root(
+        "set -e; nft add table ip neighbour; nft add chain ip neighbour output '{ type nat hook output priority -100; }';"
+        " fail2ban-client set sshd banip 192.0.2.77 >/dev/null;"
+        " for i in $(seq 50); do nft list ruleset | grep -q 192.0.2.77 && exit 0; sleep 0.2; done; exit 1"
+    )
+    try:
+        before = set(reach.root("nft list tables").splitlines())
+        assert {"table inet selfhost", "table inet f2b-table", "table ip neighbour"} <= before
+        for verb in ("reload", "restart"):
+            reach.root(f"systemctl {verb} nftables.service")
+            assert set(reach.root("nft list tables").splitlines()) == before
+            assert "192.0.2.77" in reach.root("nft list table inet f2b-table")
+            assert "hook output" in reach.root("nft list table ip neighbour")
+        reach.root("systemctl stop nftables.service")
+        assert set(reach.root("nft list tables").splitlines()) == before - {"table inet selfhost"}
+    finally:
+        reach.root("systemctl start nftables.service; fail2ban-client set sshd unbanip 192.0.2.77; nft delete table ip neighbour")
+
+
+def test_a_policy_that_locks_us_out_is_taken_back(reach):
+    before = reach.root("nft --stateless list table inet selfhost")
+    policy = {"firewall_policy": [{"group": "all", "port": 22, "from": ["192.0.2.0/24"]}], "firewall_confirm_seconds": 30}
+    result = subprocess.run(
+        ["ansible-playbook", "-i", reach.inventory, "--limit", reach.name, "--tags", "firewall", "-e", json.dumps(policy),
+         ROOT / "playbooks" / "harden.yml"],
+        cwd=ROOT, env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert result.returncode != 0
+    assert "firewall_policy does not let this machine in" in result.stdout + result.stderr
+    end = time.monotonic() + 60
+    while not answers(reach.address, reach.port):
+        assert time.monotonic() < end, "the ruleset did not come back"
+    assert reach.root("nft --stateless list table inet selfhost") == before
+    assert "192.0.2.0" not in reach.root("cat /etc/nftables/selfhost.nft"), "the next boot would lock us out"

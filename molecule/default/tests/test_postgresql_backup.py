@@ -1,0 +1,174 @@
+"""Backups are what comes back: a written row is read again in a cluster restored beside the running one."""
+
+import json
+import re
+import secrets
+
+import pytest
+
+testinfra_hosts = ["ansible://database"]
+
+PORT = 5999
+
+
+@pytest.fixture
+def query(host, variables):
+    """Return a function that asks as the superuser, over the socket, and returns the rows."""
+
+    def run(sql, database="postgres", port=None, directory=None):
+        where = f"-p {port or variables['postgresql_port']}" + (f" -h {directory}" if directory else "")
+        with host.sudo("postgres"):
+            return host.check_output(f"cd / && psql -XAtq {where} -d %s -c %s", database, sql).splitlines()
+
+    return run
+
+
+def information(host, variables):
+    with host.sudo("postgres"):
+        out = host.check_output("cd / && pgbackrest --stanza=%s --output=json --log-level-console=off info", variables["postgresql_backup_name"])
+    return json.loads(out)[0]
+
+
+def cron_lines(host):
+    with host.sudo():
+        text = host.file("/etc/cron.d/postgresql-backup").content_string
+    return re.findall(r"^(\S+ \S+ \S+ \S+ \S+) (\w+) (/.*)$", text, re.MULTILINE)
+
+
+def as_cron_would(host, command):
+    """Run a line of the crontab: as its user, in its shell, with its bare environment, from the user's home."""
+    _when, user, line = command
+    with host.sudo():
+        return host.run(
+            "cd /var/lib/postgresql && runuser -u %s -- env -i HOME=/var/lib/postgresql LOGNAME=%s SHELL=/bin/sh "
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/sh -c %s",
+            user, user, line,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def row(host, query):
+    """Write a row of its own to the server; forget it afterwards."""
+    query("CREATE TABLE IF NOT EXISTS backup_probe_of_the_tests (value text)")
+    value = secrets.token_hex(16)
+    query(f"INSERT INTO backup_probe_of_the_tests VALUES ('{value}')")
+    yield value
+    query("DROP TABLE backup_probe_of_the_tests")
+
+
+@pytest.fixture
+def restored(host, variables, row, query):
+    """Back up, restore the newest backup beside the running cluster, start it there; yield its socket directory."""
+    made = as_cron_would(host, next(line for line in cron_lines(host) if " diff " in line[2]))
+    assert made.rc == 0, made.stderr
+    programs = f"/usr/lib/postgresql/{variables['postgresql_version']}/bin"
+    scratch = "/var/lib/postgresql/restore-of-the-tests"
+    # A cluster in recovery wants these to be no lower than where the log was written.
+    limits = [f"{name} = {query(f'SHOW {name}')[0]}" for name in ("max_connections", "max_worker_processes")]
+    settings = ["listen_addresses = ''", f"port = {PORT}", f"unix_socket_directories = '{scratch}'", "archive_mode = off", *limits]
+    try:
+        with host.sudo("postgres"):
+            host.check_output(f"rm -rf {scratch} && mkdir -m 0700 {scratch} {scratch}/data")
+            host.check_output(
+                f"cd / && pgbackrest --stanza=%s --pg1-path={scratch}/data --type=immediate --target-action=promote restore",
+                variables["postgresql_backup_name"],
+            )
+            host.check_output(f"echo 'local all postgres peer' >{scratch}/data/pg_hba.conf; : >{scratch}/data/pg_ident.conf")
+            host.check_output(f"printf '%%s\n' %s >{scratch}/data/postgresql.conf", "\n".join(settings))
+            host.check_output(f"cd / && {programs}/pg_ctl -D {scratch}/data -l {scratch}/log -t 60 -w start >/dev/null")
+        yield scratch
+    finally:
+        with host.sudo("postgres"):
+            host.run(f"cd / && {programs}/pg_ctl -D {scratch}/data -m immediate stop; rm -rf {scratch}")
+
+
+def test_a_written_row_comes_back_from_the_newest_backup(query, row, restored):
+    assert query(f"SELECT count(*) FROM backup_probe_of_the_tests WHERE value = '{row}'", port=PORT, directory=restored) == ["1"]
+
+
+def test_the_host_has_had_a_full_backup_since_its_first_run(host, variables):
+    held = information(host, variables)
+    assert held["status"]["code"] == 0, held["status"]
+    assert held["backup"][0]["type"] == "full"
+    assert not any(backup["error"] for backup in held["backup"])
+
+
+def test_the_log_is_archived_without_a_failure(host, variables, query):
+    assert query("SHOW archive_mode") == ["on"]
+    before = information(host, variables)["archive"][-1]["max"]
+    with host.sudo("postgres"):
+        host.check_output("cd / && pgbackrest --stanza=%s check", variables["postgresql_backup_name"])
+    assert information(host, variables)["archive"][-1]["max"] > before
+    failed, last, last_failed = query("SELECT failed_count, last_archived_wal, last_failed_wal FROM pg_stat_archiver")[0].split("|")
+    assert (failed, last_failed) == ("0", "")
+    assert re.fullmatch("[0-9A-F]{24}.*", last)
+
+
+def test_cron_makes_a_full_backup_a_week_and_a_differential_one_on_the_other_days(host, variables):
+    assert [line[1:] for line in cron_lines(host)] == [
+        ("postgres", "/usr/local/sbin/postgresql-backup full --quiet"),
+        ("postgres", "/usr/local/sbin/postgresql-backup diff --quiet"),
+    ]
+    assert [line[0] for line in cron_lines(host)] == [
+        variables["postgresql_backup_full_schedule"],
+        variables["postgresql_backup_differential_schedule"],
+    ]
+    assert host.service("cron").is_running
+
+
+@pytest.mark.parametrize("kind", ["full", "diff"])
+def test_the_line_of_the_crontab_works_as_cron_runs_it(host, variables, kind):
+    before = [backup["label"] for backup in information(host, variables)["backup"]]
+    done = as_cron_would(host, next(line for line in cron_lines(host) if f" {kind} " in line[2]))
+    assert (done.rc, done.stdout, done.stderr) == (0, "", "")
+    (new,) = [backup for backup in information(host, variables)["backup"] if backup["label"] not in before]
+    assert new["type"] == kind
+
+
+def test_a_failed_backup_is_noticed(host):
+    """As when the server is down: non-zero, on standard error for cron's mail, and in the journal."""
+    with host.sudo():
+        done = host.run("PGBACKREST_PG1_PORT=1 /usr/local/sbin/postgresql-backup diff --quiet")
+        journal = host.check_output("journalctl -q -t postgresql-backup -p err -n 1 -o cat")
+    assert done.rc != 0
+    assert "unable to find primary cluster" in done.stderr
+    assert re.match(r"FAILED with \d+: .*unable to find primary cluster", journal)
+
+
+def test_a_backup_beside_another_is_refused(host, variables):
+    """The lock is held, as by a backup that goes on."""
+    directory, name = "/run/postgresql/pgbackrest", variables["postgresql_backup_name"]
+    with host.sudo("postgres"):
+        done = host.run(
+            f"cd / && flock {directory}/{name}-backup.lock flock {directory}/{name}-backup-1.lock /usr/local/sbin/postgresql-backup diff",
+        )
+    assert done.rc != 0
+    assert "unable to acquire lock" in done.stderr
+
+
+def test_the_repository_is_encrypted_where_a_passphrase_is_set(host, variables):
+    cipher = information(host, variables)["cipher"]
+    assert cipher == ("aes-256-cbc" if variables["postgresql_backup_passphrase"] else "none")
+
+
+def test_a_passphrase_that_does_not_open_the_repository_is_found_out(host, variables):
+    with host.sudo():
+        done = host.run(
+            "umask 077; sed /^repo1-cipher/d /etc/pgbackrest/pgbackrest.conf >/root/candidate; "
+            "sed -i '/^repo1-path/a repo1-cipher-type=aes-256-cbc\\nrepo1-cipher-pass=not-the-one-it-was-made-with' /root/candidate; "
+            "/usr/local/sbin/postgresql-backup try /root/candidate; rc=$?; rm /root/candidate; exit $rc"
+        )
+    assert done.rc == 1
+    assert "cannot be opened" in done.stderr
+
+
+def test_nobody_else_reads_the_backups_or_their_passphrase(host, variables):
+    with host.sudo("nobody"):
+        for path in (variables["postgresql_backup_path"], "/etc/pgbackrest/pgbackrest.conf", "/var/log/pgbackrest"):
+            assert host.run("ls %s/ 2>/dev/null || cat %s", path, path).rc != 0
+    with host.sudo():
+        configuration = host.file("/etc/pgbackrest/pgbackrest.conf")
+        assert (configuration.user, configuration.group, configuration.mode) == ("root", "postgres", 0o640)
+        if variables["postgresql_backup_passphrase"]:
+            found = host.run("grep -rlF -e %s /var/log/postgresql /var/log/pgbackrest /etc/cron.d", variables["postgresql_backup_passphrase"])
+            assert found.stdout == ""

@@ -1,0 +1,166 @@
+"""Good and bad releases, as a visitor, an operator and an attacker see them. The tests build on each other, in this order."""
+
+import os
+import re
+import signal
+import threading
+import time
+
+import pytest
+import testinfra
+
+from conftest import ADDRESSES, INVENTORY, finish, get, play, start_playbook, versions
+
+testinfra_hosts = ["ansible://probe?force_ansible=True"]
+
+
+def serving(version):
+    return dict.fromkeys(ADDRESSES, version)
+
+
+def running_releases(host):
+    """The releases that have a unit running on a host, and the one that `current` points to."""
+    units = host.check_output("systemctl list-units --plain --no-legend --state=active 'probe@*.service'")
+    current = host.check_output("readlink /srv/probe/current").rpartition("/")[2]
+    return re.findall(r"probe@(\S+)\.service", units), current
+
+
+@pytest.fixture(scope="module")
+def hosts():
+    return testinfra.get_hosts([f"ansible://{name}?force_ansible=True" for name in ADDRESSES], ansible_inventory=str(INVENTORY), sudo=True)
+
+
+BAD = {
+    # variant: (arguments of the deploy, step that fails, what the message has to name)
+    "revision": (["-e", "app_version=no-such-branch"], "fetch", "app_version no-such-branch is no branch, tag or commit"),
+    "requirement": ([], "virtualenv", "selfhost-django-no-such-package"),
+    "migration": ([], "migrate", "this migration fails"),
+    "static": ([], "collectstatic", "missing.png"),
+    "load": ([], "start", "this revision does not load"),
+    "error": (["-e", "django_health_timeout_seconds=3"], "health", "/ answered 500 instead of 200"),
+}
+
+
+@pytest.mark.parametrize("variant", BAD)
+def test_a_bad_release_leaves_the_old_one_serving_and_names_its_step(variant, repository, hosts):
+    arguments, step, reason = BAD[variant]
+    before = versions()
+    if variant != "revision":
+        repository.commit(variant, "bad")
+    try:
+        run = play("deploy", *arguments)
+    finally:
+        repository.commit("good", before["debian13"])
+    assert run.code != 0
+    failures = re.findall(r"The release failed in step '+(\w+)'+ .*?keeps serving", run.text)
+    assert failures and set(failures) == {step}, run.output[-4000:]
+    assert reason in run.text, run.output[-4000:]
+    assert versions() == before
+    for host in hosts:
+        running, current = running_releases(host)
+        assert running == [current]
+        assert host.run("probe-manage check").rc == 0
+
+
+def test_a_good_release_follows_and_the_old_page_keeps_its_assets(repository, hosts):
+    old_assets = {host: re.findall(r'(?:href|src)="(/static/[^"]+)"', get(host).text) for host in ADDRESSES}
+    assert all(old_assets.values())
+    repository.commit("good", "2")
+    run = play("deploy")
+    assert run.code == 0, run.output[-4000:]
+    assert versions() == serving("2")
+    for host, assets in old_assets.items():
+        for asset in assets:
+            assert get(host, asset).status_code == 200
+    for host in hosts:
+        running, current = running_releases(host)
+        assert running == [current]
+
+
+def test_a_deploy_of_the_same_revision_changes_nothing():
+    run = play("deploy")
+    assert run.code == 0, run.output[-4000:]
+    assert re.findall(r"changed=(\d+)", run.output) == ["0", "0"]
+
+
+def test_check_mode_says_what_a_deploy_would_do_and_does_nothing(repository):
+    commit = repository.commit("good", "3")
+    run = play("deploy", "--check", "--diff")
+    assert run.code == 0, run.output[-4000:]
+    assert f"Release {commit[:12]}-" in run.text and "would take the place of" in run.text
+    assert versions() == serving("2")
+
+
+def test_no_visitor_notices_a_deploy(repository):
+    """Version 3, committed by the test before, is shipped while visitors come and one of them waits for a slow page."""
+    answers, stop = [], threading.Event()
+
+    def visit(host, path):
+        while not stop.is_set():
+            try:
+                answers.append((host, get(host, path).status_code))
+            except OSError as error:
+                answers.append((host, repr(error)))
+
+    visitors = [
+        threading.Thread(target=visit, args=(host, path)) for host in ADDRESSES for path in ("/", "/slow/?seconds=2")
+    ]
+    for visitor in visitors:
+        visitor.start()
+    run = play("deploy")
+    stop.set()
+    for visitor in visitors:
+        visitor.join()
+    assert run.code == 0, run.output[-4000:]
+    assert versions() == serving("3")
+    print(f"{len(answers)} requests during the deploy")
+    assert len(answers) > 50
+    assert [answer for answer in answers if answer[1] != 200] == []
+
+
+def test_a_changed_environment_is_a_release(repository, hosts):
+    run = play("deploy", "-e", '{"app_environment": {"GREETING": "it\'s a \\"test\\" of $HOME, `id` and \\\\"}}')
+    assert run.code == 0, run.output[-4000:]
+    for host in hosts:
+        shell = host.run("""echo 'import os; print(os.environ["GREETING"])' | probe-manage shell""")
+        assert shell.stdout.strip().splitlines()[-1] == 'it\'s a "test" of $HOME, `id` and \\'
+        pid = host.check_output("systemctl show --property MainPID --value 'probe@*.service'")
+        environment = host.check_output(f"tr '\\0' '\\n' </proc/{pid}/environ")
+        assert 'GREETING=it\'s a "test" of $HOME, `id` and \\' in environment.splitlines()
+
+
+def test_two_deploys_at_once_are_one(repository):
+    repository.commit("good", "4")
+    slow = start_playbook("deploy", "-e", '{"app_build_commands": ["sleep 25"]}')
+    try:
+        time.sleep(15)
+        second = play("deploy")
+    finally:
+        first = finish(slow)
+    assert second.code != 0
+    assert "failed in step 'lock'" in second.text.replace("''", "'"), second.output[-4000:]
+    assert re.search(r"Another release holds the lock: \S+@\S+ ships main since", second.text), second.output[-4000:]
+    assert first.code == 0, first.output[-4000:]
+    assert versions() == serving("4")
+
+
+def test_a_killed_deploy_is_made_good_by_the_next(repository):
+    repository.commit("good", "5")
+    doomed = start_playbook("deploy", "-e", '{"app_build_commands": ["sleep 20"]}')
+    time.sleep(15)
+    os.killpg(doomed.pid, signal.SIGKILL)
+    finish(doomed)
+    assert versions() == serving("4")
+    time.sleep(20)
+    run = play("deploy")
+    assert run.code == 0, run.output[-4000:]
+    assert versions() == serving("5")
+
+
+def test_an_operator_runs_management_commands_as_the_application(host):
+    assert host.run("probe-manage check").rc == 0
+    whoami = host.run("echo 'import getpass; print(getpass.getuser())' | probe-manage shell")
+    assert whoami.stdout.strip().splitlines()[-1] == "probe"
+    assert host.run("probe-manage no-such-command").rc != 0
+    migrations = host.check_output("probe-manage showmigrations --plan")
+    assert "[X]" in migrations and "[ ]" not in migrations

@@ -1,0 +1,110 @@
+"""Makes a git repository of the probe, and commits good and bad revisions of it.
+
+    probe_repository.py DIRECTORY [VARIANT [VERSION]]     prints the commit
+
+Each revision is the probe with one variant applied, so that a bad one leaves nothing behind in the next.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+SOURCE = pathlib.Path(__file__).resolve().parent / "probe"
+MARK = "made-from-the-probe"
+
+
+def good(project):
+    pass
+
+
+def requirement(project):
+    """Ask pip for a package that nobody has made."""
+    with (project / "requirements.txt").open("a") as file:
+        file.write("selfhost-django-no-such-package==1.0\n")
+
+
+def migration(project):
+    """Fail while the database is migrated."""
+    (project / "pages/migrations/0002_fail.py").write_text(
+        "from django.db import migrations\n\n\n"
+        "def fail(apps, schema_editor):\n"
+        '    raise RuntimeError("this migration fails")\n\n\n'
+        "class Migration(migrations.Migration):\n"
+        '    dependencies = [("pages", "0001_initial")]\n'
+        "    operations = [migrations.RunPython(fail)]\n"
+    )
+
+
+def error(project):
+    """Answer 500 on the start page, while /status/ says that all is well."""
+    (project / "BREAK").write_text("500\n")
+
+
+def load(project):
+    """Do not load at all."""
+    (project / "BREAK").write_text("import\n")
+
+
+def static(project):
+    """Name a file in the style sheet that is not there, which collectstatic refuses."""
+    with (project / "pages/static/pages/probe.css").open("a") as file:
+        file.write('h1 { background: url("missing.png") }\n')
+
+
+VARIANTS = {function.__name__: function for function in (good, requirement, migration, error, load, static)}
+
+
+class Repository:
+    """A git repository of the probe; a new one begins with version 1."""
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if not any(self.directory.iterdir()):
+            self._git("init", "--quiet", "--initial-branch=main", "--template=")
+            (self.directory / ".git" / MARK).touch()
+            self.commit()
+        # A commit replaces all that is in the directory: never somebody else's.
+        elif not (self.directory / ".git" / MARK).exists():
+            raise SystemExit(f"{self.directory} is neither empty nor a repository of the probe")
+
+    def commit(self, variant="good", version="1"):
+        """Commit the probe in this variant and version; return the commit."""
+        for path in self.directory.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                if path.name != ".git":
+                    shutil.rmtree(path)
+            else:
+                path.unlink()
+        shutil.copytree(SOURCE, self.directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        (self.directory / "VERSION").write_text(f"{version}\n")
+        VARIANTS[variant](self.directory)
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--no-verify", "--allow-empty", f"--message={variant}, version {version}")
+        return self.head()
+
+    def head(self):
+        return self._git("rev-parse", "HEAD")
+
+    def _git(self, *arguments):
+        identity = ["-c", "user.name=probe", "-c", "user.email=probe@localhost", "-c", "commit.gpgSign=false"]
+        result = subprocess.run(
+            ["git", *identity, *arguments],
+            cwd=self.directory,
+            env=os.environ | {"GIT_CONFIG_GLOBAL": os.devnull},
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return result.stdout.strip()
+
+
+def main(directory, variant=None, version="1"):
+    repository = Repository(directory)
+    print(repository.commit(variant, version) if variant else repository.head())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

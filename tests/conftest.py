@@ -1,0 +1,79 @@
+"""Fixtures of the tests that need no host."""
+
+import copy
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# A site that nothing is wrong with: one host in every group.
+GOOD = {
+    "app_name": "shop",
+    "app_repository": "https://git.example.org/shop.git",
+    "app_domains": ["shop.example.org"],
+    "app_secret_key": "k" * 30 + "0123456789" * 3,
+    "app_database_password": "p" * 10 + "0123456789",
+    "ansible_user": "ops",
+    "hardening_admins": [{"name": "ops", "keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC0PSmnvD4tRuHNcXQgA ops"]}],
+}
+GROUPS = {"web": ["site1"], "database": ["site1"]}
+
+
+@pytest.fixture
+def preflight(tmp_path):
+    """Return a function that runs the preflight playbook over one host and returns (return code, output).
+
+    The host's ssh is a script that leaves a mark: a test fails if anything so much as tries to connect.
+    """
+
+    def run(groups=None, playbook="preflight", arguments=(), **variables):
+        values = copy.deepcopy(GOOD) | variables
+        values = {name: value for name, value in values.items() if value is not None}
+        mark = tmp_path / "connected"
+        ssh = tmp_path / "ssh"
+        ssh.write_text(f"#!/bin/sh\ntouch {mark}\nexit 255\n")
+        ssh.chmod(0o755)
+        inventory = {
+            "all": {
+                "hosts": {"site1": {"ansible_host": "127.0.0.1", "ansible_ssh_executable": str(ssh)}},
+                "vars": values,
+                "children": {
+                    group: {"hosts": {host: None for host in hosts}} for group, hosts in (groups or GROUPS).items()
+                },
+            }
+        }
+        source = tmp_path / "inventory.yml"
+        source.write_text(yaml.safe_dump(inventory))
+        result = subprocess.run(
+            ["ansible-playbook", "-i", source, ROOT / "playbooks" / f"{playbook}.yml", *arguments],
+            cwd=ROOT,
+            env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert not mark.exists(), "a connection was tried"
+        return result.returncode, result.stdout + result.stderr
+
+    return run
+
+
+@pytest.fixture
+def refuse(preflight):
+    """Return a function that asserts a refusal with one sentence that begins with `name`, and returns the sentence."""
+
+    def run(name, groups=None, **variables):
+        code, output = preflight(groups=groups, **variables)
+        assert code != 0, output
+        sentences = re.findall(r"^\[ERROR\]: Task failed: Action failed: (.*(?:\n(?!Origin:).+)*)", output, re.MULTILINE)
+        assert len(sentences) == 1, output
+        sentence = " ".join(sentences[0].split())
+        assert sentence.startswith(name), sentence
+        return sentence
+
+    return run

@@ -1,0 +1,221 @@
+"""What can be known of the collection without a host: its parts agree with each other."""
+
+import ast
+import os
+import pathlib
+import re
+import subprocess
+import tarfile
+
+import jinja2
+import jinja2.meta
+import jinja2.nodes
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/main.yml"))
+INVENTORIES = sorted(path for path in ROOT.glob("inventories/*.yml") if "lab_name" in path.read_text())
+
+
+def load(path):
+    path = ROOT / path
+    return (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+
+
+def options(role):
+    return load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+def defaults(role):
+    return load(f"roles/{role}/defaults/main.yml")
+
+
+def files():
+    """Return the files that are tracked, or would be after `git add`."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [ROOT / name for name in listing.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+# --- Roles ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_has_its_papers(role):
+    for name in ("README.md", "meta/argument_specs.yml", "defaults/main.yml"):
+        assert (ROOT / "roles" / role / name).is_file(), f"{role} has no {name}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_spec_names_exactly_the_inputs(role):
+    required = {name for name, option in options(role).items() if option.get("required")}
+    assert set(options(role)) - required == set(defaults(role))
+    assert not required & set(defaults(role)), "required, and yet with a default"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_spec_tells_the_true_defaults(role):
+    for name, value in defaults(role).items():
+        if re.search(r"{{|{%", str(value)):
+            assert "default" not in options(role)[name], f"{name} is derived: say from what in its description"
+        else:
+            assert options(role)[name].get("default") == value, name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_input_is_explained_above_it(role):
+    lines = (ROOT / f"roles/{role}/defaults/main.yml").read_text().splitlines()
+    bare = [line for above, line in zip(["", *lines], lines) if re.match(r"\w+:", line) and not above.startswith("# ")]
+    assert not bare
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_names_begin_with_the_role(role):
+    assert not [name for name in [*defaults(role), *options(role)] if not name.startswith(f"{role}_")]
+    assert not [name for name in load(f"roles/{role}/vars/main.yml") if not name.startswith(f"__{role}_")]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_main_task_file_is_a_table_of_contents(role):
+    path = ROOT / f"roles/{role}/tasks/main.yml"
+    assert not path.exists() or len(path.read_text().splitlines()) <= 40
+
+
+# What Ansible itself brings, beside everything named ansible_*.
+MAGIC = {
+    "group_names", "groups", "hostvars", "inventory_dir", "inventory_hostname", "item", "lookup", "now", "omit",
+    "play_hosts", "playbook_dir", "q", "query", "role_name", "role_path", "undef", "vars",
+}  # fmt: skip
+BARE_EXPRESSIONS = {"when", "until", "changed_when", "failed_when", "that", "var"}
+
+
+class Anything(dict):
+    """Every filter and test exists: only variables are of interest here."""
+
+    def __contains__(self, name):
+        return True
+
+    def __getitem__(self, name):
+        return lambda value, *arguments: value
+
+    def get(self, name, default=None):
+        return self[name]
+
+
+JINJA = jinja2.Environment(extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])
+JINJA.filters = JINJA.tests = Anything()
+
+
+def variables_read(text, bare=False):
+    return jinja2.meta.find_undeclared_variables(JINJA.parse("{{ " + text + " }}" if bare else text))
+
+
+def variables_of_tasks(node, read, known):
+    """Collect the variables that tasks read, and those that they make themselves by `vars:` or `loop_var:`."""
+    if isinstance(node, list):
+        for child in node:
+            variables_of_tasks(child, read, known)
+    elif isinstance(node, dict):
+        for key, child in node.items():
+            if key == "vars" and isinstance(child, dict):
+                known.update(child)
+            if key in ("loop_var", "index_var"):
+                known.add(child)
+            for text in child if isinstance(child, list) else [child]:
+                if key in BARE_EXPRESSIONS and isinstance(text, str):
+                    read.update(variables_read(text, bare="{{" not in text))
+            if key not in BARE_EXPRESSIONS:
+                variables_of_tasks(child, read, known)
+    elif isinstance(node, str):
+        read.update(variables_read(node))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_tasks_and_templates_read_only_their_own_variables(role):
+    """Their own, and those of a role that theirs declares to depend on."""
+    directory = ROOT / "roles" / role
+    owners = [role, *(row["role"] for row in load(f"roles/{role}/meta/main.yml").get("dependencies", []))]
+    read, known = set(), set(MAGIC)
+    for path in [*directory.glob("tasks/**/*.yml"), *directory.glob("handlers/*.yml")]:
+        variables_of_tasks(yaml.safe_load(path.read_text()), read, known)
+    for path in directory.glob("templates/**/*.j2"):
+        read |= variables_read(path.read_text())
+    own = re.compile(rf"(ansible|__{role}|{'|'.join(owners)})_")
+    strangers = {name for name in read - known if not own.match(name)}
+    assert not strangers
+
+
+# --- The collection ---------------------------------------------------------------------------
+
+
+def test_names_are_identifiers():
+    names = [path.stem for path in ROOT.glob("playbooks/*.yml")] + [path.name for path in ROOT.glob("roles/*")]
+    assert not [name for name in names if not name.isidentifier()]
+
+
+def test_dependencies_are_those_used_and_are_named_once():
+    declared = load("galaxy.yml")["dependencies"]
+    assert {row["name"]: row["version"] for row in load("requirements.yml")["collections"]} == declared
+    sources = [*ROOT.glob("roles/**/*.yml"), *ROOT.glob("roles/**/*.j2"), *ROOT.glob("playbooks/*.yml")]
+    used = re.findall(r"\b((?:ansible|community)\.(?!builtin|legacy)[a-z_]+)\.[a-z_]+\b", "\n".join(map(pathlib.Path.read_text, sources)))
+    assert set(declared) == set(used)
+
+
+def test_nothing_here_names_this_machine_or_holds_a_key():
+    home = str(pathlib.Path.home())
+    here = [f"{ROOT}/", *([f"{home}/"] if home.count("/") > 1 else [])]
+    key = re.compile(r"BEGIN [A-Z ]*PRIVATE KEY-----\n")
+    for path in files():
+        text = path.read_text(errors="replace")
+        assert not key.search(text), f"{path} holds a private key"
+        assert not [name for name in here if name in text], f"{path} names this machine"
+
+
+def test_python_files_are_valid_for_the_oldest_python():
+    for path in ROOT.glob("plugins/**/*.py"):
+        ast.parse(path.read_text(), feature_version=(3, 11))
+
+
+def test_every_scenario_has_its_own_network():
+    inventories = [load(path)["lab"]["vars"] for path in INVENTORIES]
+    assert {row["lab_name"] for row in inventories} == {path.stem.removeprefix("molecule_") for path in INVENTORIES}
+    assert len({row["lab_network"] for row in inventories}) == len(inventories)
+    scenarios = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+    assert scenarios == {row["lab_name"] for row in inventories} - {"demo"}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("build")
+    subprocess.run(["ansible-galaxy", "collection", "build", "--output-path", directory, ROOT], check=True, capture_output=True)
+    (path,) = directory.iterdir()
+    return path
+
+
+def test_the_archive_holds_what_runs_a_site_and_nothing_else(archive):
+    with tarfile.open(archive) as contents:
+        top = {name.split("/")[0] for name in contents.getnames()}
+    assert top == {
+        "CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "meta", "playbooks", "plugins",
+        "requirements.yml", "roles",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("playbook", sorted(path.stem for path in ROOT.glob("playbooks/*.yml")))
+def test_an_installed_playbook_runs_away_from_the_checkout(archive, tmp_path, playbook):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    environment["ANSIBLE_COLLECTIONS_PATH"] = str(tmp_path / "collections")
+    subprocess.run(
+        ["ansible-galaxy", "collection", "install", archive, "--no-deps", "--collections-path", tmp_path / "collections"],
+        check=True, cwd=tmp_path, env=environment, capture_output=True,
+    )  # fmt: skip
+    (tmp_path / "hosts.yml").write_text("web: {hosts: {site1: }}\ndatabase: {hosts: {site1: }}\n")
+    result = subprocess.run(
+        ["ansible-playbook", "--inventory", "hosts.yml", f"selfhost.django.{playbook}", "--list-tasks"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"playbook: {tmp_path}/collections/" in result.stdout, result.stdout
+    assert "selfhost.django." in result.stdout, "no task of a role"

@@ -1,0 +1,54 @@
+"""Bad input about the application is refused in one sentence, before any host is touched."""
+
+import pytest
+
+
+def test_a_good_site_is_not_refused(preflight):
+    code, output = preflight()
+    assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"app_name": None}, "app_name is not set: give an identifier"),
+        ({"app_name": ""}, "app_name is not set: give an identifier"),
+        ({"app_name": "my-shop"}, "app_name is 'my-shop': give an identifier"),
+        ({"app_name": "9lives"}, "app_name is '9lives': give an identifier"),
+        ({"app_name": "s" * 32}, "app_name is 'ssss"),
+        ({"app_repository": None}, "app_repository is not set: give the git URL"),
+        ({"app_repository": ""}, "app_repository is not set: give the git URL"),
+        ({"app_version": "--upload-pack=x"}, "app_version is '--upload-pack=x': give a branch"),
+        ({"app_secret_key": None}, "app_secret_key is not set: put a random one"),
+        ({"app_secret_key": ""}, "app_secret_key is not set: put a random one"),
+        ({"app_secret_key": "short"}, "app_secret_key is shorter than 50 characters: put a random one"),
+        ({"app_database_password": None}, "app_database_password is not set: put a random one"),
+        ({"app_database_password": "hunter2"}, "app_database_password is shorter than 16 characters: put a random one"),
+        ({"app_database_port": 70000}, "app_database_port is '70000': give a port number from 1 to 65535"),
+        ({"app_database_port": "five"}, "app_database_port is 'five': give a port number from 1 to 65535"),
+        ({"app_environment": {"MY-NAME": "x"}}, "app_environment has to be a mapping"),
+        ({"app_release_steps": ["migrate", "deploy"]}, "app_release_steps names deploy: the steps are"),
+        ({"app_health_checks": [{"path": "status"}]}, "app_health_checks needs at least one check"),
+        ({"app_health_checks": []}, "app_health_checks needs at least one check"),
+        ({"app_shared_paths": ["../../etc"]}, "app_shared_paths holds ../../etc: give paths inside the release"),
+        ({"uwsgi_backlog": "many"}, "uwsgi_backlog is 'many': give a whole number"),
+    ],
+    ids=lambda value: next(iter(value.items())).__str__()[:40] if isinstance(value, dict) else "",
+)
+def test_bad_value(refuse, variables, sentence):
+    refuse(sentence, **variables)
+
+
+def test_a_web_host_without_any_database(refuse):
+    refuse("The group database has no host: name one in the inventory", groups={"web": ["site1"], "database": []})
+
+
+def test_a_managed_database_needs_no_host(preflight):
+    code, output = preflight(groups={"web": ["site1"], "database": []}, app_database_host="db.example.org")
+    assert code == 0, output
+
+
+def test_a_refusal_tells_no_secret(preflight):
+    _code, output = preflight(arguments=["-vvv"], app_database_password="hunter2-hunter2", app_secret_key="swordfish")
+    assert "hunter2" not in output
+    assert "swordfish" not in output

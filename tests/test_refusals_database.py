@@ -1,0 +1,183 @@
+"""Bad input about the database and its backups is refused in one sentence, before any host is touched."""
+
+import json
+import os
+import subprocess
+
+import pytest
+import yaml
+from conftest import GOOD, ROOT
+
+PASSWORD = "a-password-of-24-letters"
+ROLE = {"name": "reader", "password": PASSWORD}
+
+
+def database(**keys):
+    return {"postgresql_databases": [{"name": "shop", "owner": "shop"} | keys]}
+
+
+def role(**keys):
+    row = {name: value for name, value in (ROLE | keys).items() if value is not None}
+    return {"postgresql_roles": [{"name": "shop", "password": PASSWORD}, row]}
+
+
+def access(**keys):
+    row = {"database": "shop", "role": "shop", "from": "192.0.2.10"} | keys
+    return {"postgresql_access": [{name: value for name, value in row.items() if value is not None}]}
+
+
+BAD = [
+    ({"postgresql_version": 9}, "postgresql_version is '9': known are 15"),
+    ({"postgresql_version": "latest"}, "postgresql_version is 'latest': known are 15"),
+    ({"postgresql_port": 0}, "postgresql_port is '0': give a port number from 1 to 65535"),
+    ({"postgresql_port": 65536}, "postgresql_port is '65536': give a port number"),
+    ({"postgresql_port": "abc"}, "postgresql_port is 'abc': give a port number"),
+    ({"postgresql_listen_addresses": []}, "postgresql_listen_addresses is []: give a list"),
+    ({"postgresql_listen_addresses": "localhost"}, 'postgresql_listen_addresses is "localhost": give a list'),
+    ({"postgresql_listen_addresses": ["a b"]}, 'postgresql_listen_addresses is ["a b"]: give a list'),
+    ({"postgresql_max_connections": "many"}, "postgresql_max_connections is 'many': give a whole number"),
+    ({"postgresql_max_connections": 1}, "postgresql_max_connections is '1': give a whole number from 10"),
+    ({"postgresql_slow_statement_ms": "1s"}, "postgresql_slow_statement_ms is '1s': give a whole number"),
+    ({"postgresql_memory_share": 1.5}, "postgresql_memory_share is '1.5': give a number from 0.05 to 1"),
+    ({"postgresql_memory_share": "half"}, "postgresql_memory_share is 'half': give a number"),
+    ({"postgresql_storage": "tape"}, "postgresql_storage is 'tape': known are ssd"),
+    ({"postgresql_settings": ["work_mem=1MB"]}, "postgresql_settings has to be a mapping"),
+    ({"postgresql_settings": {"work mem": "1MB"}}, "postgresql_settings has to be a mapping"),
+    ({"postgresql_settings": {"work_mem": "1MB'\nport = 1"}}, "postgresql_settings has to be a mapping"),
+    ({"postgresql_settings": {"port": 1}}, "postgresql_settings holds port: that is set by postgresql_port"),
+    ({"postgresql_settings": {"Archive_Mode": "off"}}, "postgresql_settings holds archive_mode: that is set by"),
+    ({"postgresql_settings": {"password_encryption": "md5"}}, "postgresql_settings holds password_encryption: this is fixed"),
+    ({"postgresql_settings": {"hba_file": "/x"}}, "postgresql_settings holds hba_file: this is fixed"),
+    ({"postgresql_roles": "shop"}, "postgresql_roles has to be a list of mappings"),
+    ({"postgresql_roles": ["shop"]}, "postgresql_roles has to be a list of mappings"),
+    ({"postgresql_databases": {"name": "shop"}}, "postgresql_databases has to be a list of mappings"),
+    (role(superuser=True), "postgresql_roles has an entry with superuser: known are name, password"),
+    (database(encoding="LATIN1"), "postgresql_databases has an entry with encoding: known are name, owner, extensions"),
+    (access(method="trust"), "postgresql_access has an entry with method: known are database, role, from"),
+    ({"postgresql_databases": [{"name": "shop"}]}, "postgresql_databases has an entry without all of name, owner"),
+    (access(role=None), "postgresql_access has an entry without all of database, role, from"),
+    (role(name="Reader"), "postgresql_roles names shop, Reader: each name has to be there once"),
+    (role(name='re"ader'), 'postgresql_roles names shop, re"ader: each name has to be there once'),
+    (role(name="shop"), "postgresql_roles names shop, shop: each name has to be there once"),
+    (role(name=7), "postgresql_roles names shop, 7: each name has to be there once"),
+    (role(name="postgres"), "postgresql_roles names postgres: PostgreSQL keeps that name for itself"),
+    (role(name="pg_reader"), "postgresql_roles names pg_reader: PostgreSQL keeps that name for itself"),
+    (database(name="template1"), "postgresql_databases names template1: PostgreSQL keeps that name for itself"),
+    (role(password=None), "postgresql_roles: the password of reader is not set"),
+    (role(password=""), "postgresql_roles: the password of reader is not set"),
+    (role(password="swordfish"), "postgresql_roles: the password of reader is shorter than 16 characters"),
+    (role(password="md5" + "0" * 32), "postgresql_roles: the password of reader is an MD5 hash"),
+    (role(attributes=["SUPERUSER"]), "postgresql_roles gives SUPERUSER: a role can have CREATEDB"),
+    (database(owner="nobody"), "postgresql_databases names nobody, which is not in postgresql_roles"),
+    (role(databases=["shop", "till"]), "postgresql_roles names till, which is not in postgresql_databases"),
+    (access(role="nobody"), "postgresql_access names nobody, which is not in postgresql_roles"),
+    (access(database="till"), "postgresql_access names till, which is not in postgresql_databases"),
+    (database(extensions=['pg_trgm"; DROP']), "postgresql_databases names an extension that cannot be"),
+    (access(**{"from": "0.0.0.0/0"}), "postgresql_access admits from 0.0.0.0/0: give the address"),
+    (access(**{"from": "::/0"}), "postgresql_access admits from ::/0: give the address"),
+    (access(**{"from": "web.example.org"}), "postgresql_access admits from web.example.org: give the address"),
+    (access(**{"from": 7}), "postgresql_access admits from 7: give the address"),
+    ({"postgresql_backup_passphrase": "hunter2"}, "postgresql_backup_passphrase is shorter than 16 characters"),
+    ({"postgresql_backup_passphrase": "two lines of it\nand more"}, "postgresql_backup_passphrase is more than a line"),
+    ({"postgresql_backup_name": "../x"}, "postgresql_backup_name is '../x': give letters"),
+    ({"postgresql_backup_path": "backups"}, "postgresql_backup_path is 'backups': give an absolute path"),
+    ({"postgresql_backup_compression": "rar"}, "postgresql_backup_compression is 'rar': known are zst"),
+    ({"postgresql_backup_full_retention": 0}, "postgresql_backup_full_retention is '0': give a whole number from 1"),
+    ({"postgresql_backup_differential_retention": "all"}, "postgresql_backup_differential_retention is 'all': give a whole number"),
+    ({"postgresql_backup_archive_interval": 1}, "postgresql_backup_archive_interval is '1': give a whole number from 10"),
+    ({"postgresql_backup_full_schedule": "weekly"}, "postgresql_backup_full_schedule is 'weekly': give the five fields"),
+    ({"postgresql_backup_differential_schedule": "0 1 * *"}, "postgresql_backup_differential_schedule is '0 1 * *': give the five"),
+    ({"postgresql_backup_notify": 'x" y'}, "postgresql_backup_notify is 'x\" y': give a mail address"),
+]
+
+CHECKS = [
+    {
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {"ansible.builtin.import_role": {"name": name, "tasks_from": "check"}} for name in ("app", "postgresql", "postgresql_backup")
+        ],
+    }
+]
+
+
+@pytest.fixture(scope="module")
+def sentences(tmp_path_factory):
+    """Return what is said about each row of BAD: one run over one host for each, since a run costs seconds."""
+    directory = tmp_path_factory.mktemp("refusals")
+    hosts = {f"case{number}": variables for number, (variables, _sentence) in enumerate(BAD)}
+    (directory / "hosts.yml").write_text(yaml.safe_dump({"database": {"hosts": hosts, "vars": GOOD}}))
+    (directory / "checks.yml").write_text(yaml.safe_dump(CHECKS))
+    result = subprocess.run(
+        ["ansible-playbook", "-i", directory / "hosts.yml", directory / "checks.yml"],
+        cwd=ROOT,
+        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    said = {}
+    for task in json.loads(result.stdout[result.stdout.index("{") :])["plays"][0]["tasks"]:
+        for host, outcome in task["hosts"].items():
+            failed = [row["msg"] for row in outcome.get("results", [outcome]) if row.get("failed")]
+            said.setdefault(host, []).extend(failed)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"), [(number, row[1]) for number, row in enumerate(BAD)], ids=[str(row[1])[:50] for row in BAD]
+)
+def test_bad_value(sentences, number, sentence):
+    (said,) = sentences[f"case{number}"]
+    assert said.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"postgresql_port": 65536}, "postgresql_port is '65536': give a port number"),
+        (role(password=None), "postgresql_roles: the password of reader is not set"),
+        (role(password=""), "postgresql_roles: the password of reader is not set"),
+        (role(password="swordfish"), "postgresql_roles: the password of reader is shorter than 16 characters"),
+        ({"postgresql_backup_passphrase": "hunter2"}, "postgresql_backup_passphrase is shorter than 16 characters"),
+    ],
+    ids=["port", "no password", "empty password", "short password", "short passphrase"],
+)
+def test_the_playbook_refuses_before_it_connects(refuse, variables, sentence):
+    refuse(sentence, **variables)
+
+
+def test_what_a_site_may_well_set_is_not_refused(preflight):
+    code, output = preflight(
+        postgresql_version=17,
+        postgresql_listen_addresses=["localhost", "192.0.2.1", "2001:db8::1"],
+        postgresql_settings={"work_mem": "8MB", "pg_stat_statements.max": 10000, "jit": False},
+        postgresql_access=[
+            {"database": "shop", "role": "shop", "from": "192.0.2.10"},
+            {"database": "shop", "role": "reader", "from": "2001:db8::/64"},
+        ],
+        postgresql_roles=[
+            {"name": "shop", "password": PASSWORD},
+            ROLE | {"databases": ["shop"], "member_of": ["pg_monitor"], "attributes": ["CREATEDB"], "settings": {"jit": "off"}},
+        ],
+        postgresql_databases=[{"name": "shop", "owner": "shop", "extensions": ["pg_trgm", "uuid-ossp"]}],
+        postgresql_backup_passphrase="correct horse battery staple",
+        postgresql_backup_full_schedule="*/30 1,2 * * sun",
+        postgresql_backup_notify="dba@example.org",
+    )
+    assert code == 0, output
+
+
+def test_a_refusal_tells_no_secret(preflight):
+    _code, output = preflight(arguments=["-vvv"], **role(password="swordfish"), postgresql_backup_passphrase="hunter2")
+    assert "swordfish" not in output
+    assert PASSWORD not in output
+    _code, output = preflight(arguments=["-vvv"], postgresql_backup_passphrase="hunter2")
+    assert "hunter2" not in output
+
+
+@pytest.mark.parametrize("kind", ["weekly", "logical", ""])
+def test_an_unknown_kind_of_backup(preflight, kind):
+    code, output = preflight(playbook="backup", arguments=["-e", f"backup_type={kind}"])
+    assert code != 0
+    assert f"backup_type is '{kind}': known are full, diff and incr." in output

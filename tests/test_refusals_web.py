@@ -1,0 +1,86 @@
+"""Bad input about the web server is refused in one sentence, before any host is touched."""
+
+import datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+
+def make_certificate():
+    """Return a certificate and its key, as PEM texts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example.org")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem, pkcs8, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return certificate.public_bytes(pem).decode(), key.private_bytes(pem, pkcs8, plain).decode()
+
+
+CERTIFICATE, KEY = make_certificate()
+_, OTHER_KEY = make_certificate()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"app_domains": ["shop.example.org", "192.0.2.7", "2001:db8::7", "localhost"]},
+        {"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": KEY},
+        {"app_media_url": "", "nginx_http_port": "8080", "nginx_https_port": "8443"},
+    ],
+    ids=["every kind of domain", "a certificate and its key", "no media, ports as text"],
+)
+def test_good_values_are_not_refused(preflight, variables):
+    code, output = preflight(**variables)
+    assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"app_domains": ["shop example.org"]}, "app_domains holds 'shop example.org': give host names"),
+        ({"app_domains": ["https://shop.example.org"]}, "app_domains holds 'https://shop.example.org': give host names"),
+        ({"app_domains": ["shop.example.org:8443"]}, "app_domains holds 'shop.example.org:8443': give host names"),
+        ({"app_domains": ["192.0.2.700"]}, "app_domains holds '192.0.2.700': give host names"),
+        ({"app_domains": ["a.example.org", "my_shop.example.org"]}, "app_domains holds 'my_shop.example.org': give host"),
+        ({"app_domains": [7]}, "app_domains holds '7': give host names"),
+        ({"app_domains": []}, "app_domains is empty or no list: name at least one"),
+        ({"app_domains": "shop.example.org"}, "app_domains is empty or no list: name at least one"),
+        ({"nginx_domains": ["*"]}, "nginx_domains holds '*': give host names"),
+        ({"nginx_http_port": 0}, "nginx_http_port is '0': give a port number from 1 to 65535"),
+        ({"nginx_https_port": 65536}, "nginx_https_port is '65536': give a port number from 1 to 65535"),
+        ({"nginx_https_port": "https"}, "nginx_https_port is 'https': give a port number from 1 to 65535"),
+        ({"nginx_https_port": 80}, "nginx_http_port and nginx_https_port are both 80: give each its own"),
+        ({"nginx_client_max_body_mb": "25m"}, "nginx_client_max_body_mb is '25m': give a whole number of at least 1"),
+        ({"nginx_read_timeout_seconds": 0}, "nginx_read_timeout_seconds is '0': give a whole number of at least 1"),
+        ({"nginx_hsts_seconds": -1}, "nginx_hsts_seconds is '-1': give a whole number of at least 0"),
+        ({"nginx_tls_certificate": CERTIFICATE}, "nginx_tls_key is not set: nginx_tls_certificate needs"),
+        ({"nginx_tls_key": KEY}, "nginx_tls_certificate is not set: nginx_tls_key is of no use"),
+        ({"nginx_tls_certificate": "/etc/ssl/shop.pem", "nginx_tls_key": KEY}, "nginx_tls_certificate is no certificate"),
+        ({"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": "hunter2"}, "nginx_tls_key is no unencrypted private key"),
+        ({"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": OTHER_KEY}, "nginx_tls_key is not the key of"),
+        ({"nginx_upstream_socket": "127.0.0.1:8000"}, "nginx_upstream_socket is '127.0.0.1:8000': give the absolute path"),
+        ({"app_static_url": "static/"}, "nginx_static_locations holds"),
+        ({"nginx_static_locations": [{"url": "/", "path": "/srv/www"}]}, "nginx_static_locations holds"),
+        ({"nginx_static_locations": [{"url": "/x/", "path": "/srv/a b; }"}]}, "nginx_static_locations holds"),
+        ({"nginx_static_locations": "/srv/www"}, "nginx_static_locations is no list"),
+    ],
+    ids=lambda value: ", ".join(f"{k}={str(v)[:30]}" for k, v in value.items()) if isinstance(value, dict) else "",
+)
+def test_bad_value(refuse, variables, sentence):
+    refuse(sentence, **variables)
+
+
+def test_a_refusal_tells_no_key(preflight):
+    _code, output = preflight(arguments=["-vvv"], nginx_tls_certificate=CERTIFICATE, nginx_tls_key=OTHER_KEY)
+    assert OTHER_KEY.splitlines()[1] not in output
