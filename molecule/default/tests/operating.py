@@ -36,10 +36,10 @@ class Reach:
 @pytest.fixture(scope="module")
 def reach(host, request):
     # Asked of Ansible: the inventory's values are templates.
-    name, address, port, user, key, arguments = host.ansible(
+    name, address, port, user, arguments = host.ansible(
         "ansible.builtin.debug",
         "msg='{{ [inventory_hostname, ansible_host | default(inventory_hostname), ansible_port | default(22), ansible_user,"
-        ' ansible_ssh_private_key_file | default(""), ansible_ssh_common_args | default("")] }}\'',
+        ' ansible_ssh_args] }}\'',
         check=False,
     )["msg"]
     return Reach(
@@ -47,6 +47,6 @@ def reach(host, request):
         address=address,
         port=int(port),
         user=user,
-        arguments=(["-i", key] if key else []) + shlex.split(arguments),
+        arguments=shlex.split(arguments),
         inventory=request.config.getoption("ansible_inventory"),
     )

@@ -8,10 +8,12 @@ import subprocess
 
 import pytest
 import requests
+import testinfra
 import urllib3
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 INVENTORY = ROOT / "inventories/molecule_release.yml"
+SSH_CONFIG = ROOT / ".cache/lab/ssh_config"
 ADDRESSES = {"debian13": "10.88.2.13", "debian12": "10.88.2.12"}
 
 urllib3.disable_warnings()
@@ -34,6 +36,13 @@ def repository():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.Repository(ROOT / ".cache/probe/release")
+
+
+@pytest.fixture(scope="session")
+def hosts():
+    """All hosts at once, for what happens to all at once."""
+    backends = [f"ansible://{name}" for name in ADDRESSES]
+    return testinfra.get_hosts(backends, ansible_inventory=str(INVENTORY), ssh_config=str(SSH_CONFIG), sudo=True)
 
 
 def start_playbook(name, *arguments):

@@ -7,11 +7,10 @@ import threading
 import time
 
 import pytest
-import testinfra
 
-from conftest import ADDRESSES, INVENTORY, finish, get, play, start_playbook, versions
+from conftest import ADDRESSES, finish, get, play, start_playbook, versions
 
-testinfra_hosts = ["ansible://probe?force_ansible=True"]
+testinfra_hosts = ["ansible://probe"]
 
 
 def serving(version):
@@ -23,11 +22,6 @@ def running_releases(host):
     units = host.check_output("systemctl list-units --plain --no-legend --state=active 'probe@*.service'")
     current = host.check_output("readlink /srv/probe/current").rpartition("/")[2]
     return re.findall(r"probe@(\S+)\.service", units), current
-
-
-@pytest.fixture(scope="module")
-def hosts():
-    return testinfra.get_hosts([f"ansible://{name}?force_ansible=True" for name in ADDRESSES], ansible_inventory=str(INVENTORY), sudo=True)
 
 
 BAD = {
@@ -124,7 +118,8 @@ def test_a_changed_environment_is_a_release(repository, hosts):
     for host in hosts:
         shell = host.run("""echo 'import os; print(os.environ["GREETING"])' | probe-manage shell""")
         assert shell.stdout.strip().splitlines()[-1] == 'it\'s a "test" of $HOME, `id` and \\'
-        pid = host.check_output("systemctl show --property MainPID --value 'probe@*.service'")
+        _running, current = running_releases(host)
+        pid = host.check_output(f"systemctl show --property MainPID --value probe@{current}.service")
         environment = host.check_output(f"tr '\\0' '\\n' </proc/{pid}/environ")
         assert 'GREETING=it\'s a "test" of $HOME, `id` and \\' in environment.splitlines()
 
@@ -164,3 +159,21 @@ def test_an_operator_runs_management_commands_as_the_application(host):
     assert host.run("probe-manage no-such-command").rc != 0
     migrations = host.check_output("probe-manage showmigrations --plan")
     assert "[X]" in migrations and "[ ]" not in migrations
+
+
+def test_a_reboot_brings_everything_back(hosts):
+    for host in hosts:
+        host.run("systemctl reboot")
+    time.sleep(5)
+    for _second in range(120):
+        try:
+            if versions() == serving("5"):
+                break
+        except (OSError, ValueError):
+            pass
+        time.sleep(1)
+    assert versions() == serving("5")
+    for host in hosts:
+        assert host.run("systemctl is-system-running --wait").stdout.strip() == "running"
+        running, current = running_releases(host)
+        assert running == [current]
