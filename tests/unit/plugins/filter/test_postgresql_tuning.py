@@ -4,10 +4,15 @@ import importlib.util
 import pathlib
 import re
 
+import hypothesis
 import pytest
 from ansible.errors import AnsibleFilterError
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 FILE = pathlib.Path(__file__).parents[4] / "plugins/filter/postgresql_tuning.py"
 spec = importlib.util.spec_from_file_location("postgresql_tuning", FILE)
