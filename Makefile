@@ -14,6 +14,10 @@ LAB := molecule/shared
 DEMO := ansible-playbook --inventory inventories/demo.yml
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# Into a file or a pipe goes plain text.
+ifndef MAKE_TERMOUT
+export NO_COLOR := 1
+endif
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

@@ -7,17 +7,8 @@ import subprocess
 
 import pytest
 import yaml
-from testinfra.utils.ansible_runner import AnsibleRunner
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-
-def pytest_configure(config):
-    """Tell testinfra where the lab's key is: it takes the inventory's values as they are written, templates and all."""
-    config.option.ansible_inventory = os.path.abspath(config.option.ansible_inventory)
-    inventory = AnsibleRunner.get_runner(config.option.ansible_inventory).inventory
-    for variables in inventory["_meta"]["hostvars"].values():
-        variables["ansible_ssh_private_key_file"] = str(ROOT / ".cache" / "lab" / "id_ed25519")
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +42,8 @@ def all_variables(request, tmp_path_factory):
     playbook.write_text(yaml.safe_dump([play], sort_keys=False, width=100_000))
     result = subprocess.run(
         ["ansible-playbook", "--inventory", request.config.getoption("ansible_inventory"), playbook],
-        cwd=ROOT, env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}, capture_output=True, text=True,
+        cwd=ROOT, env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     return {path.stem: json.loads(path.read_text()) for path in directory.glob("*.json")}

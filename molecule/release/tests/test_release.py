@@ -152,6 +152,31 @@ def test_a_killed_deploy_is_made_good_by_the_next(repository):
     assert versions() == serving("5")
 
 
+def test_a_server_option_that_does_not_exist_is_refused_and_the_old_configuration_stays(hosts):
+    run = play("web", "-e", '{"uwsgi_options": {"no-such-option": 1}}', "--tags", "uwsgi")
+    assert run.code != 0
+    assert "unknown config directive: no-such-option" in run.text
+    for host in hosts:
+        assert host.run("systemctl restart probe").rc == 0
+    assert versions() == serving("5")
+
+
+def test_the_repository_may_be_a_url(hosts):
+    for host in hosts:
+        host.check_output(
+            "rm -rf /var/tmp/site.git && sudo -u probe git init --quiet --bare /var/tmp/site.git && sudo -u probe "
+            "git -C /srv/probe/repository.git push --quiet /var/tmp/site.git refs/remotes/origin/main:refs/heads/main"
+        )
+    run = play("deploy", "-e", "app_repository=file:///var/tmp/site.git")
+    assert run.code == 0, run.output[-4000:]
+    assert versions() == serving("5")
+    nowhere = play("deploy", "-e", "app_repository=file:///var/tmp/nowhere.git")
+    assert nowhere.code != 0
+    assert "failed in step 'fetch'" in nowhere.text.replace("''", "'")
+    assert "nowhere.git" in nowhere.text
+    assert versions() == serving("5")
+
+
 def test_an_operator_runs_management_commands_as_the_application(host):
     assert host.run("probe-manage check").rc == 0
     whoami = host.run("echo 'import getpass; print(getpass.getuser())' | probe-manage shell")
