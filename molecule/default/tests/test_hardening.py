@@ -42,7 +42,7 @@ def test_an_account_that_is_no_administrators_is_refused_with_a_good_key(reach):
 
 
 def test_a_login_is_no_tunnel(reach):
-    result = reach.ssh("", "-W", "127.0.0.1:22")
+    result = reach.ssh("", "-o", "LogLevel=INFO", "-W", "127.0.0.1:22")
     assert result.returncode == 255
     assert "administratively prohibited" in result.stderr
 
