@@ -7,7 +7,6 @@ import zlib
 
 import pytest
 from playwright.sync_api import sync_playwright
-from visiting import administrator, site  # noqa: F401 (fixtures)
 
 testinfra_hosts = ["ansible://web"]
 pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
@@ -35,7 +34,7 @@ def png(width, height):
 
 
 @pytest.fixture(scope="module")
-def page(site):  # noqa: F811
+def page(site):
     chromium = shutil.which("chromium") or "/usr/bin/chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
@@ -44,7 +43,7 @@ def page(site):  # noqa: F811
         browser.close()
 
 
-def test_an_editor_logs_in_uploads_an_image_and_sees_it(site, administrator, page, artifacts):  # noqa: F811
+def test_an_editor_logs_in_uploads_an_image_and_sees_it(site, administrator, page, artifacts):
     failures = []
     page.on("response", lambda response: failures.append(f"{response.status} {response.url}") if response.status >= 400 else None)
     picture, title = png(320, 200), f"sunset {secrets.token_hex(4)}"

@@ -9,8 +9,6 @@ import socket
 import subprocess
 import time
 
-from operating import reach  # noqa: F401 (fixture)
-
 testinfra_hosts = ["ansible://all"]
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]

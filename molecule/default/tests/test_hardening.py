@@ -4,7 +4,6 @@ import re
 import uuid
 
 import pytest
-from operating import reach  # noqa: F401 (fixture)
 
 testinfra_hosts = ["ansible://all"]
 

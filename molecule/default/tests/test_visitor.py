@@ -7,7 +7,6 @@ import socket
 import ssl
 
 import pytest
-from visiting import administrator, site  # noqa: F401 (fixtures)
 
 testinfra_hosts = ["ansible://web"]
 pytestmark = [
@@ -172,7 +171,7 @@ def test_nothing_but_the_files_is_served(site, path):
 
 
 @pytest.fixture(scope="module")
-def editor(site, administrator):  # noqa: F811
+def editor(site, administrator):
     """Return a visitor who is logged in to Wagtail's admin."""
     with site.session() as session:
         post(session, f"{site.url}/admin/login/", username=administrator.name, password=administrator.password)
