@@ -1,5 +1,6 @@
 """Good and bad releases, as a visitor, an operator and an attacker see them. The tests build on each other, in this order."""
 
+import json
 import os
 import re
 import signal
@@ -184,6 +185,14 @@ def test_an_operator_runs_management_commands_as_the_application(host):
     assert host.run("probe-manage no-such-command").rc != 0
     migrations = host.check_output("probe-manage showmigrations --plan")
     assert "[X]" in migrations and "[ ]" not in migrations
+
+
+def test_initial_data_came_once_and_other_commands_with_every_release(host):
+    """The first release was that of the scenario's converge; several followed."""
+    code = "from pages.models import Note; print([Note.objects.filter(text=f'{when} release').count() for when in ('first', 'every')])"
+    first, every = json.loads(host.check_output(f'echo "{code}" | probe-manage shell').splitlines()[-1])
+    assert first == 1
+    assert every > 2
 
 
 def test_a_reboot_brings_everything_back(hosts):
