@@ -37,6 +37,25 @@ def migration(project):
     )
 
 
+def _operation(project, name, operation):
+    (project / f"pages/migrations/0002_{name}.py").write_text(
+        "from django.db import migrations, models\n\n\n"
+        "class Migration(migrations.Migration):\n"
+        '    dependencies = [("pages", "0001_initial")]\n'
+        f"    operations = [{operation}]\n"
+    )
+
+
+def nullable(project):
+    """Add a column that the old code need not know of."""
+    _operation(project, "nullable", 'migrations.AddField("Note", "mood", models.TextField(null=True))')
+
+
+def breaking(project):
+    """Take something from the old code: here nothing that it misses, in words that look like it."""
+    _operation(project, "breaking", 'migrations.RunSQL("ALTER TABLE pages_note ALTER COLUMN text SET NOT NULL", migrations.RunSQL.noop)')
+
+
 def error(project):
     """Answer 500 on the start page, while /status/ says that all is well."""
     (project / "BREAK").write_text("500\n")
@@ -53,7 +72,7 @@ def static(project):
         file.write('h1 { background: url("missing.png") }\n')
 
 
-VARIANTS = {function.__name__: function for function in (good, requirement, migration, error, load, static)}
+VARIANTS = {function.__name__: function for function in (good, requirement, migration, nullable, breaking, error, load, static)}
 
 
 class Repository:

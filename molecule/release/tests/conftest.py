@@ -1,33 +1,17 @@
 """What the tests of releases share: the probe's repository, the playbooks, and a visitor."""
 
-import dataclasses
 import importlib.util
-import os
-import pathlib
-import subprocess
 
 import pytest
 import requests
 import testinfra
 import urllib3
+from playing import ROOT, SSH_CONFIG, finish, start
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 INVENTORY = ROOT / "inventories/molecule_release.yml"
-SSH_CONFIG = ROOT / ".cache/lab/ssh_config"
 ADDRESSES = {"debian13": "10.88.2.13", "debian12": "10.88.2.12"}
 
 urllib3.disable_warnings()
-
-
-@dataclasses.dataclass
-class Run:
-    code: int
-    output: str
-
-    @property
-    def text(self):
-        """The output with its line breaks folded, to look for sentences in."""
-        return " ".join(self.output.split())
 
 
 @pytest.fixture(scope="session")
@@ -47,21 +31,7 @@ def hosts():
 
 def start_playbook(name, *arguments):
     """Start a playbook over all hosts of the scenario."""
-    return subprocess.Popen(
-        ["ansible-playbook", "-i", INVENTORY, ROOT / "playbooks" / f"{name}.yml", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "10000"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(process):
-    output, _nothing = process.communicate(timeout=900)
-    return Run(process.returncode, output)
+    return start(INVENTORY, name, *arguments)
 
 
 def play(name, *arguments):

@@ -1,0 +1,225 @@
+"""Name what the planned migrations would break for the release that still serves.
+
+Run with the new release's interpreter, environment and folder: `python migration_gate.py` (or on standard input). Prints
+a JSON list, empty when nothing breaks: `migration`, `operation`, `why`. Exits 0 either way.
+
+Between `migrate` and the switch, and after a rollback, the old code works on the new schema: it selects every column it
+knows of, and inserts rows without the columns it does not know of. What takes something away from that is breaking:
+
+- a table or a column that goes or changes its name
+- a column that has to be filled, unless the database fills it: `default` is Python's, `db_default` the database's
+  (Django manual, "Field.db_default")
+- a column that no longer takes NULL, or takes less than before
+
+A table that the plan itself makes is unknown to the old code, so whatever happens to it later in the plan passes. Of SQL the
+words are judged. Python code is not judged, nor is an index or a constraint.
+"""
+
+import json
+import re
+
+# Of SQL, what takes something away. Comments and strings are taken out first.
+SQL = (
+    (re.compile(r"\bdrop\s+table\b"), "drops a table"),
+    (re.compile(r"\bdrop\s+(materialized\s+)?view\b"), "drops a view"),
+    (re.compile(r"\balter\s+table\b[^;]*\bdrop\s+(?!constraint\b|default\b|not\b|identity\b|expression\b)"), "drops a column"),
+    (re.compile(r"\balter\s+(table|view)\b[^;]*\brename\b(?!\s+constraint\b)"), "renames a table or a column"),
+    (re.compile(r"\balter\s+table\b[^;]*\bset\s+not\s+null\b"), "forbids NULL"),
+    (re.compile(r"\balter\s+table\b[^;]*\bset\s+schema\b"), "moves a table"),
+    (re.compile(r"\balter\s+table\b[^;]*\balter\s+(column\s+)?\S+\s+(set\s+data\s+)?type\b"), "changes a column's type"),
+    (re.compile(r"\balter\s+table\b[^;]*\badd\b(?![^,;]*\bdefault\b)[^,;]*\bnot\s+null\b"), "adds a column that has to be filled"),
+    (re.compile(r"\btruncate\b"), "empties a table"),
+)
+QUOTED = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\$(\w*)\$.*?\$\1\$", re.DOTALL)
+
+
+class Judge:
+    """Walks through a plan and collects what breaks the old code."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        # Tables that the old code does not know.
+        self.made = set()
+
+    def judge(self, operation, app, before, after):
+        """Return why an operation breaks the old code, or None."""
+        judge = getattr(self, "judge_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", self.kind(operation)).lower(), None)
+        return judge(operation, app, before, after) if judge else None
+
+    @staticmethod
+    def kind(operation):
+        """Return the name of Django's class behind an operation, which may be of a class derived from it."""
+        return next((parent.__name__ for parent in type(operation).__mro__ if parent.__module__.startswith("django.")), "")
+
+    @staticmethod
+    def model(state, app, name):
+        return state.apps.get_model(app, name)
+
+    def column(self, state, app, model, name):
+        """Return a field that has a column of its own in a table that the old code knows, or None."""
+        model = self.model(state, app, model)
+        field = model._meta.get_field(name)
+        if not self.known(model) or field.db_parameters(self.connection)["type"] is None:
+            return None
+        return field
+
+    def known(self, model):
+        return model._meta.managed and not model._meta.proxy and model._meta.db_table not in self.made
+
+    # --- Tables -------------------------------------------------------------------------------
+
+    def judge_create_model(self, operation, app, before, after):
+        options = self.model(after, app, operation.name)._meta
+        if options.managed and not options.proxy:
+            self.made.add(options.db_table)
+            self.made.update(field.remote_field.through._meta.db_table for field in options.local_many_to_many)
+
+    def judge_delete_model(self, operation, app, before, after):
+        model = self.model(before, app, operation.name)
+        if self.known(model):
+            return f"drops the table {model._meta.db_table}"
+
+    def judge_rename_model(self, operation, app, before, after):
+        return self.moved(self.model(before, app, operation.old_name), self.model(after, app, operation.new_name))
+
+    def judge_alter_model_table(self, operation, app, before, after):
+        return self.moved(self.model(before, app, operation.name), self.model(after, app, operation.name))
+
+    def moved(self, old, new):
+        tables = [(old._meta.db_table, new._meta.db_table)] + [
+            (mine.remote_field.through._meta.db_table, theirs.remote_field.through._meta.db_table)
+            for mine, theirs in zip(old._meta.local_many_to_many, new._meta.local_many_to_many)
+        ]
+        if not self.known(old):
+            self.made.update(table for _old, table in tables)
+            return None
+        return next((f"renames the table {old} to {new}" for old, new in tables if old != new), None)
+
+    # --- Columns ------------------------------------------------------------------------------
+
+    def judge_add_field(self, operation, app, before, after):
+        field = self.model(after, app, operation.model_name)._meta.get_field(operation.name)
+        if field.many_to_many:
+            self.made.add(field.remote_field.through._meta.db_table)
+            return None
+        if self.column(after, app, operation.model_name, operation.name) and not self.filled(field):
+            return f"adds the column {self.name(field)}, which the serving release leaves empty and which has to be filled"
+
+    def judge_remove_field(self, operation, app, before, after):
+        model = self.model(before, app, operation.model_name)
+        field = model._meta.get_field(operation.name)
+        if field.many_to_many:
+            through = field.remote_field.through
+            dropped = through._meta.auto_created and self.known(model) and through._meta.db_table not in self.made
+            return f"drops the table {through._meta.db_table}" if dropped else None
+        if self.column(before, app, operation.model_name, operation.name):
+            return f"drops the column {self.name(field)}"
+
+    def judge_rename_field(self, operation, app, before, after):
+        old = self.column(before, app, operation.model_name, operation.old_name)
+        new = self.model(after, app, operation.model_name)._meta.get_field(operation.new_name)
+        if old and old.column != new.column:
+            return f"renames the column {self.name(old)} to {new.column}"
+
+    def judge_alter_field(self, operation, app, before, after):
+        old = self.column(before, app, operation.model_name, operation.name)
+        new = self.model(after, app, operation.model_name)._meta.get_field(operation.name)
+        if old is None:
+            return None
+        old_type, new_type = (field.db_parameters(self.connection)["type"] for field in (old, new))
+        if new_type is None:
+            return f"drops the column {self.name(old)}"
+        if old.column != new.column:
+            return f"renames the column {self.name(old)} to {new.column}"
+        if old.null and not new.null:
+            return f"forbids NULL in the column {self.name(old)}"
+        if self.filled(old) and not self.filled(new):
+            return f"takes the default of the column {self.name(old)} away"
+        if not self.wider(old_type, new_type):
+            return f"changes the column {self.name(old)} from {old_type} to {new_type}"
+
+    @staticmethod
+    def name(field):
+        return f"{field.model._meta.db_table}.{field.column}"
+
+    @staticmethod
+    def filled(field):
+        """Whether a row that does not name this column can be inserted."""
+        # `db_default` and generated columns: Django 5.0 and later. A key is an identity or a serial column.
+        has_default = getattr(field, "has_db_default", None)
+        default = has_default() if has_default else False
+        if not has_default and hasattr(field, "db_default"):
+            default = not getattr(field.db_default, "__name__", "") == "NOT_PROVIDED"
+        return field.null or default or getattr(field, "generated", False) or field.get_internal_type().endswith("AutoField")
+
+    @staticmethod
+    def wider(old, new):
+        """Whether a column of the new type takes whatever the old one took."""
+        integers = ["smallint", "integer", "bigint"]
+        lengths = [re.fullmatch(r"(?:varchar|character varying)\((\d+)\)", kind or "") for kind in (old, new)]
+        return (
+            old == new
+            or (old in integers and new in integers and integers.index(old) <= integers.index(new))
+            or (all(lengths) and int(lengths[0][1]) <= int(lengths[1][1]))
+            or (lengths[0] is not None and new in ("text", "varchar", "character varying"))
+        )
+
+    # --- Code ---------------------------------------------------------------------------------
+
+    def judge_run_sql(self, operation, app, before, after):
+        return self.judge_sql(operation.sql)
+
+    def judge_sql(self, sql):
+        """Return why statements break the old code: a string, or a list of strings or of pairs with their parameters."""
+        if isinstance(sql, (list, tuple)):
+            sql = ";".join(part[0] if isinstance(part, (list, tuple)) else part for part in sql)
+        words = QUOTED.sub(" ", str(sql)).lower()
+        return next((why for pattern, why in SQL if pattern.search(words)), None)
+
+
+def unfold(operation):
+    """Yield the operations that reach the database."""
+    if hasattr(operation, "database_operations"):
+        for inner in operation.database_operations:
+            yield from unfold(inner)
+    else:
+        yield operation
+
+
+def judge_plan(plan, state, connection):
+    """Return what breaks: dictionaries of `migration`, `operation`, `why`."""
+    judge = Judge(connection)
+    breaking = []
+    for migration in plan:
+        for operation in migration.operations:
+            after = state.clone()
+            inner_state = state
+            for inner in unfold(operation):
+                inner_after = inner_state.clone()
+                inner.state_forwards(migration.app_label, inner_after)
+                why = judge.judge(inner, migration.app_label, inner_state, inner_after)
+                if why:
+                    breaking.append(
+                        {"migration": f"{migration.app_label}.{migration.name}", "operation": inner.describe(), "why": why}
+                    )
+                inner_state = inner_after
+            operation.state_forwards(migration.app_label, after)
+            state = after
+    return breaking
+
+
+def main():
+    import django
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    django.setup()
+    executor = MigrationExecutor(connection)
+    plan = [migration for migration, _backwards in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+    applied = [key for key in executor.loader.applied_migrations if key in executor.loader.graph.nodes]
+    state = executor.loader.project_state(applied) if applied else executor._create_project_state()
+    print(json.dumps(judge_plan(plan, state, connection), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What the migration gate lets pass and what it stops: migrations as Django writes them, with PostgreSQL's types."""
+
+import importlib.util
+import pathlib
+
+import django
+import pytest
+from django.conf import settings
+from django.db import connection, migrations, models
+from django.db.migrations.state import ProjectState
+
+GATE = pathlib.Path(__file__).resolve().parents[3] / "roles/django/files/migration_gate.py"
+spec = importlib.util.spec_from_file_location("migration_gate", GATE)
+gate = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(gate)
+
+settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "never asked"}}, USE_TZ=True)
+django.setup()
+
+
+def key():
+    return models.BigAutoField(primary_key=True)
+
+
+# What the serving release knows.
+KNOWN = [
+    migrations.CreateModel("Author", [("id", key()), ("name", models.CharField(max_length=50))]),
+    migrations.CreateModel(
+        "Book",
+        [
+            ("id", key()),
+            ("title", models.CharField(max_length=100)),
+            ("pages", models.IntegerField(null=True)),
+            ("stock", models.IntegerField(db_default=0)),
+            ("author", models.ForeignKey("shop.Author", models.CASCADE)),
+            ("readers", models.ManyToManyField("shop.Author", related_name="+")),
+        ],
+    ),
+    migrations.CreateModel("Report", [("id", key())], options={"managed": False}),
+]
+
+
+def add(name, field, model="Book"):
+    return migrations.AddField(model, name, field)
+
+
+def alter(name, field, model="Book"):
+    return migrations.AlterField(model, name, field)
+
+
+def created(*fields):
+    return migrations.CreateModel("New", [("id", key()), *fields])
+
+
+PASSES = {
+    "nothing": [],
+    "a nullable column": [add("isbn", models.CharField(max_length=13, null=True))],
+    "a column that the database fills": [add("copies", models.IntegerField(db_default=1))],
+    "a nullable key to another table": [add("editor", models.ForeignKey("shop.Author", models.SET_NULL, null=True, related_name="+"))],
+    "a table between two": [add("translators", models.ManyToManyField("shop.Author", related_name="+"))],
+    "a new table": [created(("text", models.TextField()))],
+    "a column of a new table": [created(), add("text", models.TextField(default=""), "New")],
+    "a new table, renamed": [created(), migrations.RenameModel("New", "Newer"), migrations.DeleteModel("Newer")],
+    "a new table, moved": [created(), migrations.AlterModelTable("New", "elsewhere"), add("text", models.TextField(), "New")],
+    "a new column, renamed in the new table": [created(("a", models.TextField())), migrations.RenameField("New", "a", "b")],
+    "NULL allowed": [alter("title", models.CharField(max_length=100, null=True))],
+    "a longer text": [alter("title", models.CharField(max_length=200))],
+    "a text without end": [alter("title", models.TextField())],
+    "a larger number": [alter("pages", models.BigIntegerField(null=True))],
+    "a default of Python's": [alter("title", models.CharField(max_length=100, default=""))],
+    "a default of the database's": [alter("pages", models.IntegerField(null=True, db_default=1))],
+    "another name in Python alone": [
+        migrations.SeparateDatabaseAndState(state_operations=[migrations.RenameField("Book", "title", "name")]),
+    ],
+    "a model that keeps its table": [
+        migrations.AlterModelTable("Report", "other"),
+        migrations.CreateModel("Proxy", [], options={"proxy": True}, bases=("shop.book",)),
+        migrations.DeleteModel("Proxy"),
+    ],
+    "an unmanaged table": [migrations.DeleteModel("Report")],
+    "an index": [migrations.AddIndex("Book", models.Index(fields=["title"], name="title"))],
+    "a constraint": [migrations.AddConstraint("Book", models.UniqueConstraint(fields=["title"], name="once"))],
+    "options": [migrations.AlterModelOptions("Book", {"ordering": ["title"]})],
+    "Python code": [migrations.RunPython(migrations.RunPython.noop)],
+    "no SQL": [migrations.RunSQL(migrations.RunSQL.noop)],
+    "SQL that adds": [migrations.RunSQL("ALTER TABLE shop_book ADD COLUMN a int; CREATE INDEX b ON shop_book (a)")],
+    "SQL that fills": [migrations.RunSQL("ALTER TABLE shop_book ADD a int NOT NULL DEFAULT 0")],
+    "SQL that drops no data": [migrations.RunSQL("ALTER TABLE shop_book ALTER title DROP NOT NULL, DROP CONSTRAINT c; DROP INDEX i")],
+    "words in quotes": [migrations.RunSQL(["-- drop table a\nUPDATE shop_book SET title = 'drop table b'", ("SELECT %s", ["x"])])],
+}  # fmt: skip
+
+STOPS = {
+    "a dropped table": ([migrations.DeleteModel("Book")], "drops the table shop_book"),
+    "a renamed table": ([migrations.RenameModel("Author", "Writer")], "renames the table shop_author to shop_writer"),
+    "a moved table": ([migrations.AlterModelTable("Book", "books")], "renames the table shop_book to books"),
+    "a dropped column": ([migrations.RemoveField("Book", "title")], "drops the column shop_book.title"),
+    "a dropped key": ([migrations.RemoveField("Book", "author")], "drops the column shop_book.author_id"),
+    "a dropped table between two": ([migrations.RemoveField("Book", "readers")], "drops the table shop_book_readers"),
+    "a renamed column": ([migrations.RenameField("Book", "title", "name")], "renames the column shop_book.title to name"),
+    "a column of another name": (
+        [alter("title", models.CharField(max_length=100, db_column="name"))], "renames the column shop_book.title to name"
+    ),
+    "a column with a default of Python's alone": (
+        [add("isbn", models.CharField(max_length=13, default=""))], "adds the column shop_book.isbn"
+    ),
+    "a key that has to be filled": (
+        [add("editor", models.ForeignKey("shop.Author", models.CASCADE, default=1, related_name="+"))], "adds the column shop_book.editor_id"
+    ),
+    "NULL forbidden": ([alter("pages", models.IntegerField())], "forbids NULL in the column shop_book.pages"),
+    "a shorter text": (
+        [alter("title", models.CharField(max_length=10))], "changes the column shop_book.title from varchar(100) to varchar(10)"
+    ),
+    "a smaller number": ([alter("pages", models.SmallIntegerField(null=True))], "changes the column shop_book.pages from integer to smallint"),
+    "another type": ([alter("title", models.IntegerField())], "changes the column shop_book.title"),
+    "a default taken away": ([alter("stock", models.IntegerField())], "takes the default of the column shop_book.stock away"),
+    "nested": ([migrations.SeparateDatabaseAndState(database_operations=[migrations.DeleteModel("Book")])], "drops the table shop_book"),
+    "after something harmless": ([created(), migrations.RemoveField("Book", "title")], "drops the column shop_book.title"),
+    "SQL that drops a table": ([migrations.RunSQL("drop table if exists shop_book")], "drops a table"),
+    "SQL that drops a view": ([migrations.RunSQL("DROP MATERIALIZED VIEW totals")], "drops a view"),
+    "SQL that drops a column": ([migrations.RunSQL("ALTER TABLE shop_book\n DROP COLUMN title")], "drops a column"),
+    "SQL that drops a column without the word": ([migrations.RunSQL("ALTER TABLE shop_book DROP title")], "drops a column"),
+    "SQL that renames": ([migrations.RunSQL([("ALTER TABLE shop_book RENAME TO %s", ["b"])])], "renames a table or a column"),
+    "SQL that forbids NULL": ([migrations.RunSQL("ALTER TABLE shop_book ALTER pages SET NOT NULL")], "forbids NULL"),
+    "SQL that changes a type": ([migrations.RunSQL("ALTER TABLE shop_book ALTER COLUMN pages TYPE text")], "changes a column's type"),
+    "SQL that asks to be filled": ([migrations.RunSQL("ALTER TABLE shop_book ADD a int NOT NULL")], "adds a column that has to be filled"),
+    "SQL that empties": ([migrations.RunSQL("TRUNCATE shop_book")], "empties a table"),
+}  # fmt: skip
+
+
+def migration(name, operations):
+    made = migrations.Migration(name, "shop")
+    made.operations = operations
+    return made
+
+
+def judge(*plans):
+    state = migration("0001_initial", KNOWN).mutate_state(ProjectState())
+    plan = [migration(f"{number:04}_next", operations) for number, operations in enumerate(plans, 2)]
+    return gate.judge_plan(plan, state, connection)
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_what_the_old_code_lives_with_passes(name):
+    assert judge(PASSES[name]) == []
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_what_breaks_the_old_code_is_named(name):
+    operations, why = STOPS[name]
+    (finding,) = judge(operations)
+    assert finding["migration"] == "shop.0002_next"
+    assert finding["why"].startswith(why)
+    assert finding["operation"]
+
+
+def test_a_table_made_by_an_earlier_migration_of_the_plan_is_unknown_to_the_old_code():
+    assert judge([created(("text", models.TextField()))], [migrations.RemoveField("New", "text")]) == []
+
+
+def test_every_breaking_operation_is_listed():
+    found = judge([migrations.RemoveField("Book", "pages"), migrations.RenameField("Book", "title", "name")], [migrations.DeleteModel("Book")])
+    assert [finding["migration"] for finding in found] == ["shop.0002_next", "shop.0002_next", "shop.0003_next"]
