@@ -61,6 +61,15 @@ def error(project):
     (project / "BREAK").write_text("500\n")
 
 
+def check(project):
+    """Fail what Django checks before a deployment, and nothing else."""
+    with (project / "pages/models.py").open("a") as file:
+        file.write(
+            "\n\nfrom django.core import checks\n\n\n@checks.register(deploy=True)\n"
+            'def refuse(app_configs, **options):\n    return [checks.Error("this check fails", id="pages.E001")]\n'
+        )
+
+
 def load(project):
     """Do not load at all."""
     (project / "BREAK").write_text("import\n")
@@ -72,7 +81,7 @@ def static(project):
         file.write('h1 { background: url("missing.png") }\n')
 
 
-VARIANTS = {function.__name__: function for function in (good, requirement, migration, nullable, breaking, error, load, static)}
+VARIANTS = {function.__name__: function for function in (good, requirement, migration, nullable, breaking, check, error, load, static)}
 
 
 class Repository:

@@ -31,6 +31,7 @@ BAD = {
     "requirement": ([], "virtualenv", "selfhost-django-no-such-package"),
     "migration": ([], "migrate", "this migration fails"),
     "breaking": ([], "migrate", "pages.0002_breaking forbids NULL"),
+    "check": ([], "check", "this check fails"),
     "static": ([], "collectstatic", "missing.png"),
     "load": ([], "start", "this revision does not load"),
     "error": (["-e", "django_health_timeout_seconds=3"], "health", "/ answered 500 instead of 200"),
