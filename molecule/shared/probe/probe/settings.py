@@ -22,6 +22,7 @@ def database():
         "PASSWORD": urllib.parse.unquote(url.password or ""),
         "HOST": url.hostname or "",
         "PORT": url.port or "",
+        "OPTIONS": dict(urllib.parse.parse_qsl(url.query)),
     }
 
 

@@ -1,0 +1,211 @@
+"""The primary changes place, planned and forced: no acknowledged row is lost, and there are never two primaries."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+
+import pytest
+
+DATA = "/var/lib/postgresql/17/main"
+UNIT = "postgresql@17-main"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def order(cluster):
+    """Leave the cluster as it was found, whatever happens: whole, and its first host the primary."""
+    first = cluster.groups["database"][0]
+    yield
+    broken = [name for name in cluster.groups["database"] if cluster.hosts[name].file(f"{DATA}/fenced").exists]
+    if broken or cluster.streaming() == 0:
+        cluster.play("database", "--tags", "postgresql", "-e", json.dumps({"postgresql_rebuild": broken}))
+    if cluster.primary() != first:
+        cluster.play("switchover", "-e", f"switchover_to={first}")
+    cluster.healthy()
+
+
+@pytest.fixture
+def pair(cluster):
+    """Names of the primary and of its standby."""
+    cluster.healthy()
+    return cluster.primary(), cluster.standbys()[0]
+
+
+def changes(run):
+    """How many tasks of a playbook changed something, by host."""
+    return {name: int(count) for name, count in re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", run.output, re.MULTILINE)}
+
+
+def accepts_writes(cluster, name):
+    # The role of the application would do as well; the superuser may most.
+    return cluster.attempt(name, "CREATE TEMPORARY TABLE proof (); SELECT pg_current_xact_id()").rc == 0
+
+
+def runs(cluster, name):
+    return cluster.hosts[name].run("pgrep --uid postgres --full bin/postgres").rc == 0
+
+
+@contextlib.contextmanager
+def writing(writer, name):
+    """A stream of writes that still goes on at the end: what has to be waited for is the first write after the change."""
+    with writer(name) as stream:
+        yield stream
+        held = len(stream.acknowledged)
+        stream.cluster.wait("writes after the change", lambda: len(stream.acknowledged) > held + 5)
+    print(f"\n{name}: {len(stream.acknowledged)} writes acknowledged, {stream.refused} refused, {stream.gap:.1f} s without one at the worst")
+
+
+def test_a_planned_switchover_and_back(cluster, writer, pair):
+    old, new = pair
+    with writing(writer, "planned") as stream:
+        run = cluster.play("switchover")
+        assert run.code == 0, run.output
+    assert f"{new} is the primary on timeline" in run.text
+    assert ("Change the inventory" in run.text) == (new != cluster.groups["database"][0])
+    cluster.healthy()
+    assert (cluster.primary(), cluster.standbys()) == (new, [old])
+    cluster.wait("all rows on the standby", lambda: not stream.lost(old))
+    assert stream.lost(new) == []
+
+    # The servers' word holds, not the inventory's.
+    again = cluster.play("database", "--tags", "postgresql")
+    assert again.code == 0, again.output
+    assert set(changes(again).values()) == {0}, again.output
+    assert cluster.primary() == new
+    assert (f"{new} is the primary, not {old}" in again.text) == (new != cluster.groups["database"][0])
+
+    with writing(writer, "back") as stream:
+        run = cluster.play("switchover", "-e", f"switchover_to={old}")
+        assert run.code == 0, run.output
+    cluster.healthy()
+    assert (cluster.primary(), cluster.standbys()) == (old, [new])
+    cluster.wait("all rows on the standby", lambda: not stream.lost(new))
+    assert stream.lost(old) == []
+
+
+def test_a_switchover_that_would_lose_rows_is_refused(cluster, pair, tmp_path):
+    old, new = pair
+    # The primary as it looks from here when only this machine has lost its way to it.
+    lost = tmp_path / "lost.yml"
+    nobody = cluster.addresses[old].rsplit(".", 1)[0] + ".99"
+    lost.write_text(json.dumps({"all": {"hosts": {old: {"ansible_host": nobody}}}}))
+    force = ("-e", f"switchover_to={new}", "-e", "switchover_force=true")
+    started = cluster.sql(old, "SELECT pg_postmaster_start_time()")
+
+    def refused(sentence, *arguments):
+        run = cluster.play("switchover", *arguments)
+        assert run.code != 0, run.output
+        assert sentence in run.text, run.output
+        assert set(changes(run).values()) == {0}
+        assert cluster.primaries() == [old]
+
+    try:
+        cluster.sql(new, "SELECT pg_wal_replay_pause()")
+        cluster.sql(old, "SELECT pg_logical_emit_message(false, 'lag', repeat('x', 1000000)) FROM generate_series(1, 3)")
+        refused(f"behind {old}, more than switchover_max_lag_mb (1.5)", "-e", "switchover_max_lag_mb=1.5")
+        refused(f"{old} still accepts connections as the primary", *force)
+        refused(f"{old} still accepts connections from {new}", *force, "-e", f"switchover_dead={old}", "-i", str(lost))
+        cluster.hosts[new].check_output(f"systemctl stop {UNIT}")
+        refused(f"{new} runs no server that answers")
+    finally:
+        cluster.hosts[new].run(f"systemctl start {UNIT}")
+    cluster.healthy()
+    assert cluster.sql(old, "SELECT pg_postmaster_start_time()") == started, "the primary was not touched"
+
+
+def test_a_forced_failover(cluster, writer, pair):
+    old, new = pair
+    host = cluster.hosts[old]
+    run = cluster.play("database", "--tags", "postgresql", "-e", "postgresql_synchronous_standbys=1")
+    assert run.code == 0, run.output
+    assert cluster.sql(old, "SHOW synchronous_standby_names").startswith("ANY 1 ")
+
+    with writing(writer, "forced") as stream:
+        # A server that hangs may go on at any moment.
+        host.check_output(f"systemctl kill --signal=STOP {UNIT}")
+        try:
+            run = cluster.play("switchover", "-e", f"switchover_to={new}", "-e", "switchover_force=true")
+        finally:
+            host.run(f"systemctl kill --signal=KILL {UNIT}")
+        assert run.code != 0, run.output
+        assert f"The server of {old} does not answer but still runs: stop it first, or two primaries could result." in run.text
+        run = cluster.play("switchover")
+        assert run.code != 0, run.output
+        assert f"The server of {old} is down and was not stopped cleanly" in run.text
+        assert cluster.primaries() == []
+
+        run = cluster.play("switchover", "-e", "switchover_force=true")
+        assert run.code == 0, run.output
+    assert cluster.primaries() == [new]
+    assert stream.lost(new) == []
+    assert f"-e postgresql_rebuild={old}" in run.text
+    the_former_primary_stays_down(cluster, old, new)
+
+    run = cluster.play("database", "--tags", "postgresql", "-e", f"postgresql_rebuild={old}")
+    assert run.code == 0, run.output
+    cluster.healthy()
+    assert (cluster.primary(), cluster.standbys()) == (new, [old])
+    cluster.wait("all rows on the rebuilt host", lambda: not stream.lost(old))
+    assert not cluster.hosts[new].file("/etc/postgresql/17/main/conf.d/90-degraded.conf").exists
+    cluster.hosts[old].check_output(f"rm -rf {DATA}.before-*")
+
+
+def the_former_primary_stays_down(cluster, old, new):
+    """However it is started, it does not take a write; `new` is untouched by the attempts."""
+    host = cluster.hosts[old]
+    behind_systemd = "pg_ctlcluster --skip-systemctl-redirect 17 main start"
+    forget = f"rm -f {DATA}/fenced {DATA}/standby.signal"
+
+    assert host.run(f"systemctl start {UNIT}").rc != 0
+    assert not runs(cluster, old)
+    host.run(behind_systemd)
+    assert not accepts_writes(cluster, old)
+    cluster.wait("the guard to stop a fenced server", lambda: not runs(cluster, old))
+
+    # A host that could not be reached at the failover has no fence yet, and hears of it from the others.
+    host.check_output(forget)
+    assert host.run(f"systemctl start {UNIT}").rc != 0
+    assert not runs(cluster, old)
+    assert host.file(f"{DATA}/fenced").exists
+    host.check_output(forget)
+    host.run(behind_systemd)
+    cluster.wait("the guard to stop a second primary", lambda: not runs(cluster, old))
+    assert f"{new} has taken its place" in host.file(f"{DATA}/fenced").content_string
+
+    host.check_output(forget)
+    # When the first process was started, in ticks of the machine's clock.
+    booting = "cut -d ' ' -f 22 /proc/1/stat"
+    booted = host.check_output(booting)
+    with contextlib.suppress(RuntimeError):
+        host.run("systemctl reboot")
+
+    def up():
+        with contextlib.suppress(RuntimeError):
+            again = host.run(booting).stdout.strip() not in ("", booted)
+            return again and host.run("systemctl is-system-running").stdout.strip() in ("running", "degraded")
+
+    cluster.wait("the host after its reboot", up)
+    assert not runs(cluster, old)
+    assert host.file(f"{DATA}/fenced").exists
+
+    run = cluster.play("database", "--tags", "postgresql", "--limit", old)
+    assert run.code == 0, run.output
+    assert "fenced" in run.text
+    assert not runs(cluster, old)
+    assert cluster.primaries() == [new]
+
+
+def test_an_interrupted_switchover_is_finished_by_the_next_run(cluster, writer, pair):
+    old, new = pair
+    with writing(writer, "interrupted") as stream:
+        process = cluster.start("switchover", "-e", f"switchover_to={new}")
+        cluster.wait("the primary to stop", lambda: not runs(cluster, old), every=0.2)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert old not in cluster.primaries(), "it is no primary any more"
+        run = cluster.play("switchover", "-e", f"switchover_to={new}")
+        assert run.code == 0, run.output
+    cluster.healthy()
+    assert (cluster.primary(), cluster.standbys()) == (new, [old])
+    assert stream.lost(new) == []

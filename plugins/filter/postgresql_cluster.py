@@ -1,0 +1,99 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""Who is who in a replicated PostgreSQL cluster."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: postgresql_cluster
+short_description: Who is who among the hosts of a PostgreSQL cluster
+version_added: 0.1.0
+author: selfhost.django contributors
+description:
+  - Finds the primary in what the hosts' servers and data directories say of themselves. The inventory decides only where no
+    host has data yet; then its first host is to be the primary.
+  - A server that runs as a primary is the primary. Of several whose servers are stopped, it is the one on the highest timeline.
+  - Where that leaves a doubt, no host is the primary and the reason is given.
+options:
+  _input:
+    description:
+      - What each host says, by name, in the order of the inventory. Keys of each are C(reachable), C(exists) (there is data),
+        C(primary) (it is no standby's), C(running), C(fenced), C(timeline), C(system).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+# {"primary": "db2", "problem": "", "apart": {"db1": "…"}}
+who: "{{ states | selfhost.django.postgresql_cluster }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(primary) is the name of the host that is the primary, or is to become it; empty when there is a C(problem), one sentence.
+    - C(apart) holds, by name, what is wrong with hosts whose data does not belong to this primary's standby.
+  type: dict
+"""
+
+UNKNOWN = {"reachable": False, "exists": False, "primary": False, "running": False, "fenced": False, "timeline": 0, "system": ""}
+REBUILD = "it becomes a standby with -e postgresql_rebuild={host}, which sets this data aside"
+
+
+def _names(hosts):
+    return " and ".join(hosts)
+
+
+def _primary(states):
+    """Return the primary, or an empty name and the reason."""
+    own = [host for host, state in states.items() if state["exists"] and state["primary"] and not state["fenced"]]
+    running = [host for host in own if states[host]["running"]]
+    if len(running) > 1:
+        return "", f"{_names(running)} both accept writes: stop the one whose data is not to be kept, then rebuild it"
+    if running:
+        (primary,) = running
+        ahead = [
+            host
+            for host in own
+            if states[host]["system"] == states[primary]["system"] and states[host]["timeline"] > states[primary]["timeline"]
+        ]
+        if ahead:
+            return "", f"{primary} accepts writes, but {_names(ahead)}, stopped, was promoted after it: decide which data is to be kept"
+        return primary, ""
+    if own:
+        newest = max(states[host]["timeline"] for host in own)
+        last = [host for host in own if states[host]["timeline"] == newest]
+        if len(last) > 1:
+            return "", f"{_names(last)} are both primaries, and stopped: start the one whose data is to be kept"
+        return last[0], ""
+    silent = [host for host, state in states.items() if not state["reachable"]]
+    if silent:
+        return "", f"none of the hosts that answer is the primary, and {_names(silent)} cannot be asked"
+    standbys = [host for host, state in states.items() if state["exists"]]
+    if standbys:
+        return "", f"there is no primary, only {_names(standbys)}, which waits for one: promote it with the playbook switchover"
+    return next(iter(states), ""), ""
+
+
+def postgresql_cluster(states):
+    states = {host: UNKNOWN | state for host, state in states.items()}
+    primary, problem = _primary(states)
+    apart = {}
+    for host, state in states.items():
+        if not primary or host == primary or not state["exists"]:
+            continue
+        rebuild = REBUILD.format(host=host)
+        if state["fenced"]:
+            apart[host] = f"{host} is fenced, since another host was made the primary: {rebuild}"
+        elif state["system"] != states[primary]["system"]:
+            apart[host] = f"{host} has data of another cluster than {primary}: {rebuild}"
+        elif state["primary"]:
+            apart[host] = f"{host} was the primary before {primary}: {rebuild}"
+    return {"primary": primary, "problem": problem, "apart": apart}
+
+
+class FilterModule:
+    """Filters of the collection."""
+
+    def filters(self):
+        return {"postgresql_cluster": postgresql_cluster}
