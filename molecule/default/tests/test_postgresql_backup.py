@@ -104,16 +104,19 @@ def test_the_log_is_archived_without_a_failure(host, variables, query):
     assert re.fullmatch("[0-9A-F]{24}.*", last)
 
 
-def test_cron_makes_a_full_backup_a_week_and_a_differential_one_on_the_other_days(host, variables):
-    assert [line[1:] for line in cron_lines(host)] == [
-        ("postgres", "/usr/local/sbin/postgresql-backup full --quiet"),
-        ("postgres", "/usr/local/sbin/postgresql-backup diff --quiet"),
-    ]
-    assert [line[0] for line in cron_lines(host)] == [
-        variables["postgresql_backup_full_schedule"],
-        variables["postgresql_backup_differential_schedule"],
-    ]
+def test_cron_makes_every_kind_of_backup_and_proves_them(host, variables):
+    lines = {re.search(r"postgresql-backup (\w+) --quiet$", line[2])[1]: line for line in cron_lines(host)}
+    assert set(lines) == {"full", "diff", "logical", "check", "drill", "media"}
+    for word, name in (("full", "full"), ("diff", "differential"), ("logical", "logical"), ("check", "check")):
+        assert lines[word][0] == variables[f"postgresql_backup_{name}_schedule"]
+        assert lines[word][1] == "postgres"
     assert host.service("cron").is_running
+
+
+def status_of(host):
+    """What anybody on the host reads of how the last runs went."""
+    with host.sudo("nobody"):
+        return json.loads(host.check_output("cat /var/lib/postgresql-backup/status.json"))["kinds"]
 
 
 @pytest.mark.parametrize("kind", ["full", "diff"])
@@ -123,6 +126,27 @@ def test_the_line_of_the_crontab_works_as_cron_runs_it(host, variables, kind):
     assert (done.rc, done.stdout, done.stderr) == (0, "", "")
     (new,) = [backup for backup in information(host, variables)["backup"] if backup["label"] not in before]
     assert new["type"] == kind
+    row = status_of(host)[kind]
+    assert (row["verdict"], row["label"]) == ("ok", new["label"])
+    assert row["size_bytes"] == new["info"]["size"]
+
+
+def test_a_nightly_dump_brings_a_table_back(host, variables, row, query):
+    """Dumped as cron does, restored into a database of its own."""
+    done = as_cron_would(host, next(line for line in cron_lines(host) if " logical " in line[2]))
+    assert (done.rc, done.stdout, done.stderr) == (0, "", "")
+    path = f"{variables['postgresql_backup_logical_path']}/{status_of(host)['logical']['label']}"
+    programs = f"/usr/lib/postgresql/{variables['postgresql_version']}/bin"
+    query("CREATE DATABASE dump_of_the_tests")
+    try:
+        with host.sudo("postgres"):
+            host.check_output(f"cd / && {programs}/pg_restore -p {variables['postgresql_port']} --exit-on-error -d dump_of_the_tests {path}/postgres.dump")
+        assert query(f"SELECT count(*) FROM backup_probe_of_the_tests WHERE value = '{row}'", "dump_of_the_tests") == ["1"]
+    finally:
+        query("DROP DATABASE dump_of_the_tests")
+    with host.sudo():
+        assert host.check_output(f"find {path} -type f ! -perm 0600") == ""
+        assert "PASSWORD" not in host.file(f"{path}/globals.sql").content_string
 
 
 def test_a_failed_backup_is_noticed(host):
@@ -133,6 +157,13 @@ def test_a_failed_backup_is_noticed(host):
     assert done.rc != 0
     assert "unable to find primary cluster" in done.stderr
     assert re.match(r"FAILED with \d+: .*unable to find primary cluster", journal)
+    row = status_of(host)["diff"]
+    assert row["verdict"] == "failed"
+    assert "unable to find primary cluster" in row["message"]
+    with host.sudo("nobody"):
+        assert 'postgresql_backup_verdict{kind="diff"} 0' in host.check_output("cat /var/lib/prometheus/node-exporter/postgresql_backup.prom")
+    assert as_cron_would(host, next(line for line in cron_lines(host) if " diff " in line[2])).rc == 0
+    assert status_of(host)["diff"]["verdict"] == "ok"
 
 
 def test_a_backup_beside_another_is_refused(host, variables):

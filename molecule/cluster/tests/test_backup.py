@@ -1,0 +1,264 @@
+"""Backups are fetched by a host of their own: from the standby, out of the database hosts' reach, and a failure does not stay unseen."""
+
+import contextlib
+import json
+import re
+import secrets
+import time
+
+import playing
+import pytest
+
+COMMAND = "/usr/local/sbin/postgresql-backup"
+# pgBackRest's patience for a piece of log that does not come.
+IMPATIENT = "PGBACKREST_ARCHIVE_TIMEOUT=10"
+
+
+@pytest.fixture(scope="module")
+def keeper(cluster):
+    """The host that keeps the backups."""
+    (name,) = cluster.groups["backup"]
+    return cluster.hosts[name]
+
+
+def pgbackrest(host, *arguments):
+    return host.run(f"cd / && runuser -u postgres -- pgbackrest --stanza=main --log-level-console=warn {' '.join(arguments)}")
+
+
+def information(host):
+    done = pgbackrest(host, "--output=json", "info")
+    assert done.rc == 0, done.stderr
+    return json.loads(done.stdout)[0]
+
+
+def labels(host):
+    return [row["label"] for row in information(host)["backup"]]
+
+
+def verdict(host, kind):
+    """What the status file says, to whoever reads it."""
+    text = host.check_output("runuser -u nobody -- cat /var/lib/postgresql-backup/status.json")
+    row = json.loads(text)["kinds"][kind]
+    metrics = host.check_output("runuser -u nobody -- cat /var/lib/prometheus/node-exporter/postgresql_backup.prom")
+    assert f'postgresql_backup_verdict{{kind="{kind}"}} {int(row["verdict"] == "ok")}' in metrics
+    return row
+
+
+def check(host):
+    """Run the line of the crontab that proves the archive, as cron does, with less patience."""
+    (line,) = re.findall(r"^\S+ \S+ \S+ \S+ \S+ postgres (.* check .*)$", host.file("/etc/cron.d/postgresql-backup").content_string, re.MULTILINE)
+    return host.run(
+        f"cd /var/lib/postgresql && runuser -u postgres -- env -i HOME=/var/lib/postgresql PATH=/usr/sbin:/usr/bin:/sbin:/bin {IMPATIENT} /bin/sh -c %s",
+        line,
+    )
+
+
+def proves_itself(host):
+    return check(host).rc == 0
+
+
+@pytest.fixture
+def note(cluster):
+    """Return a function that writes a note through the site."""
+
+    def write():
+        text = f"backup-{secrets.token_hex(4)}"
+        answer = cluster.post("/write/", data={"text": text}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return text
+
+    yield write
+    cluster.sql(cluster.primary(), "DELETE FROM pages_note WHERE text LIKE 'backup-%'", database="probe")
+
+
+def test_a_backup_is_made_of_the_standby_and_its_label_size_and_duration_are_printed(cluster, keeper, note):
+    note()
+    before = labels(keeper)
+    done = cluster.play("backup", "-e", "backup_type=incr")
+    assert done.code == 0, done.output
+    (label,) = [label for label in labels(keeper) if label not in before]
+    assert re.search(rf"incr backup {label}: database \d+ MB, added to the repository \d+ k?M?B, \d+ s", done.text), done.output
+    log = keeper.check_output("tac /var/log/pgbackrest/main-backup.log | sed '/PROCESS START/q'")
+    assert "replay on the standby reached" in log, log
+    row = verdict(keeper, "incr")
+    assert (row["verdict"], row["label"]) == ("ok", label)
+    assert row["size_bytes"] > 1024**2
+    assert row["age_seconds"] < 3600
+
+
+def test_a_manifest_says_what_the_backup_holds(cluster, keeper, note):
+    note()
+    done = keeper.run(f"{COMMAND} incr")
+    assert done.rc == 0, done.stderr
+    manifest = json.loads(keeper.file(f"/var/lib/postgresql-backup/manifests/{labels(keeper)[-1]}.json").content_string)
+    probe = manifest["databases"]["probe"]
+    counted = cluster.sql(cluster.primary(), "SELECT count(*) FROM pages_note", database="probe")
+    assert probe["tables"]["public.pages_note"] == int(counted)
+    assert "pages.0001_initial" in probe["migrations"]
+    # The moment is in the archive, so that a restore can lead to it.
+    walfile = cluster.sql(cluster.primary(), f"SELECT pg_walfile_name('{manifest['lsn']}')")
+    assert information(keeper)["archive"][-1]["max"] >= walfile
+
+
+def test_a_database_host_reads_the_history_and_cannot_harm_it(cluster, keeper):
+    """As somebody would who has taken the host over: with its certificate, as its superuser, from both hosts."""
+    before = labels(keeper)
+    files = "cd /var/lib/pgbackrest && find . -type f -path './backup/*' -exec sha256sum {} + | sort"
+    held = keeper.check_output(files)
+    for name in cluster.groups["database"]:
+        host = cluster.hosts[name]
+        assert labels(host) == before
+        for attempt in (
+            "--repo1-retention-full=1 --repo1-retention-archive=1 expire",
+            f"--set={before[0]} expire",
+            "--repo=1 --force stanza-delete",
+            "repo-rm --repo=1 --recurse backup/main",
+            f"repo-rm --repo=1 backup/main/{before[0]}/backup.manifest",
+            "--type=full backup",
+        ):
+            assert pgbackrest(host, attempt).rc != 0, attempt
+        done = host.run("cd / && echo harm | runuser -u postgres -- pgbackrest repo-put --repo=1 --stanza=main backup/main/backup.info")
+        assert done.rc != 0
+        assert "Read-only file system" in done.stdout + done.stderr
+    assert keeper.check_output(files) == held
+    assert labels(keeper) == before
+
+
+def test_only_a_backup_host_reads_the_data_of_a_database_host(cluster):
+    """A certificate of the site is not enough: the other database host's name is not admitted, and a stranger has none."""
+    first, second = cluster.groups["database"]
+    asked = cluster.hosts[second].run(
+        "cd / && runuser -u postgres -- timeout 10 openssl s_client -connect %s:8432 -brief </dev/null", cluster.addresses[first]
+    )
+    assert asked.rc != 0, "the port answers another database host"
+
+
+def test_two_backups_at_once_are_refused_naming_the_other(cluster, keeper):
+    before = labels(keeper)
+    holder = (
+        "import sys, time; sys.path.insert(0, '/usr/local/lib/selfhost'); from postgresql_backup import core\n"
+        "core.become('postgres')\n"
+        "with core.lock(core.settings(), 'physical', 'a full backup'): print('held', flush=True); time.sleep(600)"
+    )
+    keeper.check_output("systemd-run --quiet --unit=test-of-the-lock /usr/bin/python3 -B -c %s", holder)
+    try:
+        cluster.wait("the lock", lambda: keeper.run("! runuser -u postgres -- flock -n /var/lib/postgresql-backup/physical.lock true").rc == 0)
+        done = cluster.play("backup", "-e", "backup_type=diff")
+    finally:
+        keeper.run("systemctl stop test-of-the-lock")
+    assert done.code != 0
+    assert re.search(r"another one is at work: a full backup, process \d+, since 2", done.text), done.output
+    assert labels(keeper) == before
+
+
+def test_a_stopped_receiver_is_noticed_while_the_site_goes_on(cluster, keeper, note):
+    keeper.check_output("systemctl stop postgresql-receive")
+    try:
+        note()
+        done = check(keeper)
+        assert done.rc != 0
+        assert done.stderr.startswith("postgresql-backup: "), done.stderr
+        row = verdict(keeper, "archive")
+        assert (row["verdict"], row["succeeded"] < row["finished"]) == ("failed", True)
+        assert "archive" in row["message"], row
+        note()
+    finally:
+        keeper.check_output("systemctl start postgresql-receive")
+    cluster.wait("the archive to catch up", lambda: proves_itself(keeper))
+    assert verdict(keeper, "archive")["verdict"] == "ok"
+
+
+@contextlib.contextmanager
+def small_repository(keeper):
+    """The repository on a volume of its own that is nearly full; what was archived meanwhile is taken over afterwards."""
+    path, volume = "/var/lib/pgbackrest", "/mnt/small"
+    keeper.check_output("systemctl stop postgresql-receive")
+    size = int(keeper.check_output(f"du -sm {path}").split()[0])
+    try:
+        keeper.check_output(
+            f"mkdir -p {volume} && mount -t tmpfs -o size={size + 64}m,mode=0750,uid=postgres,gid=postgres tmpfs {volume} && "
+            f"cp -a {path}/. {volume}/ && mkdir -p {volume}.below && mount --bind {path} {volume}.below && mount --bind {volume} {path} && "
+            "systemctl start postgresql-receive",
+        )
+        yield volume
+    finally:
+        keeper.check_output(
+            f"systemctl stop postgresql-receive; rm -f {volume}/filler; "
+            f"mountpoint -q {volume}.below && {{ cp -a {volume}/. {volume}.below/; umount {path}; umount {volume}.below; }}; "
+            f"umount {volume}; rmdir {volume} {volume}.below; systemctl start postgresql-receive",
+        )
+
+
+def test_a_full_repository_is_noticed_while_the_site_goes_on_and_heals(cluster, keeper, note):
+    before = labels(keeper)
+    with small_repository(keeper) as volume:
+        cluster.wait("the archive", lambda: proves_itself(keeper))
+        keeper.run(f"cat /dev/zero >{volume}/filler")
+        for _ in range(3):
+            note()
+            cluster.sql(cluster.primary(), "SELECT pg_switch_wal()")
+        done = check(keeper)
+        assert done.rc != 0
+        assert verdict(keeper, "archive")["verdict"] == "failed"
+        done = keeper.run(f"{IMPATIENT} {COMMAND} full --quiet")
+        assert done.rc != 0
+        assert verdict(keeper, "full")["verdict"] == "failed"
+        journal = keeper.check_output("journalctl -q -t postgresql-backup -p err -n 20 -o cat")
+        assert re.search(r"FAILED with \d+: .*No space left on device", journal), journal
+        note()
+        keeper.check_output(f"rm {volume}/filler")
+        cluster.wait("the archive to catch up", lambda: proves_itself(keeper))
+        assert verdict(keeper, "archive")["verdict"] == "ok"
+        assert set(before) <= set(labels(keeper))
+    cluster.wait("the archive", lambda: proves_itself(keeper))
+    done = keeper.run(f"{COMMAND} diff")
+    assert done.rc == 0, done.stderr
+    assert verdict(keeper, "diff")["verdict"] == "ok"
+
+
+def test_dumps_are_made_beside_and_can_be_read(cluster, keeper, note):
+    text = note()
+    done = cluster.play("backup", "-e", "backup_type=logical")
+    assert done.code == 0, done.output
+    (label,) = re.findall(r"logical backup (\d{8}T\d{6}Z): \d+ databases, \d+ k?M?B, \d+ s", done.text)
+    path = f"/var/backups/postgresql/{label}"
+    row = verdict(keeper, "logical")
+    assert (row["verdict"], row["label"]) == ("ok", label)
+    assert keeper.check_output(f"find {path} -type f ! -perm 0600") == ""
+    assert keeper.run(f"runuser -u nobody -- ls {path}").rc != 0
+    listed = set(keeper.check_output(f"ls {path}").split())
+    databases = cluster.sql(cluster.primary(), "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate").split()
+    assert listed == {"globals.sql", *(f"{name}.dump" for name in databases)}
+    programs = keeper.check_output("ls -d /usr/lib/postgresql/*/bin")
+    assert text in keeper.check_output(f"{programs}/pg_restore --data-only --table=pages_note --file=- {path}/probe.dump")
+    globals_ = keeper.file(f"{path}/globals.sql").content_string
+    assert re.search(r"^CREATE ROLE probe;", globals_, re.MULTILINE)
+    assert "PASSWORD" not in globals_
+
+
+def test_no_secret_lies_open(cluster, keeper):
+    """Neither in a file that anybody reads, nor in the command line of what runs while a backup is made."""
+    directory = playing.ROOT / ".cache/lab" / cluster.variables["_meta"]["hostvars"][keeper.backend.host]["lab_name"]
+    patterns = "\n".join((directory / name).read_text().split()[0] for name in ("backup_password", "backup_passphrase"))
+    keeper.check_output("umask 077; printf '%%s\n' %s >/root/secrets", patterns)
+    watch = (
+        "n=0; while runuser -u postgres -- [ ! -e /tmp/made ]; do "
+        "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -F -f /root/secrets; sleep 0.05; done"
+    )
+    try:
+        seen = keeper.run(f"rm -f /tmp/made; ({COMMAND} incr --quiet; touch /tmp/made) & {watch}; wait; rm -f /tmp/made")
+        assert seen.stdout == ""
+        open_files = keeper.run(
+            "find /etc /run /usr/local /var/lib/postgresql-backup /var/lib/prometheus /var/log -xdev -type f -perm -o=r "
+            "-exec grep -lF -f /root/secrets {} + 2>/dev/null",
+        )
+        assert open_files.stdout == ""
+    finally:
+        keeper.run("rm -f /root/secrets")
+
+
+def test_a_second_run_changes_nothing(cluster):
+    started = time.time()
+    done = cluster.play("database", "--tags", "app,postgresql_backup", "--limit", "backup")
+    assert done.code == 0, done.output
+    assert re.search(r"backup1 .*changed=0 ", done.output), f"{done.output} after {time.time() - started:.0f} s"

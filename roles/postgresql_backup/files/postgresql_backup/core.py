@@ -1,0 +1,218 @@
+"""What every part needs: the configuration, the user, programs, the server, locks, and failures in one sentence."""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import pwd
+import subprocess
+import sys
+import syslog
+import time
+
+CONFIGURATION = "/etc/pgbackrest/postgresql-backup.json"
+DEVNULL = subprocess.DEVNULL
+
+
+class Failure(Exception):
+    """What an operator has to know, in one sentence; further lines are the program's own words."""
+
+    def __init__(self, message, code=1):
+        super().__init__(message)
+        self.code = code
+
+
+@dataclasses.dataclass
+class Command:
+    """A word of the command line."""
+
+    run: callable
+    help: str
+    # Adds options to the command's parser.
+    options: callable = None
+    # Who runs it; None for whoever calls.
+    user: str = "postgres"
+
+
+class Settings(dict):
+    """The configuration; see the template postgresql-backup.json.j2 for its keys."""
+
+    def __getattr__(self, name):
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def path(self, *parts):
+        """Return a path in the directory that holds status, manifests and locks."""
+        return os.path.join(self["state"], *parts)
+
+    def program(self, name):
+        """Return the path of one of the server's own programs."""
+        return os.path.join(self["programs"], name)
+
+
+def settings(path=None):
+    path = path or os.environ.get("POSTGRESQL_BACKUP_CONFIGURATION", CONFIGURATION)
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Settings(json.load(file))
+    except OSError as error:
+        raise Failure(f"the configuration {path} cannot be read: {error.strerror}", 78) from None
+
+
+def become(name):
+    """Work as a user from here on, whoever calls."""
+    user = pwd.getpwnam(name)
+    if os.geteuid() == 0 and user.pw_uid != 0:
+        os.initgroups(name, user.pw_gid)
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    if os.geteuid() != user.pw_uid:
+        raise Failure(f"run this as root or {name}", 77)
+    os.environ["HOME"] = user.pw_dir
+    os.umask(0o027)
+    os.chdir("/")
+
+
+def run(*command, user=None, check=True, **options):
+    """Run a program, as another user where one is named; return it with its output. A failure is told in its own words."""
+    if user and pwd.getpwnam(user).pw_uid != os.geteuid():
+        command = ("runuser", "-u", user, "--", *command)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "replace"} | options
+    done = subprocess.run([str(word) for word in command], check=False, **options)
+    if check and done.returncode:
+        raise Failure(((done.stderr or "") + (done.stdout or "")).strip() or f"{command[0]} ended with {done.returncode}", done.returncode)
+    return done
+
+
+def pgbackrest(settings, *arguments, log="warn", **options):
+    """Run pgBackRest for this site's backups. What it runs keeps the caller's locks until it has ended."""
+    options = {"pass_fds": tuple(HELD)} | options
+    return run("pgbackrest", f"--stanza={settings.name}", f"--log-level-console={log}", "--no-log-timestamp", *arguments, **options)
+
+
+def information(settings, *arguments):
+    """Return what the repositories hold, as pgBackRest's `info` has it."""
+    done = pgbackrest(settings, *arguments, "--output=json", "info", log="off")
+    return json.loads(done.stdout, strict=False)[0]
+
+
+# --- The server -------------------------------------------------------------------------------
+
+
+def libpq(connection, **more):
+    """Return a connection string. No password is in it: that comes from the password file it names."""
+    quoted = {name: str(value).replace("\\", "\\\\").replace("'", "\\'") for name, value in (connection | more).items() if value != ""}
+    return " ".join(f"{name}='{value}'" for name, value in quoted.items())
+
+
+@contextlib.contextmanager
+def connect(connection, database="postgres", autocommit=True, **more):
+    """Yield a cursor of a session on a server: `settings.connection` leads to the primary."""
+    import psycopg2
+
+    try:
+        session = psycopg2.connect(libpq({"connect_timeout": 10, "application_name": "postgresql-backup"} | connection, dbname=database, **more))
+    except psycopg2.OperationalError as error:
+        raise Failure(f"the server cannot be reached: {' '.join(str(error).split())}") from None
+    try:
+        session.autocommit = autocommit
+        with session.cursor() as cursor:
+            yield cursor
+    except psycopg2.Error as error:
+        raise Failure(f"the server refuses: {' '.join(str(error).split())}") from None
+    finally:
+        session.close()
+
+
+def ask(connection, query, parameters=None, database="postgres"):
+    """Return the rows of one query."""
+    with connect(connection, database) as cursor:
+        cursor.execute(query, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def databases(settings):
+    """Return the names of the databases that somebody can work in."""
+    return [row[0] for row in ask(settings.connection, "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname")]
+
+
+def is_standby(settings):
+    """Whether the only server that this host may ask is a standby; a server that is down is none."""
+    if settings.role != "local":
+        return False
+    try:
+        return ask(settings.connection, "SELECT pg_is_in_recovery()")[0][0]
+    except Failure:
+        return False
+
+
+# --- Locks ------------------------------------------------------------------------------------
+
+HELD = []
+
+
+@contextlib.contextmanager
+def lock(settings, name, what):
+    """Keep others out for as long as this runs, and whatever it starts by `pgbackrest`; they are told who is at work."""
+    file = os.fdopen(os.open(settings.path(f"{name}.lock"), os.O_RDWR | os.O_CREAT, 0o640), "r+", encoding="utf-8")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failure(f"another one is at work: {file.read().strip() or 'not yet named'}", 75) from None
+        file.truncate()
+        file.write(f"{what}, process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+        file.flush()
+        HELD.append(file.fileno())
+        try:
+            yield
+        finally:
+            HELD.remove(file.fileno())
+            file.seek(0)
+            file.truncate()
+
+
+# --- Words ------------------------------------------------------------------------------------
+
+
+def human(size):
+    """Return a size in bytes as people say it."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TB"
+
+
+def sentence(message):
+    """Return the line of a message that says what is wrong, with the next one where it announces it."""
+    lines = [line.strip() for line in message.strip().splitlines()] or ["no message"]
+    number = next((number for number, line in enumerate(lines) if "ERROR" in line), 0)
+    return " ".join(lines[number : number + 2] if lines[number].endswith(":") else lines[number : number + 1])
+
+
+def say(line, quiet=False):
+    """Tell the journal, and whoever looks on."""
+    syslog.syslog(syslog.LOG_INFO, line)
+    if not quiet:
+        print(line)
+
+
+def complain(failure):
+    """Tell the journal in one line, and standard error (where cron mails it from) in full."""
+    syslog.syslog(syslog.LOG_ERR, f"FAILED with {failure.code}: {sentence(str(failure))}")
+    print(f"postgresql-backup: {failure}", file=sys.stderr)
+
+
+def write(path, text, mode=0o640):
+    """Replace a file as a whole, so that nobody reads half of it."""
+    temporary = f"{path}.{os.getpid()}"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,69 @@
+"""A dump of each database as SQL knows it, for the day a physical copy is of no use: another version, one table, damage in a page."""
+
+import os
+import re
+import shutil
+import time
+import urllib.parse
+
+from . import core, physical, status
+
+STAMP = "%Y%m%dT%H%M%SZ"
+FINISHED = re.compile(r"\d{8}T\d{6}Z")
+
+
+def dump(settings, arguments):
+    """Dump every database and what they have in common into a directory of its own, which gets its name when all of it is there."""
+    physical.refuse_elsewhere(settings)
+    with core.lock(settings, "logical", "a logical backup"):
+        if core.is_standby(settings):
+            core.say("this server is a standby: the primary makes the backups", arguments.quiet)
+            return
+        with status.record(settings, "logical") as record:
+            os.umask(0o077)
+            path = settings.dumps["path"]
+            remove(path, unfinished(os.listdir(path)))
+            started = time.time()
+            label = time.strftime(STAMP, time.gmtime(started))
+            partial = os.path.join(path, f"{label}.partial")
+            os.mkdir(partial)
+            for name in core.databases(settings):
+                write(settings, os.path.join(partial, file_of(name)), "pg_dump", "--format=custom", f"--dbname={core.libpq(settings.connection, dbname=name)}")
+            # Without passwords: they come from the site's own configuration.
+            write(settings, os.path.join(partial, "globals.sql"), "pg_dumpall", "--globals-only", "--no-role-passwords",
+                  f"--dbname={core.libpq(settings.connection, dbname='postgres')}")  # fmt: skip
+            os.rename(partial, os.path.join(path, label))
+            core.run("sync", "--file-system", path)
+            remove(path, expired(os.listdir(path), settings.dumps["keep"]))
+            size = sum(os.path.getsize(os.path.join(path, label, name)) for name in os.listdir(os.path.join(path, label)))
+            record |= {"label": label, "size": size, "databases": core.databases(settings)}
+        core.say(f"logical backup {label}: {len(record['databases'])} databases, {core.human(size)}, {time.time() - started:.0f} s", arguments.quiet)
+
+
+def write(settings, path, program, *arguments):
+    """Write what a program makes, and have the file readable as what it is."""
+    core.run(settings.program(program), "--no-password", f"--file={path}", *arguments, pass_fds=tuple(core.HELD))
+    if program == "pg_dump":
+        core.run(settings.program("pg_restore"), "--list", path, stdout=core.DEVNULL)
+
+
+def file_of(database):
+    return urllib.parse.quote(database, safe=" ") + ".dump"
+
+
+def unfinished(names):
+    """Return the directories that an interrupted run left."""
+    return [name for name in names if name.endswith(".partial") and FINISHED.fullmatch(name.removesuffix(".partial"))]
+
+
+def expired(names, keep):
+    """Return the dumps that are no longer kept: all but the newest."""
+    return sorted(name for name in names if FINISHED.fullmatch(name))[:-keep]
+
+
+def remove(path, names):
+    for name in names:
+        shutil.rmtree(os.path.join(path, name))
+
+
+COMMANDS = {"logical": core.Command(dump, "dump every database", physical.quiet)}

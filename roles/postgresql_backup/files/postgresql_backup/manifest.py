@@ -1,0 +1,117 @@
+"""What the databases held at a named moment: rows of every table, applied migrations. A restore is compared with it."""
+
+import contextlib
+import json
+import os
+import time
+
+from . import core
+
+# Transactions that commit between the snapshots and the restore point would be in a restore and not in the counts: another
+# moment is tried then, this often.
+ATTEMPTS = 30
+
+
+def restore_point(cursor, prefix="backup"):
+    """Name the present moment in the write-ahead log; return the name and where it is."""
+    name = f"{prefix}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(3).hex()}"
+    cursor.execute("SELECT pg_create_restore_point(%s)::text", (name,))
+    return name, cursor.fetchone()[0]
+
+
+def unseen(first, later):
+    """Return the transactions that may have committed between two snapshots, in PostgreSQL's text form `xmin:xmax:list`."""
+    low, high, running = parse(first)
+    _low, end, _running = parse(later)
+    return running | set(range(high, end)) if low < end else set()
+
+
+def parse(snapshot):
+    low, high, running = snapshot.split(":")
+    return int(low), int(high), {int(number) for number in running.split(",") if number}
+
+
+def moment(settings, sessions, control):
+    """Take a snapshot in every session and name the moment after them; return it, and whether nothing came between."""
+    for attempt in range(ATTEMPTS):
+        snapshots = {}
+        for name, cursor in sessions.items():
+            cursor.execute("ROLLBACK")
+            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.execute("SELECT pg_current_snapshot()::text")
+            snapshots[name] = cursor.fetchone()[0]
+        point, lsn = restore_point(control)
+        control.execute("SELECT pg_current_snapshot()::text")
+        later = control.fetchone()[0]
+        exact = not any(unseen(snapshot, later) for snapshot in snapshots.values())
+        if exact:
+            break
+        time.sleep(0.05 * (attempt % 5))
+    return point, lsn, snapshots, exact
+
+
+def tables(cursor):
+    """Return the rows of every table as the session's snapshot has them."""
+    cursor.execute(
+        "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
+        "WHERE relkind = 'r' AND relpersistence = 'p' AND nspname NOT IN ('pg_catalog', 'information_schema') AND nspname NOT LIKE 'pg_toast%' "
+        "ORDER BY 1"
+    )
+    counts = {}
+    for (name,) in cursor.fetchall():
+        cursor.execute(f"SELECT count(*) FROM ONLY {name}")
+        counts[name] = cursor.fetchone()[0]
+    return counts
+
+
+def migrations(cursor):
+    """Return Django's applied migrations; None where the database is no Django's."""
+    cursor.execute("SELECT to_regclass('public.django_migrations') IS NOT NULL")
+    if not cursor.fetchone()[0]:
+        return None
+    cursor.execute("SELECT DISTINCT app || '.' || name FROM public.django_migrations ORDER BY 1")
+    return [row[0] for row in cursor.fetchall()]
+
+
+def take(settings, backups):
+    """Write the manifest of backups that were just made: rows of (repository, label). The log up to its moment is archived then."""
+    with contextlib.ExitStack() as stack:
+        control = stack.enter_context(core.connect(settings.connection))
+        sessions = {name: stack.enter_context(core.connect(settings.connection, name)) for name in core.databases(settings)}
+        point, lsn, snapshots, exact = moment(settings, sessions, control)
+        control.execute("SELECT timeline_id, (SELECT system_identifier::text FROM pg_control_system()) FROM pg_control_checkpoint()")
+        timeline, system = control.fetchone()
+        control.execute("SELECT pg_switch_wal()")
+        content = {
+            "point": point, "lsn": lsn, "timeline": timeline, "system": system, "exact": exact,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "databases": {
+                name: {"snapshot": snapshots[name], "tables": tables(cursor), "migrations": migrations(cursor)}
+                for name, cursor in sessions.items()
+            },
+        }  # fmt: skip
+    for repository, label in backups:
+        core.write(path(settings, label), json.dumps({"label": label, "repository": repository} | content, indent=1, sort_keys=True) + "\n")
+    core.pgbackrest(settings, "check")
+    forget(settings)
+
+
+def path(settings, label):
+    return settings.path("manifests", f"{label}.json")
+
+
+def read(settings, label):
+    """Return the manifest of a backup."""
+    try:
+        with open(path(settings, label), encoding="utf-8") as file:
+            return json.load(file)
+    except OSError:
+        raise core.Failure(f"backup {label} has no manifest in {settings.path('manifests')}") from None
+
+
+def forget(settings):
+    """Remove the manifests of backups that have expired."""
+    kept = {row["label"] for row in core.information(settings)["backup"]}
+    for name in os.listdir(settings.path("manifests")):
+        if name.endswith(".json") and name.removesuffix(".json") not in kept:
+            os.unlink(settings.path("manifests", name))

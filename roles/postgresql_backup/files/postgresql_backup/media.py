@@ -1,0 +1,246 @@
+"""Back uploaded files up, each time at a named moment of the database, by restic.
+
+The copy is made in two passes around the moment's name (a restore point): the first brings all there is and forgets what is gone, the
+second only adds what came since. So a file whose row was written before that moment is in the copy, even when it was deleted just after.
+"""
+
+import datetime
+import json
+import os
+import re
+import shlex
+import shutil
+import time
+
+from . import child, core, manifest, status
+
+USER = "postgres"
+TAG = "point:"
+
+
+# --- Which copy belongs to which moment -------------------------------------------------------
+
+
+def points(snapshots):
+    """Return (moment, name, id) of restic's snapshots that were made at a named moment, oldest first."""
+    found = []
+    for row in snapshots:
+        for tag in row.get("tags") or []:
+            if when := re.fullmatch(re.escape(TAG) + r"(\S*?(\d{8}T\d{6}Z)\S*)", tag):
+                found.append((datetime.datetime.strptime(when[2], "%Y%m%dT%H%M%S%z"), when[1], row["id"]))
+    return sorted(found)
+
+
+def choose(snapshots, name=None, moment=None):
+    """Return (name, id) of the copy for a restore point or a moment, by default the newest.
+
+    For a moment it is the first copy made then or later: it holds every file whose row was there, but those deleted in between. After the
+    last copy it is the last.
+    """
+    known = points(snapshots)
+    if not known:
+        raise core.Failure("there is no backup of the uploads yet")
+    if name:
+        known = [row for row in known if row[1] == name]
+        if not known:
+            raise core.Failure(f"no backup of the uploads was made at the restore point {name}: `postgresql-backup media-list` names them")
+        return known[0][1:]
+    if moment:
+        if moment.tzinfo is None:
+            raise core.Failure("the moment has no time zone: give one, such as +00:00")
+        return next((row for row in known if row[0] >= moment.replace(microsecond=0)), known[-1])[1:]
+    return known[-1][1:]
+
+
+def parse(text):
+    """Return a moment of ISO 8601, or as PostgreSQL prints it; without a zone it is UTC."""
+    text = re.sub(r"Z$", "+00:00", text.strip())
+    text = re.sub(r"([+-]\d\d)$", r"\1:00", text)
+    text = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", text)
+    try:
+        when = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        raise core.Failure(f"'{text}' is no moment: give one such as 2026-01-04 03:15:00+00:00") from None
+    return when if when.tzinfo else when.replace(tzinfo=datetime.timezone.utc)
+
+
+# --- restic -----------------------------------------------------------------------------------
+
+
+def restic(settings, *arguments, **options):
+    media = settings["media"]
+    environment = os.environ | {
+        "RESTIC_REPOSITORY": os.path.join(media["path"], "repository"),
+        "RESTIC_PASSWORD_FILE": media["passphrase_file"],
+        "RESTIC_CACHE_DIR": os.path.join(media["path"], "cache"),
+        "RESTIC_PROGRESS_FPS": "0",
+    }
+    return core.run("restic", *arguments, env=environment, **options)
+
+
+def open_repository(settings):
+    """Make the repository where there is none. A lock that a killed run left is taken away: nobody else works here."""
+    if not os.path.exists(os.path.join(settings["media"]["path"], "repository", "config")):
+        restic(settings, "init", "--quiet")
+    restic(settings, "unlock", "--quiet")
+
+
+def snapshots(settings):
+    return json.loads(restic(settings, "snapshots", "--json", "--no-lock").stdout or "[]") or []
+
+
+# --- Copies -----------------------------------------------------------------------------------
+
+
+def staging(settings, *parts):
+    return os.path.join(settings["media"]["path"], "staging", *parts)
+
+
+def pull(settings, host, address, sources, target, *options):
+    """Fetch from another host's read-only server; both sides prove themselves by the site's certificates."""
+    tls = settings["media"]["tls"]
+    program = [
+        "openssl", "s_client", "-quiet", "-verify_quiet", "-verify_return_error", "-verify", "4", "-verify_hostname", host,
+        "-CAfile", tls["ca"], "-cert", tls["certificate"], "-key", tls["key"], "-connect", f"{address}:{settings['media']['port']}",
+    ]  # fmt: skip
+    done = core.run(
+        "rsync", "-rlpt", "--safe-links", "--timeout=600", *options, *(f"{host}::{source}" for source in sources), target, user=USER, check=False,
+        env=os.environ | {"RSYNC_CONNECT_PROG": shlex.join(program)},
+    )  # fmt: skip
+    if done.returncode:
+        complaints = [line for line in done.stderr.splitlines() if re.search("error", line, re.IGNORECASE)] or done.stderr.splitlines()[-1:]
+        raise core.Failure(f"{host} does not hand over its files ({sources[0].split('/')[0]}): {'; '.join(complaints) or 'no word'}", done.returncode)
+
+
+def copy(settings, *options):
+    """Bring the uploads of every web host into the staging directory. Of this host's own, links are enough where the disk is the same."""
+    for host, address in settings["media"]["sources"].items():
+        target = staging(settings, host) + "/"
+        if address:
+            pull(settings, host, address, ["media/"], target, *options)
+        elif os.path.isdir(settings["media"]["uploads"]):
+            source = settings["media"]["uploads"].rstrip("/") + "/"
+            core.run("rsync", "-aX", *options, f"--link-dest={source}", source, target)
+
+
+def releases(settings):
+    """Fetch what the web hosts' current release says of itself, for the drill. Where that fails it knows what it knew."""
+    for host, address in settings["media"]["sources"].items():
+        if address:
+            target = settings.path("release", host) + "/"
+            os.makedirs(target, exist_ok=True)
+            shutil.chown(target, USER, USER)
+            try:
+                pull(settings, host, address, ["release/release.json", "release/migrations.txt"], target, "--ignore-missing-args")
+            except core.Failure as failure:
+                core.complain(failure)
+
+
+def name_moment(settings):
+    """Name the present moment of the database in its log; return the name and where it is."""
+    with core.connect(settings.connection) as cursor:
+        return manifest.restore_point(cursor, "media")
+
+
+def archive_moment(settings):
+    """Have the log up to now archived, so that the moment can be gone back to."""
+    with core.connect(settings.connection) as cursor:
+        cursor.execute("SELECT pg_switch_wal()")
+    core.pgbackrest(settings, "check")
+
+
+# --- Commands ---------------------------------------------------------------------------------
+
+
+def media(settings, arguments):
+    refuse(settings)
+    if child.call(USER, core.is_standby, settings):
+        return core.say("this server is a standby: the primary names the moments", arguments.quiet)
+    with core.lock(settings, "media", "a backup of the uploads"):
+        started, fields = time.monotonic(), {}
+        try:
+            make(settings, fields)
+        except BaseException as error:
+            message = core.sentence(str(error)) if isinstance(error, core.Failure) else f"interrupted by {type(error).__name__}"
+            fields |= {"seconds": time.monotonic() - started, "message": message}
+            child.call(USER, status.write, settings, "media", "failed", **fields)
+            raise
+        fields["seconds"] = time.monotonic() - started
+        child.call(USER, status.write, settings, "media", "ok", **fields)
+    return core.say(
+        f"uploads backed up at {fields['label']}: {fields['files']} files, {core.human(fields['size'])}, "
+        f"added to the repository {core.human(fields['added_bytes'])}, {fields['seconds']:.0f} s",
+        arguments.quiet,
+    )
+
+
+def make(settings, fields):
+    open_repository(settings)
+    for host in os.listdir(staging(settings)):
+        if host not in settings["media"]["sources"]:
+            shutil.rmtree(staging(settings, host))
+    for host, address in settings["media"]["sources"].items():
+        os.makedirs(staging(settings, host), mode=0o700, exist_ok=True)
+        owner = USER if address else "root"
+        shutil.chown(staging(settings, host), owner, owner)
+    copy(settings, "--delete")
+    name, lsn = child.call(USER, name_moment, settings)
+    copy(settings)
+    releases(settings)
+    done = restic(settings, "backup", "--json", "--host=uploads", f"--tag={TAG}{name}", f"--tag=lsn:{lsn}", staging(settings))
+    summary = next(row for row in map(json.loads, reversed(done.stdout.splitlines())) if row.get("message_type") == "summary")
+    fields |= {
+        "label": name, "size": summary["total_bytes_processed"], "files": summary["total_files_processed"],
+        "added_bytes": summary["data_added"], "snapshot": summary["snapshot_id"], "lsn": lsn,
+    }  # fmt: skip
+    child.call(USER, archive_moment, settings)
+    restic(settings, "forget", "--quiet", "--host=uploads", "--group-by=host", f"--keep-within={settings['media']['keep_days']}d", "--prune")
+
+
+def restore(settings, arguments):
+    """Bring back one copy: into a directory per web host."""
+    refuse(settings)
+    name, snapshot = choose(snapshots(settings), arguments.name, parse(arguments.time) if arguments.time else None)
+    target = arguments.target
+    if os.path.exists(target) and os.listdir(target):
+        raise core.Failure(f"{target} is not empty")
+    os.makedirs(target, mode=0o700, exist_ok=True)
+    restic(settings, "restore", "--quiet", "--no-lock", "--verify", f"--target={target}", snapshot)
+    brought = os.path.join(target, staging(settings).lstrip("/"))
+    for host in os.listdir(brought):
+        os.rename(os.path.join(brought, host), os.path.join(target, host))
+    shutil.rmtree(os.path.join(target, staging(settings).lstrip("/").split("/")[0]))
+    if any(settings["media"]["sources"].values()):
+        # Who hands them over to the web hosts.
+        shutil.chown(target, USER, USER)
+    print(name)
+
+
+def listing(settings, arguments):
+    refuse(settings)
+    for when, name, snapshot in points(snapshots(settings)):
+        print(f"{when:%Y-%m-%d %H:%M:%S}+00:00 {name} {snapshot[:8]}")
+
+
+def refuse(settings):
+    if os.geteuid():
+        raise core.Failure("run this as root", 77)
+    if not settings.get("media"):
+        raise core.Failure(f"the uploads are backed up by {', '.join(settings.get('backup_hosts', [])) or 'nobody'}")
+
+
+def quiet(parser):
+    parser.add_argument("--quiet", action="store_true", help="nothing on standard output")
+
+
+def target(parser):
+    parser.add_argument("target", help="an empty directory, or one that is not there")
+    parser.add_argument("--name", help="restore point")
+    parser.add_argument("--time", help="moment")
+
+
+COMMANDS = {
+    "media": core.Command(media, "back the uploads up, at a named moment of the database", quiet, user=None),
+    "media-list": core.Command(listing, "list the moments at which the uploads were backed up", user=None),
+    "media-restore": core.Command(restore, "bring the uploads of a moment back, into a directory", target, user=None),
+}

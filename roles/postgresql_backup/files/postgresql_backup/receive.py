@@ -1,0 +1,177 @@
+"""Receives the write-ahead log from whichever server is the primary, and hands it to the repository of this host.
+
+The database hosts send nothing by themselves and reach nothing here: pg_receivewal fetches the log over streaming replication, with a
+slot of its own so that the primary keeps what has not been fetched yet, and pgBackRest archives every piece that is complete.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+
+from . import core, status
+
+SEGMENT = re.compile(r"[0-9A-F]{24}")
+HISTORY = re.compile(r"[0-9A-F]{8}\.history")
+# The log goes on elsewhere: the server has thrown the next piece away, or has come back from an earlier moment.
+LOST = re.compile(r"has already been removed|not in this server's history|can no longer (get changes|access)|has been invalidated")
+# A peer that vanished is given up after about half a minute.
+KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30000}
+# Seconds between looks at finished pieces, attempts after a failure, and visits to the standbys.
+LOOK, RETRY, VISIT = 1, 5, 30
+
+
+def due(names, handed):
+    """Return what is complete and not handed over yet, oldest first; a timeline's history comes before its log."""
+    return sorted((name for name in names if (SEGMENT.fullmatch(name) or HISTORY.fullmatch(name)) and name not in handed),
+                  key=lambda name: (name[:8], SEGMENT.fullmatch(name) is not None, name))  # fmt: skip
+
+
+def superfluous(names, handed):
+    """Return what can go: all that was handed over but the newest piece, from which pg_receivewal knows where it was, and what is left of
+    a piece that a newer timeline has replaced."""
+    segments = sorted(name for name in names if SEGMENT.fullmatch(name))
+    newest = segments[-1] if segments else ""
+    past = [name for name in names if name.endswith(".partial") and newest and name[:8] < newest[:8] and name[8:24] <= newest[8:24]]
+    return [name for name in segments[:-1] if name in handed] + past
+
+
+class Receiver:
+    def __init__(self, settings):
+        self.settings = settings
+        self.path = os.path.join(settings.receive["path"], "log")
+        self.slot = settings.receive["slot"]
+        self.handed = set()
+        # What the status file says because of this program.
+        self.trouble = None
+        self.child = None
+        self.words = None
+        self.visited = 0.0
+
+    # --- Servers --------------------------------------------------------------------------
+
+    def make_slot(self, connection):
+        core.ask(
+            connection,
+            "SELECT pg_create_physical_replication_slot(%s, true) WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %s)",
+            (self.slot, self.slot),
+        )
+
+    def copy_identity(self):
+        """Copy what pgBackRest wants to know of the server whose log it archives: which one it is, and its version."""
+        server = os.path.join(self.settings.receive["path"], "server")
+        ((control,),) = core.ask(self.settings.connection, "SELECT pg_read_binary_file('global/pg_control')")
+        with open(os.path.join(server, "global/pg_control.new"), "wb") as file:
+            file.write(bytes(control))
+        os.replace(file.name, os.path.join(server, "global/pg_control"))
+        core.write(os.path.join(server, "PG_VERSION"), f"{self.settings.version}\n")
+
+    def visit_standbys(self):
+        """Have every standby keep what has not been received yet, so that nothing is missing once it is the primary."""
+        self.visited = time.monotonic()
+        try:
+            rows = core.ask(self.settings.connection, "SELECT restart_lsn::text FROM pg_replication_slots WHERE slot_name = %s", (self.slot,))
+        except core.Failure:
+            return
+        for connection in self.settings.hosts.values():
+            try:
+                if rows and rows[0][0] and core.ask(connection, "SELECT pg_is_in_recovery()")[0][0]:
+                    self.make_slot(connection)
+                    core.ask(
+                        connection,
+                        "SELECT pg_replication_slot_advance(slot_name, least(%s::pg_lsn, pg_last_wal_replay_lsn())) FROM pg_replication_slots "
+                        "WHERE slot_name = %s AND NOT active AND restart_lsn < least(%s::pg_lsn, pg_last_wal_replay_lsn())",
+                        (rows[0][0], self.slot, rows[0][0]),
+                    )
+            except core.Failure:
+                continue
+
+    # --- Receiving ------------------------------------------------------------------------
+
+    def begin(self):
+        self.copy_identity()
+        self.make_slot(self.settings.connection)
+        self.words = tempfile.TemporaryFile("w+")
+        connection = core.libpq(KEEPALIVE | self.settings.connection | {"application_name": self.slot})
+        self.child = subprocess.Popen(
+            [self.settings.program("pg_receivewal"), "--no-loop", "--no-password", f"--directory={self.path}", f"--slot={self.slot}", f"--dbname={connection}"],
+            stderr=self.words, stdout=self.words,
+        )  # fmt: skip
+
+    def ended(self):
+        """Say why receiving ended; where the log cannot go on from here, let it begin anew."""
+        self.words.seek(0)
+        words = " ".join(self.words.read().split()) or f"pg_receivewal ended with {self.child.returncode}"
+        self.words.close()
+        self.child = None
+        if LOST.search(words):
+            self.hand_over()
+            core.ask(self.settings.connection, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (self.slot,))
+            for name in os.listdir(self.path):
+                os.unlink(os.path.join(self.path, name))
+            words = f"the archive may have a gap that the next backup closes: {words}"
+        raise core.Failure(words)
+
+    def hand_over(self):
+        names = os.listdir(self.path)
+        for name in due(names, self.handed):
+            core.pgbackrest(self.settings, f"--config={self.settings.receive['configuration']}", "archive-push", os.path.join(self.path, name))
+            self.handed.add(name)
+        for name in superfluous(names, self.handed):
+            os.unlink(os.path.join(self.path, name))
+            self.handed.discard(name)
+
+    def step(self):
+        if self.child is None:
+            self.begin()
+        try:
+            self.hand_over()
+        finally:
+            if self.child and self.child.poll() is not None:
+                self.ended()
+        if time.monotonic() > self.visited + VISIT:
+            self.visit_standbys()
+
+    def run(self):
+        while True:
+            try:
+                self.step()
+            except core.Failure as failure:
+                self.tell(core.sentence(str(failure)))
+                time.sleep(RETRY)
+            else:
+                if self.trouble and not due(os.listdir(self.path), self.handed):
+                    self.tell(None)
+                time.sleep(LOOK)
+
+    def tell(self, trouble):
+        """Write down a trouble and its end, once each."""
+        if trouble == self.trouble:
+            return
+        self.trouble = trouble
+        if trouble:
+            core.complain(core.Failure(trouble))
+            status.write(self.settings, "archive", "failed", message=trouble)
+        else:
+            core.say("the log is received again")
+            status.write(self.settings, "archive", "ok")
+
+    def stop(self, *_):
+        raise SystemExit(0)
+
+
+def receive(settings, _arguments):
+    receiver = Receiver(settings)
+    signal.signal(signal.SIGTERM, receiver.stop)
+    try:
+        with core.lock(settings, "receive", "the receiver of the log"):
+            receiver.run()
+    finally:
+        if receiver.child:
+            receiver.child.terminate()
+            receiver.child.wait()
+
+
+COMMANDS = {"receive": core.Command(receive, "receive the log without end; the unit postgresql-receive does")}

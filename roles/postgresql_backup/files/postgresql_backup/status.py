@@ -1,0 +1,113 @@
+"""How the last backup of each kind went: a JSON file for people and programs, the same as metrics for Prometheus."""
+
+import contextlib
+import fcntl
+import json
+import socket
+import time
+
+from . import core
+
+FILE = "status.json"
+METRICS = "postgresql_backup.prom"
+
+HELP = {
+    "verdict": "Whether the last run went well (1) or not (0).",
+    "finished_timestamp_seconds": "When the last run ended.",
+    "succeeded_timestamp_seconds": "When the last run that went well ended; 0 for never.",
+    "age_seconds": "How long ago the last run that went well ended, when this was written; -1 for never.",
+    "duration_seconds": "How long the last run took.",
+    "size_bytes": "Size of what the last run that went well made.",
+}
+
+
+def read(settings):
+    """Return the status with ages as of now."""
+    try:
+        with open(settings.path(FILE), encoding="utf-8") as file:
+            content = json.load(file)
+    except (OSError, ValueError):
+        content = {"host": socket.gethostname(), "kinds": {}}
+    return age(content, time.time())
+
+
+def age(content, now):
+    for row in content["kinds"].values():
+        row["age_seconds"] = max(0, int(now - row["succeeded"])) if row["succeeded"] else None
+    return content | {"written": int(now)}
+
+
+def merge(content, kind, now, verdict, *, seconds=0, size=None, label=None, message="", **detail):
+    """Return the status with one more run in it. What the last good run made is kept beside a failure."""
+    before = content["kinds"].get(kind, {})
+    good = verdict == "ok"
+    row = {
+        "verdict": verdict,
+        "message": message,
+        "finished": int(now),
+        "succeeded": int(now) if good else before.get("succeeded"),
+        "duration_seconds": round(seconds, 1),
+        "size_bytes": size if good else before.get("size_bytes"),
+        "label": label if good else before.get("label"),
+        "detail": detail,
+    }
+    return age(content | {"kinds": content["kinds"] | {kind: row}}, now)
+
+
+def metrics(content):
+    """Return the status as Prometheus reads it."""
+    lines = []
+    for name, explanation in HELP.items():
+        lines += [f"# HELP postgresql_backup_{name} {explanation}", f"# TYPE postgresql_backup_{name} gauge"]
+        for kind, row in sorted(content["kinds"].items()):
+            value = {
+                "verdict": int(row["verdict"] == "ok"),
+                "finished_timestamp_seconds": row["finished"],
+                "succeeded_timestamp_seconds": row["succeeded"] or 0,
+                "age_seconds": -1 if row["age_seconds"] is None else row["age_seconds"],
+                "duration_seconds": row["duration_seconds"],
+                "size_bytes": row["size_bytes"] or 0,
+            }[name]
+            lines.append(f'postgresql_backup_{name}{{kind="{kind}"}} {value}')
+    return "\n".join(lines) + "\n"
+
+
+def write(settings, kind, verdict, **fields):
+    """Enter a run of `kind` with its `verdict` (ok or failed): seconds, size (bytes), label, message, and what else is to be told."""
+    with open(settings.path("status.lock"), "w", encoding="utf-8") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        content = merge(read(settings), kind, time.time(), verdict, **fields)
+        core.write(settings.path(FILE), json.dumps(content, indent=2, sort_keys=True) + "\n", 0o644)
+        core.write(settings.path(METRICS), metrics(content), 0o644)
+
+
+@contextlib.contextmanager
+def record(settings, kind):
+    """Enter what comes of the block: yields a mapping for size, label, message and what else is to be told."""
+    started, fields = time.monotonic(), {}
+    try:
+        yield fields
+    except BaseException as error:
+        message = core.sentence(str(error)) if isinstance(error, core.Failure) else f"interrupted by {type(error).__name__}: {error}"
+        write(settings, kind, "failed", **(fields | {"seconds": time.monotonic() - started, "message": message}))
+        raise
+    write(settings, kind, "ok", **({"seconds": time.monotonic() - started} | fields))
+
+
+def show(settings, arguments):
+    """Print the status; a failure among the last runs is the exit status."""
+    content = read(settings)
+    if arguments.json:
+        print(json.dumps(content, indent=2, sort_keys=True))
+    else:
+        for kind, row in sorted(content["kinds"].items()):
+            when = f"{row['age_seconds'] // 3600} h ago" if row["succeeded"] else "never"
+            size = core.human(row["size_bytes"]) if row["size_bytes"] else "-"
+            print(f"{kind:8} {row['verdict']:7} last good {when}, {row['label'] or '-'}, {size}, {row['duration_seconds']} s {row['message']}".rstrip())
+    if failed := [kind for kind, row in content["kinds"].items() if row["verdict"] != "ok"]:
+        raise core.Failure(f"the last run failed of: {', '.join(sorted(failed))}")
+
+
+COMMANDS = {
+    "status": core.Command(show, "how the last run of each kind went", lambda parser: parser.add_argument("--json", action="store_true"), user=None),
+}

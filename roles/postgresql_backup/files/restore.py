@@ -1,0 +1,606 @@
+"""Bring a moment of the database back: beside the running cluster, or in its place.
+
+Run as root on a database host, given to python3 on standard input: python3 - ACTION SPECIFICATION, the latter as JSON.
+
+look       what there is: servers, repository, space, what an interrupted run left
+beside     restore into a second cluster of its own, which is left running
+remove     remove what was restored beside: the cluster, the database of a dump
+prepare    restore into a directory next to the cluster's own, up to the moment, while production runs on
+swap       put the prepared directory in the place of the cluster's own, which is kept
+complete   forget that there was a restore in place: all that belongs to it is done
+locate     find the dump of a database
+dump       restore a dump into a database of its own
+rename     give that database the name of the one it takes the place of, which is kept under another
+
+Everything is made in a directory of its own, and production's is exchanged for it in one step. So an interrupted run has
+either changed nothing yet, or left a journal by which the next one finishes it.
+"""
+
+import ctypes
+import fcntl
+import glob
+import json
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+
+USER = "postgres"
+SOCKETS = "/var/run/postgresql"
+# What the server says when the log ends before the moment, and when a backup does not lie on the way to it.
+UNREACHED = "recovery ended before configured recovery target was reached"
+STRANGER = "is not a child of this server's history"
+# Written by pgBackRest for the recovery; a standby made of this cluster later would stop at them.
+RECOVERY_SETTINGS = (
+    "restore_command", "recovery_target", "recovery_target_action", "recovery_target_inclusive", "recovery_target_lsn",
+    "recovery_target_name", "recovery_target_time", "recovery_target_timeline", "recovery_target_xid",
+)  # fmt: skip
+# A recovery wants these to be no lower than where the log was written.
+LIMITS = {
+    "max_connections": "max_connections setting",
+    "max_worker_processes": "max_worker_processes setting",
+    "max_wal_senders": "max_wal_senders setting",
+    "max_prepared_transactions": "max_prepared_xacts setting",
+    "max_locks_per_transaction": "max_locks_per_xact setting",
+}
+# Databases that a dump was restored into, and that nobody has taken over.
+MADE_HERE = "shobj_description(oid, 'pg_database') LIKE 'restored from %' AND datname ~ '_restor(ed|ing)$'"
+# Of no use in a copy that is to be brought to another moment.
+NOT_COPIED = {"pg_wal", "pg_replslot", "pg_stat_tmp", "pg_notify", "pg_subtrans", "pg_snapshots", "postmaster.pid", "postmaster.opts"}
+# pgBackRest's number for a repository that cannot be read.
+UNREADABLE = 99
+RENAME_EXCHANGE = 2
+AT_FDCWD = -100
+PR_SET_PDEATHSIG = 1
+
+
+class Failure(Exception):
+    """A sentence for the operator."""
+
+
+# --- Commands -----------------------------------------------------------------------------------
+
+
+def become_postgres():
+    account = pwd.getpwnam(USER)
+    os.initgroups(USER, account.pw_gid)
+    os.setgid(account.pw_gid)
+    os.setuid(account.pw_uid)
+    # Nothing that is started here outlives this program.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def run(*command, check=True, user=USER, **options):
+    # Nothing here waits for a standby, which may be away.
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": pwd.getpwnam(user).pw_dir, "PGOPTIONS": "-c synchronous_commit=local"}
+    done = subprocess.run(
+        [str(word) for word in command], cwd="/", env=environment, capture_output=True, text=True, errors="replace", check=False,
+        stdin=subprocess.DEVNULL, umask=0o077, preexec_fn=become_postgres if user == USER else None, **options,
+    )  # fmt: skip
+    if check and done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        told = [line for line in said if "ERROR" in line or "FATAL" in line or "error:" in line] or said[-3:]
+        raise Failure(f"{pathlib.Path(command[0]).name} {' '.join(map(str, command[-1:]))} failed: {' '.join(told)}")
+    return done
+
+
+def sql(statement, port, directory=SOCKETS, database="postgres", check=True):
+    done = run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", directory, "-p", port, "-d", database, "-c", statement, check=check)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def write(path, text, mode=0o600):
+    """Write a file of postgres' in one step, on the disk when this returns."""
+    path = pathlib.Path(path)
+    account = pwd.getpwnam(USER)
+    new = path.with_name(f".{path.name}.new")
+    with open(new, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        os.fchown(file.fileno(), account.pw_uid, account.pw_gid)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(new, path)
+    synchronize(path.parent)
+
+
+def synchronize(directory):
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read(path):
+    try:
+        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def exchange(one, other):
+    """Exchange two directories: whatever happens, the name is never without a cluster."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE):
+        error = ctypes.get_errno()
+        raise Failure(f"{one} and {other} cannot be exchanged: {os.strerror(error)}")
+    synchronize(pathlib.Path(one).parent)
+
+
+class Restore:
+    """The clusters of a host and what is to become of them."""
+
+    def __init__(self, specification):
+        self.asked = specification
+        self.version = str(specification["version"])
+        self.base = pathlib.Path("/var/lib/postgresql") / self.version
+        self.main = self.base / specification["cluster"]
+        self.new = self.base / f"{specification['cluster']}.restoring"
+        self.journal = self.base / f"{specification['cluster']}.restore.json"
+        self.beside_data = self.base / "restore"
+        self.beside_note = self.base / "restore.json"
+        self.beside_settings = pathlib.Path("/etc/postgresql") / self.version / "restore"
+        self.programs = pathlib.Path("/usr/lib/postgresql") / self.version / "bin"
+        self.unit = f"postgresql@{self.version}-{specification['cluster']}.service"
+        self.beside_unit = f"postgresql@{self.version}-restore.service"
+        self.port = specification["port"]
+        self.log = pathlib.Path(f"/var/log/postgresql/postgresql-{self.version}-{specification['cluster']}-restoring.log")
+
+    def pgbackrest(self, *arguments, **options):
+        return run("pgbackrest", f"--config={self.asked['configuration']}", f"--stanza={self.asked['stanza']}", *arguments, **options)
+
+    def program(self, name):
+        return self.programs / name
+
+    def control(self, directory):
+        lines = run(self.program("pg_controldata"), "-D", directory).stdout.splitlines()
+        return {name.strip(): value.strip() for name, _colon, value in (line.partition(":") for line in lines)}
+
+    # --- Look -----------------------------------------------------------------------------------
+
+    def look(self):
+        recovery = sql("SELECT pg_is_in_recovery()", self.port, check=False)
+        journal = read(self.journal)
+        note = read(self.beside_note)
+        done = self.pgbackrest("--output=json", "--log-level-console=off", "--log-level-stderr=error", "info", check=False)
+        information = (json.loads(done.stdout, strict=False) or [{}])[0] if done.returncode == 0 else {}
+        space = os.statvfs(self.base if self.base.exists() else "/")
+        tablespaces = self.main / "pg_tblspc"
+        return {
+            "running": recovery is not None,
+            "primary": recovery == "f",
+            "journal": journal,
+            "beside": note or ({"words": "something else", "finished": True} if self.beside_data.exists() or self.beside_settings.exists() else None),
+            "kept": sorted(glob.glob(f"{self.main}.before-*")),
+            "tablespaces": tablespaces.is_dir() and any(tablespaces.iterdir()),
+            "free_bytes": space.f_bavail * space.f_frsize + self.size(self.beside_data) * bool(note) + self.size(self.new),
+            "information": information,
+            "histories": self.histories(information),
+            "trouble": self.trouble(information) if done.returncode == 0 else (done.stderr or done.stdout).strip(),
+        }
+
+    @staticmethod
+    def trouble(information):
+        """Return what a repository says that cannot be read; one that holds nothing yet is none."""
+        states = [repository["status"] for repository in information.get("repo", [])]
+        unread = [state["message"] for state in states if state["code"] == UNREADABLE]
+        return " ".join(" ".join(unread).split()) if unread and len(unread) == len(states) else ""
+
+    @staticmethod
+    def size(directory):
+        return sum(
+            os.lstat(os.path.join(folder, name)).st_blocks * 512
+            for folder, _folders, names in os.walk(directory)
+            for name in names
+            if os.path.lexists(os.path.join(folder, name))
+        )
+
+    def histories(self, information):
+        """Return what the archive says of the newest timeline's ancestors."""
+        newest = max((entry["max"] or "" for entry in information.get("archive", [])), default="")[:8]
+        if not newest or int(newest, 16) < 2:
+            return ""
+        target = self.base / f".{newest}.history"
+        try:
+            done = self.pgbackrest(f"--pg1-path={self.main}", "archive-get", f"{newest}.history", target, check=False)
+            return target.read_text(encoding="utf-8") if done.returncode == 0 else ""
+        finally:
+            target.unlink(missing_ok=True)
+
+    # --- Recover --------------------------------------------------------------------------------
+
+    def flush(self):
+        """Have the archive hold the log up to now, with a commit behind the moment that is asked for: recovery stops at that."""
+        if sql("SELECT pg_is_in_recovery()", self.port, check=False) != "f":
+            return not self.asked.get("complete_log")
+        sql("SELECT pg_current_xact_id()", self.port)
+        segment = sql("SELECT pg_walfile_name(pg_switch_wal())", self.port)
+        deadline = time.monotonic() + self.asked["archive_seconds"]
+        while time.monotonic() < deadline:
+            done = self.pgbackrest("--output=json", "--log-level-console=off", "info", check=False)
+            if done.returncode == 0:
+                held = [entry["max"] or "" for entry in json.loads(done.stdout, strict=False)[0].get("archive", [])]
+                if max(held, default="") >= segment:
+                    return True
+            time.sleep(1)
+        return False
+
+    def stop_private(self, directory):
+        """Stop a server that an interrupted run left at work in a directory that is not yet anybody's."""
+        if (directory / "postmaster.pid").exists():
+            run(self.program("pg_ctl"), "-D", directory, "-m", "immediate", "-t", "300", "stop", check=False)
+            (directory / "postmaster.pid").unlink(missing_ok=True)
+
+    def copy(self):
+        """Start from a copy of what is there: only what differs has to come from the repository."""
+        if not (self.main / "PG_VERSION").exists() or (self.new / "PG_VERSION").exists():
+            return
+        for path in sorted(self.main.iterdir()):
+            if path.name not in NOT_COPIED and path.name != "PG_VERSION" and not path.is_symlink():
+                # Files of the running server come and go; each is checked against the backup afterwards.
+                run("cp", "--archive", "--reflink=auto", "--no-target-directory", path, self.new / path.name, check=False)
+        run("cp", "--archive", self.main / "PG_VERSION", self.new / "PG_VERSION")
+
+    def fetch(self, directory, label, archiving):
+        kind = self.asked["type"]
+        arguments = [f"--set={label}", f"--type={kind}", f"--pg1-path={directory}", f"--process-max={self.asked['processes']}"]
+        if kind in ("time", "name"):
+            arguments.append(f"--target={self.asked['target']}")
+        if kind != "default":
+            arguments.append("--target-action=promote")
+        if self.asked["timeline"]:
+            arguments.append(f"--target-timeline={self.asked['timeline']}")
+        if not archiving:
+            arguments += ["--archive-mode=off", f"--tablespace-map-all={directory}.tablespaces"]
+        if (directory / "PG_VERSION").exists():
+            arguments.append("--delta")
+        self.pgbackrest(*arguments, "--log-level-console=warn", "restore")
+
+    def recover(self, directory, archiving):
+        """Restore one of the backups and replay the log up to the moment; return what came of it."""
+        for label in self.asked["sets"]:
+            self.fetch(directory, label, archiving)
+            complaint, reached = self.replay(directory, archiving)
+            if not complaint:
+                return {"set": label, "reached": reached}
+            # Further back lies the name that is looked for, or a backup of the history that is asked for.
+            if STRANGER not in complaint and not (UNREACHED in complaint and self.asked["type"] == "name"):
+                break
+        ended = re.search(r"last completed transaction was at log time (.*)", self.log.read_text(encoding="utf-8", errors="replace"))
+        if UNREACHED in complaint:
+            raise Failure(
+                f"{self.asked['words']} cannot be reached: the archive ends before it"
+                + (f", with a transaction of {ended[1]}." if ended else ".")
+            )
+        raise Failure(f"{self.asked['words']} cannot be reached: {complaint} (the server's log is {self.log})")
+
+    def private_settings(self, directory, archiving):
+        control = self.control(directory)
+        settings = {name: control[row] for name, row in LIMITS.items() if row in control}
+        return settings | {
+            "config_file": directory / "restore.conf",
+            "hba_file": directory / "restore.hba",
+            "ident_file": directory / "restore.ident",
+            "listen_addresses": "",
+            "port": self.port,
+            "unix_socket_directories": directory,
+            "hot_standby": "off",
+            # Kept for the archive until the cluster has taken its place, and never sent by a copy beside it.
+            "archive_mode": "on" if archiving else "off",
+            "archive_command": "/bin/false",
+            "archive_library": "",
+            "autovacuum": "off",
+            "synchronous_standby_names": "",
+            "max_logical_replication_workers": "0",
+            "shared_preload_libraries": "",
+            "logging_collector": "off",
+            "log_destination": "stderr",
+            "lc_messages": "C",
+            "ssl": "off",
+        }
+
+    def replay(self, directory, archiving):
+        """Run the server by itself until it has recovered; return its complaint, or none and what was reached."""
+        write(directory / "restore.conf", "")
+        write(directory / "restore.ident", "")
+        write(directory / "restore.hba", "local all postgres peer\n")
+        settings = [word for name, value in self.private_settings(directory, archiving).items() for word in ("-c", f"{name}={value}")]
+        self.log.unlink(missing_ok=True)
+        write(self.log, "", mode=0o640)
+        with self.log.open("ab") as log:
+            server = subprocess.Popen(
+                [self.program("postgres"), "-D", directory, *settings],
+                cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=become_postgres, umask=0o077,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/var/lib/postgresql"},
+            )  # fmt: skip
+            try:
+                while server.poll() is None and sql("SELECT pg_is_in_recovery()", self.port, directory, check=False) != "f":
+                    time.sleep(0.5)
+                if server.poll() is not None:
+                    said = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+                    fatal = [line.partition("FATAL:")[2].strip() for line in said if "FATAL:" in line]
+                    return next((line for line in fatal if not line.startswith(("terminating", "the database system"))), "the server ended"), None
+                for name in RECOVERY_SETTINGS:
+                    sql(f"ALTER SYSTEM RESET {name}", self.port, directory)
+                reached = sql("SELECT json_build_object('last_commit', pg_last_xact_replay_timestamp())", self.port, directory)
+            finally:
+                if server.poll() is None:
+                    server.send_signal(signal.SIGINT)
+                server.wait()
+        for name in ("restore.conf", "restore.hba", "restore.ident"):
+            (directory / name).unlink()
+        if self.control(directory)["Database cluster state"] != "shut down":
+            return "the recovered server did not stop cleanly", None
+        return "", json.loads(reached)
+
+    def make(self, directory):
+        if not directory.exists():
+            account = pwd.getpwnam(USER)
+            directory.mkdir(mode=0o700)
+            os.chown(directory, account.pw_uid, account.pw_gid)
+
+    # --- Beside ---------------------------------------------------------------------------------
+
+    def beside(self):
+        self.flush()
+        run("systemctl", "stop", self.beside_unit, user="root", check=False)
+        self.stop_private(self.beside_data)
+        write(self.beside_note, json.dumps({"words": self.asked["words"], "finished": False}))
+        self.make(self.beside_data)
+        try:
+            result = self.recover(self.beside_data, archiving=False)
+            self.start_beside()
+        except BaseException:
+            self.remove_beside()
+            raise
+        write(self.beside_note, json.dumps({"words": self.asked["words"], "finished": True, **result}))
+        return result
+
+    def start_beside(self):
+        control = self.control(self.beside_data)
+        settings = {
+            "data_directory": self.beside_data,
+            "hba_file": self.beside_settings / "pg_hba.conf",
+            "ident_file": self.beside_settings / "pg_ident.conf",
+            "external_pid_file": f"{SOCKETS}/{self.version}-restore.pid",
+            "cluster_name": f"{self.version}/restore",
+            "listen_addresses": "",
+            "port": self.asked["beside_port"],
+            "unix_socket_directories": SOCKETS,
+            "archive_mode": "off",
+            "synchronous_standby_names": "",
+            "shared_preload_libraries": "",
+            "max_logical_replication_workers": "0",
+            "autovacuum": "off",
+            "shared_buffers": "128MB",
+            "logging_collector": "off",
+            "ssl": "off",
+        } | {name: control[row] for name, row in LIMITS.items() if row in control}
+        # What ALTER SYSTEM set in production would win over these: its port, its archive, its libraries.
+        write(self.beside_data / "postgresql.auto.conf", "")
+        self.beside_settings.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for name, text in {
+            "postgresql.conf": "".join(f"{name} = '{value}'\n" for name, value in settings.items()),
+            "pg_hba.conf": "local all postgres peer\n",
+            "pg_ident.conf": "",
+            "environment": "",
+            "start.conf": "manual\n",
+            "pg_ctl.conf": "pg_ctl_options = ''\n",
+        }.items():
+            write(self.beside_settings / name, text, mode=0o640 if name.startswith("pg_hba") else 0o644)
+        account = pwd.getpwnam(USER)
+        os.chown(self.beside_settings, account.pw_uid, account.pw_gid)
+        run("systemctl", "start", self.beside_unit, user="root")
+        self.wait(self.asked["beside_port"])
+
+    def wait(self, port):
+        deadline = time.monotonic() + 300
+        while sql("SELECT pg_is_in_recovery()", port, check=False) != "f":
+            if time.monotonic() > deadline:
+                raise Failure(f"the server on port {port} does not answer; its log is in /var/log/postgresql")
+            time.sleep(0.5)
+
+    def remove(self):
+        if sql("SELECT NOT pg_is_in_recovery()", self.port, check=False) == "t":
+            for name in sql(f"SELECT datname FROM pg_database WHERE {MADE_HERE}", self.port).splitlines():
+                sql(f'DROP DATABASE "{name}" WITH (FORCE)', self.port)
+        self.remove_beside()
+        return {}
+
+    def remove_beside(self):
+        run("systemctl", "stop", self.beside_unit, user="root", check=False)
+        self.stop_private(self.beside_data)
+        for path in (self.beside_settings, pathlib.Path(f"{self.beside_data}.tablespaces"), self.beside_data):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in (self.beside_note, pathlib.Path(f"/var/log/postgresql/postgresql-{self.version}-restore.log")):
+            path.unlink(missing_ok=True)
+        run("systemctl", "reset-failed", self.beside_unit, user="root", check=False)
+
+    # --- In place -------------------------------------------------------------------------------
+
+    def note(self, phase, **more):
+        journal = {"words": self.asked["words"], "phase": phase, **more}
+        write(self.journal, json.dumps(journal))
+        return journal
+
+    def abandon(self):
+        """Take away what never came to anything; production was not touched by it."""
+        self.stop_private(self.new)
+        # The journal first: nobody may go on with half of a directory.
+        self.journal.unlink(missing_ok=True)
+        shutil.rmtree(self.new, ignore_errors=True)
+
+    def forget(self):
+        """Give up an interrupted restore in place which had not changed anything yet: something else is wanted now."""
+        if (read(self.journal) or {"phase": "preparing"})["phase"] in ("preparing", "prepared"):
+            self.abandon()
+
+    def prepare(self):
+        journal = read(self.journal)
+        # The newest state of an earlier run is no longer the newest, unless it has taken its place since.
+        of_use = ("swapping", "swapped") if self.asked.get("complete_log") else ("prepared", "swapping", "swapped")
+        if journal and journal["phase"] in of_use and journal["words"] == self.asked["words"]:
+            return journal
+        if journal and journal["phase"] in ("swapping", "swapped"):
+            raise Failure(f"a restore in place to {journal['words']} is not finished")
+        if journal and journal["words"] != self.asked["words"]:
+            self.abandon()
+        self.stop_private(self.new)
+        if not self.flush() and self.asked.get("complete_log"):
+            raise Failure("the archive does not hold the log up to now, so the newest transactions would be lost")
+        self.note("preparing")
+        self.make(self.new)
+        try:
+            self.copy()
+            result = self.recover(self.new, archiving=True)
+        except BaseException:
+            self.abandon()
+            raise
+        return self.note("prepared", stamp=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), **result)
+
+    def swap(self):
+        journal = read(self.journal)
+        if not journal or journal["phase"] == "preparing" or journal["words"] != self.asked["words"] or self.asked.get("complete_log"):
+            journal = self.prepare()
+        kept = pathlib.Path(f"{self.main}.before-{journal['stamp']}")
+        # The cluster that came is told from the one that goes by a file of its own.
+        mark = f"restored-{journal['stamp']}"
+        if journal["phase"] == "swapped":
+            (self.main / mark).unlink(missing_ok=True)
+            return journal
+        if journal["phase"] == "prepared":
+            write(self.new / mark, "")
+            journal = journal | {"phase": "swapping", "kept": str(kept)}
+            write(self.journal, json.dumps(journal))
+        try:
+            run("systemctl", "stop", self.unit, user="root")
+            self.stop_private(self.main)
+            if not (self.main / mark).exists():
+                self.make(self.main)
+                exchange(self.main, self.new)
+            if self.new.exists():
+                os.rename(self.new, kept)
+                synchronize(self.base)
+            run("systemctl", "reset-failed", self.unit, user="root", check=False)
+            run("systemctl", "start", self.unit, user="root")
+            self.wait(self.port)
+        except Exception as failure:
+            self.put_back(kept, mark)
+            raise Failure(f"{failure} The cluster is as it was before.") from failure
+        journal = journal | {"phase": "swapped"}
+        write(self.journal, json.dumps(journal))
+        (self.main / mark).unlink()
+        return journal
+
+    def put_back(self, kept, mark):
+        run("systemctl", "stop", self.unit, user="root", check=False)
+        self.stop_private(self.main)
+        if (self.main / mark).exists():
+            if kept.exists():
+                os.rename(kept, self.new)
+            exchange(self.main, self.new)
+        run("systemctl", "reset-failed", self.unit, user="root", check=False)
+        run("systemctl", "start", self.unit, user="root")
+        self.wait(self.port)
+        self.abandon()
+
+    def complete(self):
+        self.journal.unlink(missing_ok=True)
+        return {}
+
+    # --- Dumps ----------------------------------------------------------------------------------
+
+    def locate(self):
+        database, path = self.asked["database"], self.asked["dump"]
+        if path == "latest":
+            name = urllib.parse.quote(database, safe=" ") + ".dump"
+            found = sorted(pathlib.Path(self.asked["dumps"]).glob(f"[0-9]*Z/{name}"))
+            if not found:
+                raise Failure(f"restore_dump is 'latest', and {self.asked['dumps']} holds no dump of {database}")
+            path = found[-1]
+        if not pathlib.Path(path).is_file():
+            raise Failure(f"restore_dump is '{path}', which is not there")
+        return {"path": str(path), "bytes": os.path.getsize(path)}
+
+    def databases(self):
+        return set(sql("SELECT datname FROM pg_database", self.port).splitlines())
+
+    def dump(self):
+        database, source = self.asked["database"], self.asked["file"]
+        new, beside = f"{database}_restoring", f"{database}_restored"
+        there = self.databases()
+        if beside in there and not self.asked["in_place"]:
+            raise Failure(f"the database {beside} is there already: remove it first, by -e restore_remove=true")
+        size = int(sql(f"SELECT pg_database_size('{database}')", self.port)) if database in there else 0
+        space = os.statvfs(self.base)
+        # A dump is compressed, and has no indexes.
+        needed = max(size, 4 * os.path.getsize(source)) + self.asked["headroom_mb"] * 1024**2
+        if needed > space.f_bavail * space.f_frsize:
+            raise Failure(
+                f"the restored database takes about {max(size, 4 * os.path.getsize(source)) // 1024**2} MB and {self.asked['headroom_mb']} MB are to stay free "
+                f"(postgresql_backup_restore_headroom_mb), but only {space.f_bavail * space.f_frsize // 1024**2} MB are"
+            )
+        owner = sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{database}'", self.port) or "postgres"
+        if new in there:
+            sql(f'DROP DATABASE "{new}" WITH (FORCE)', self.port)
+        sql(f'CREATE DATABASE "{new}" OWNER "{owner}" TEMPLATE template0', self.port)
+        sql(f'REVOKE ALL ON DATABASE "{new}" FROM PUBLIC', self.port)
+        sql(f"""COMMENT ON DATABASE "{new}" IS 'restored from {self.asked["words"]}'""", self.port)
+        try:
+            run(self.program("pg_restore"), "--exit-on-error", f"--jobs={self.asked['processes']}", "-h", SOCKETS, "-p", self.port, "-d", new, source)
+            sql("ANALYZE", self.port, database=new)
+            if not self.asked["in_place"]:
+                sql(f'ALTER DATABASE "{new}" RENAME TO "{beside}"', self.port)
+        except BaseException:
+            sql(f'DROP DATABASE IF EXISTS "{new}" WITH (FORCE)', self.port)
+            raise
+        return {"database": beside}
+
+    def rename(self):
+        database = self.asked["database"]
+        kept = f"{database}_before_{time.strftime('%Y%m%dt%H%M%Sz', time.gmtime())}"
+        former = database in self.databases()
+        steps = [f'ALTER DATABASE "{database}" RENAME TO "{kept}"'] if former else []
+        steps += [f'ALTER DATABASE "{database}_restoring" RENAME TO "{database}"', f'COMMENT ON DATABASE "{database}" IS NULL']
+        close = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database}'"
+        for attempt in range(10):
+            # Both names in one transaction: the database is never away.
+            sql(close, self.port)
+            if sql(f"BEGIN; {'; '.join(steps)}; COMMIT", self.port, check=attempt == 9) is not None:
+                break
+            time.sleep(1)
+        return {"kept": f"the database {kept}" if former else "none"}
+
+
+ACTIONS = ("look", "beside", "remove", "prepare", "swap", "complete", "locate", "dump", "rename")
+
+
+def main(action, specification):
+    restore = Restore(json.loads(specification))
+    try:
+        if action == "look":
+            result = restore.look()
+        else:
+            # The program of a run whose connection was lost may still be at work.
+            with open("/run/lock/selfhost-restore", "w", encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if action in ("beside", "remove", "dump"):
+                    restore.forget()
+                result = getattr(restore, action)()
+    except Failure as failure:
+        print(str(failure), file=sys.stderr)
+        return 1
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in ACTIONS:
+        sys.exit(__doc__)
+    sys.exit(main(sys.argv[1], sys.argv[2]))

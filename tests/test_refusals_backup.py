@@ -1,0 +1,44 @@
+"""Bad input about where backups go is refused in one sentence, before any host is touched."""
+
+import pytest
+
+PATH = {"type": "path", "path": "/srv/backups"}
+S3 = {"type": "s3", "path": "/shop", "bucket": "b", "endpoint": "s3.example.org", "region": "eu", "key": "AKIA", "secret": "swordfish-swordfish"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"postgresql_backup_repositories": []}, "postgresql_backup_repositories has to be a list of at least one repository"),
+        ({"postgresql_backup_repositories": [PATH, {"type": "tape", "path": "/x"}]}, "postgresql_backup_repositories: number 2 is of type 'tape'"),
+        ({"postgresql_backup_repositories": [{**S3, "secret": ""}]}, "postgresql_backup_repositories: number 1 lacks secret"),
+        ({"postgresql_backup_logical_path": "dumps"}, "postgresql_backup_logical_path is 'dumps': give an absolute path"),
+        ({"postgresql_backup_logical_retention": 0}, "postgresql_backup_logical_retention is '0': give a whole number"),
+        ({"postgresql_backup_check_schedule": "hourly"}, "postgresql_backup_check_schedule is 'hourly': give the five fields"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_value(refuse, variables, sentence):
+    refuse(sentence, **variables)
+
+
+@pytest.mark.parametrize(
+    ("database", "variables", "sentence"),
+    [
+        (["site1"], {"postgresql_backup_password": "hunter2"}, "postgresql_backup_password is shorter than 16 characters"),
+        (["site1", "site2"], {"postgresql_backup_password": "p" * 16}, "The group backup names site2, which is in the group database too"),
+    ],
+    ids=["weak password", "both at once"],
+)
+def test_a_backup_host_that_cannot_be(preflight, database, variables, sentence):
+    groups = {"web": ["site1"], "database": database, "backup": ["site2"]}
+    passwords = {f"vault_postgresql_{name}_password": "b" * 16 for name in ("replication", "backup")}
+    code, output = preflight(groups=groups, app_addresses={"site1": "192.0.2.1", "site2": "192.0.2.2"}, **passwords, **variables)
+    assert code != 0
+    assert sentence in " ".join(output.split()), output
+
+
+def test_several_repositories_are_not_refused_and_their_secrets_are_not_told(preflight):
+    code, output = preflight(arguments=["-vvv"], postgresql_backup_repositories=[PATH, S3 | {"uri_style": "path", "full_retention": 2}])
+    assert code == 0, output
+    assert S3["secret"] not in output

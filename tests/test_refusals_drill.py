@@ -1,0 +1,32 @@
+"""Bad input about the drill and the uploads is refused in one sentence, before any host is touched."""
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"postgresql_backup_drill_schedule": "weekly"}, "postgresql_backup_drill_schedule is 'weekly': give the five fields"),
+        ({"postgresql_backup_drill_path": "drill"}, "postgresql_backup_drill_path is 'drill': give an absolute path"),
+        ({"postgresql_backup_media_retention_days": 0}, "postgresql_backup_media_retention_days is '0': give a whole number from 1"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_value(refuse, variables, sentence):
+    refuse(sentence, **variables)
+
+
+@pytest.mark.parametrize(
+    ("groups", "variables", "sentence"),
+    [
+        (None, {"restore_media": "perhaps"}, "restore_media is 'perhaps': give true or false."),
+        (None, {"restore_dump": "latest"}, "restore_media does not go with restore_dump"),
+        (None, {"restore_in_place": "yes"}, "restore_in_place is 'yes': the uploads are put in the place of those of 'shop/main' only when"),
+        ({"web": ["site1"], "database": ["site2"]}, {}, "restore_media is true, yet the uploads are in no backup"),
+    ],
+    ids=["switch", "dump", "confirmation", "nobody"],
+)
+def test_uploads_that_cannot_be_restored(preflight, groups, variables, sentence):
+    code, output = preflight(playbook="restore_media", groups=groups, **({"restore_media": "true"} | variables))
+    assert code != 0
+    assert sentence in " ".join(output.split())

@@ -1,0 +1,148 @@
+"""Which backup leads to a moment: the decisions of a restore."""
+
+import importlib.util
+import pathlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+FILE = pathlib.Path(__file__).parents[4] / "plugins/filter/postgresql_restore.py"
+spec = importlib.util.spec_from_file_location("postgresql_restore", FILE)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+moment = module.FilterModule().filters()["postgresql_restore_moment"]
+decide = module.FilterModule().filters()["postgresql_restore_plan"]
+
+# 2026-01-04 03:15:00 in UTC
+SUNDAY = 1767496500
+DAY = 86400
+
+
+def backup(label, stop, timeline=1, **keys):
+    segment = f"{timeline:08X}0000000000000004"
+    return {
+        "label": label, "timestamp": {"start": stop - 60, "stop": stop}, "error": False, "archive": {"start": segment, "stop": segment},
+        "info": {"size": 100 * 1024**2},
+    } | keys  # fmt: skip
+
+
+BACKUPS = [backup("20260104-031500F", SUNDAY), backup("20260104-031500F_20260105-031500D", SUNDAY + DAY)]
+
+
+def plan(backups=BACKUPS, **wishes):
+    return decide({"backup": backups}, **({"now": SUNDAY + 9 * DAY, "free_bytes": 10 * 1024**3, "headroom_mb": 1024} | wishes))
+
+
+def at(seconds):
+    return module.datetime.datetime.fromtimestamp(seconds, module.datetime.timezone.utc).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("2026-01-04 04:15:00+01:00", "2026-01-04 03:15:00.000000+00"),
+        ("2026-01-04T03:15:00Z", "2026-01-04 03:15:00.000000+00"),
+        ("2026-01-04 03:15:00.25 UTC", "2026-01-04 03:15:00.250000+00"),
+        ("2026-01-03 22:15-0500", "2026-01-04 03:15:00.000000+00"),
+        ("2026-01-04 03:15:00.123456+00", "2026-01-04 03:15:00.123456+00"),
+    ],
+)
+def test_a_moment_is_brought_to_utc(text, target):
+    assert moment(text)["target"] == target
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2026-01-04", "2026-01-04 03:15:00", "2026-13-04 03:15Z", "2026-02-30 03:15Z", "03:15Z", "2026-01-04 03:15Z; x"]
+)
+def test_what_is_no_moment(text):
+    assert moment(text) == {"target": "", "seconds": None}
+
+
+@given(st.datetimes(min_value=module.datetime.datetime(1990, 1, 1), timezones=st.just(module.datetime.timezone.utc)))
+def test_a_moment_stays_what_it_is(when):
+    parsed = moment(when.strftime("%Y-%m-%d %H:%M:%S.%f+00"))
+    assert parsed["target"] == when.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+    assert parsed["seconds"] == when.timestamp()
+
+
+@given(st.lists(st.integers(0, 8 * DAY), min_size=1, max_size=8, unique=True), st.integers(0, 9 * DAY))
+def test_the_backup_is_the_newest_that_ended_before_the_moment(stops, after):
+    backups = [backup(f"{stop}", SUNDAY + stop) for stop in sorted(stops)]
+    decided = plan(backups, moment=at(SUNDAY + after))
+    before = [stop for stop in stops if stop < after]
+    if before:
+        assert decided["error"] == ""
+        assert decided["sets"][0] == str(max(before))
+        assert decided["type"] == "time"
+    else:
+        assert "before the oldest backup" in decided["error"]
+
+
+def test_a_moment_within_the_second_in_which_the_backup_ended_takes_the_one_before():
+    assert plan(moment=at(SUNDAY + DAY + 0.9))["sets"] == ["20260104-031500F"]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({"moment": "tomorrow"}, "restore_target_time is 'tomorrow': give a moment with its time zone"),
+        ({"moment": at(SUNDAY + 99 * DAY)}, "which is in the future"),
+        ({"moment": at(SUNDAY)}, "before the oldest backup, which ended at 2026-01-04 03:15:00+00"),
+        ({"label": "20250104-031500F"}, "restore_backup_label is '20250104-031500F', which the repository does not hold: there are 20260104-031500F,"),
+        ({"label": BACKUPS[1]["label"], "moment": at(SUNDAY + 60)}, "before the end of the backup 20260104-031500F_20260105-031500D"),
+        ({"backups": []}, "the repository holds no backup"),
+        ({"backups": [backup("a", SUNDAY, error=True)]}, "every backup in the repository is damaged"),
+        ({"free_bytes": 1100 * 1024**2}, "takes 100 MB and 1024 MB are to stay free (postgresql_backup_restore_headroom_mb), but only 1100 MB are"),
+    ],
+)
+def test_what_cannot_be_is_refused(wishes, words):
+    assert words in plan(**wishes)["error"]
+
+
+def test_the_newest_state_and_a_name_begin_with_the_newest_backup():
+    assert plan()["sets"][0] == plan(name="before-the-move")["sets"][0] == BACKUPS[1]["label"]
+    assert (plan()["type"], plan(name="before-the-move")["type"], plan()["timeline"]) == ("default", "name", "latest")
+
+
+def test_a_label_alone_ends_with_that_backup():
+    decided = plan(label=BACKUPS[0]["label"])
+    assert (decided["type"], decided["sets"], decided["timeline"]) == ("immediate", [BACKUPS[0]["label"]], "current")
+
+
+def test_a_damaged_backup_is_taken_only_by_its_label():
+    damaged = [BACKUPS[0], backup("damaged", SUNDAY + DAY, error=True)]
+    assert plan(damaged)["sets"] == [BACKUPS[0]["label"]]
+    assert plan(damaged, label="damaged")["sets"] == ["damaged"]
+
+
+# Taken back on Wednesday to Monday, with backups on both histories.
+HISTORY = "1\t0/5000000\tbefore 2026-01-05 12:00:00.5+00\n"
+PARTED = [*BACKUPS, backup("new", SUNDAY + 3 * DAY, timeline=2)]
+
+
+@pytest.mark.parametrize(
+    ("after", "timeline"),
+    [
+        (DAY / 2, "current"),
+        (DAY + 3600, "latest"),
+        (2 * DAY, None),
+        (4 * DAY, "latest"),
+    ],
+    ids=["between two of one history", "before they part", "after they part", "on the new one"],
+)
+def test_the_history_is_the_one_that_the_moment_was_on(after, timeline):
+    decided = plan(PARTED, moment=at(SUNDAY + after), histories=HISTORY)
+    if timeline is None:
+        assert "say by restore_target_timeline whether 1, the history before that, or latest" in decided["error"]
+    else:
+        assert (decided["error"], decided["timeline"]) == ("", timeline)
+
+
+def test_a_promoted_standby_goes_on_with_the_same_history():
+    decided = plan(PARTED, moment=at(SUNDAY + 2 * DAY), histories="1\t0/5000000\tno recovery target specified\n")
+    assert (decided["error"], decided["timeline"]) == ("", "latest")
+
+
+def test_the_timeline_that_is_named_is_followed():
+    assert plan(PARTED, moment=at(SUNDAY + 2 * DAY), histories=HISTORY, timeline="1")["timeline"] == "1"

@@ -1,0 +1,176 @@
+"""The arithmetic of the program that makes backups: status, moments, what is due and what goes."""
+
+import importlib
+import json
+import multiprocessing
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
+
+core, logical, manifest, receive, status = (
+    importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "logical", "manifest", "receive", "status")
+)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    (tmp_path / "manifests").mkdir()
+    return core.Settings(state=str(tmp_path))
+
+
+# --- Status -----------------------------------------------------------------------------------
+
+
+def test_a_failure_keeps_what_the_last_good_run_made(settings):
+    status.write(settings, "full", "ok", size=10, label="F", seconds=2)
+    good = status.read(settings)["kinds"]["full"]
+    status.write(settings, "full", "failed", message="the disk is full")
+    row = status.read(settings)["kinds"]["full"]
+    assert (row["verdict"], row["message"]) == ("failed", "the disk is full")
+    assert (row["size_bytes"], row["label"], row["succeeded"]) == (10, "F", good["succeeded"])
+
+
+def test_a_kind_that_never_went_well_has_no_age(settings):
+    status.write(settings, "drill", "failed")
+    assert status.read(settings)["kinds"]["drill"]["age_seconds"] is None
+    assert 'postgresql_backup_age_seconds{kind="drill"} -1' in (pathlib.Path(settings.state) / status.METRICS).read_text()
+
+
+def test_the_age_grows():
+    content = status.merge({"kinds": {}}, "full", 1000, "ok")
+    assert status.age(content, 1060)["kinds"]["full"]["age_seconds"] == 60
+
+
+def test_an_exception_is_written_down_and_goes_on(settings):
+    for error, message in ((core.Failure("line\nERROR: [082]: too late", 82), "ERROR: [082]: too late"), (SystemExit(143), "interrupted by SystemExit: 143")):
+        with pytest.raises(type(error)), status.record(settings, "diff"):
+            raise error
+        row = status.read(settings)["kinds"]["diff"]
+        assert (row["verdict"], row["message"]) == ("failed", message)
+
+
+def test_status_and_metrics_are_for_everybody_and_say_the_same(settings):
+    status.write(settings, "full", "ok", size=7)
+    status.write(settings, "logical", "failed")
+    for name in (status.FILE, status.METRICS):
+        assert (pathlib.Path(settings.state) / name).stat().st_mode & 0o777 == 0o644
+    lines = (pathlib.Path(settings.state) / status.METRICS).read_text().splitlines()
+    assert 'postgresql_backup_verdict{kind="full"} 1' in lines
+    assert 'postgresql_backup_verdict{kind="logical"} 0' in lines
+    assert 'postgresql_backup_size_bytes{kind="full"} 7' in lines
+
+
+def test_a_broken_status_file_is_begun_anew(settings):
+    (pathlib.Path(settings.state) / status.FILE).write_text("{")
+    status.write(settings, "full", "ok")
+    assert json.loads((pathlib.Path(settings.state) / status.FILE).read_text())["kinds"]["full"]["verdict"] == "ok"
+
+
+def enter(state, kind):
+    status.write(core.Settings(state=state), kind, "ok")
+
+
+def test_two_that_write_at_once_lose_nothing(settings):
+    kinds = [f"kind{number}" for number in range(8)]
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        pool.starmap(enter, [(settings.state, kind) for kind in kinds])
+    assert sorted(status.read(settings)["kinds"]) == kinds
+
+
+# --- Locks and words --------------------------------------------------------------------------
+
+
+def test_a_second_one_is_told_who_is_at_work(settings):
+    with core.lock(settings, "physical", "a full backup"):
+        with pytest.raises(core.Failure, match="another one is at work: a full backup, process"):
+            with core.lock(settings, "physical", "a diff backup"):
+                pass
+        with core.lock(settings, "logical", "a logical backup"):
+            pass
+    with core.lock(settings, "physical", "a diff backup"):
+        pass
+
+
+def test_a_connection_string_is_quoted():
+    assert core.libpq({"host": "a,b", "user": "o'hara", "passfile": ""}, dbname="my db\\") == r"host='a,b' user='o\'hara' dbname='my db\\'"
+
+
+def test_sizes_as_people_say_them():
+    assert [core.human(size) for size in (0, 1023, 1024, 5 * 1024**3, 3 * 1024**4)] == ["0 B", "1023 B", "1 kB", "5 GB", "3.0 TB"]
+
+
+def test_the_sentence_of_a_failure_holds_its_reason():
+    assert core.sentence("P00 WARN: a\nP00 ERROR: [041]: b\n HINT: c") == "P00 ERROR: [041]: b"
+    assert core.sentence("P00 ERROR: [104]: errors:\n   repo1: No space left on device\nx") == "P00 ERROR: [104]: errors: repo1: No space left on device"
+    assert core.sentence("the server is away") == "the server is away"
+    assert core.sentence("") == "no message"
+
+
+# --- Moments ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "expected"),
+    [
+        ("10:10:", "10:10:", set()),  # nothing going on
+        ("10:10:", "10:12:10,11", {10, 11}),  # two began
+        ("10:12:10,11", "10:12:10,11", {10, 11}),  # two were at work and may have committed
+        ("10:12:10", "12:12:", {10}),  # one ended
+        ("10:10:", "11:11:", {10}),  # one came and went
+    ],
+)
+def test_transactions_that_a_restore_could_hold_and_the_counts_not(first, later, expected):
+    assert manifest.unseen(first, later) == expected
+
+
+# --- Dumps ------------------------------------------------------------------------------------
+
+
+def test_the_newest_dumps_are_kept_and_strangers_left_alone():
+    names = ["20260103T010000Z", "20260101T010000Z", "20260102T010000Z", "20260104T010000Z.partial", "of-mine"]
+    assert logical.expired(names, 2) == ["20260101T010000Z"]
+    assert logical.expired(names, 7) == []
+    assert logical.unfinished(names) == ["20260104T010000Z.partial"]
+
+
+def test_a_database_of_any_name_has_a_file():
+    assert "/" not in logical.file_of("../etc/passwd")
+    assert logical.file_of("shop") == "shop.dump"
+
+
+# --- The received log -------------------------------------------------------------------------
+
+A, B, C = "000000010000000000000001", "000000010000000000000002", "000000020000000000000002"
+
+
+def test_pieces_are_handed_over_in_order_a_history_before_its_log():
+    assert receive.due([C, B, "00000002.history", A, f"{C[:23]}3.partial"], {A}) == [B, "00000002.history", C]
+
+
+def test_the_newest_piece_stays_for_pg_receivewal_to_know_where_it_was():
+    assert receive.superfluous([A, B], {A, B}) == [A]
+    assert receive.superfluous([A, B], set()) == []
+    assert receive.superfluous([A], {A}) == []
+
+
+def test_what_a_newer_timeline_has_replaced_goes():
+    assert receive.superfluous([A, f"{B}.partial", C], {A, C}) == [A, f"{B}.partial"]
+    assert receive.superfluous([A, f"{B}.partial"], {A}) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "lost"),
+    [
+        ("could not send replication command: ERROR: requested WAL segment 000000010000000000000003 has already been removed", True),
+        ("ERROR: requested starting point 0/5000000 on timeline 1 is not in this server's history", True),
+        ('ERROR: can no longer get changes from replication slot "backup_b"', True),
+        ("could not connect to server: Connection refused", False),
+        ('ERROR: replication slot "backup_b" is active for PID 7', False),
+    ],
+)
+def test_when_the_log_cannot_go_on(words, lost):
+    assert bool(receive.LOST.search(words)) is lost

@@ -1,0 +1,86 @@
+"""Which copy of the uploads belongs to which moment of the database."""
+
+import datetime
+import importlib
+import pathlib
+import sys
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
+
+child, core, media = (importlib.import_module(f"postgresql_backup.{name}") for name in ("child", "core", "media"))
+
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
+
+ZERO = datetime.datetime(2026, 1, 4, 3, 15, tzinfo=datetime.timezone.utc)
+
+
+def snapshot(seconds):
+    """A copy made so many seconds after ZERO."""
+    when = ZERO + datetime.timedelta(seconds=seconds)
+    return {"id": f"id{seconds}", "tags": ["lsn:0/1", f"point:media-{when:%Y%m%dT%H%M%SZ}-abc123"]}
+
+
+def after(seconds):
+    return ZERO + datetime.timedelta(seconds=seconds)
+
+
+COPIES = [snapshot(20), snapshot(10), {"id": "by hand", "tags": None}, {"id": "other", "tags": ["point:mine"]}]
+
+
+@pytest.mark.parametrize(("moment", "chosen"), [(0, "id10"), (10, "id10"), (11, "id20"), (20, "id20"), (21, "id20")])
+def test_a_moment_gets_the_first_copy_from_then_on_or_else_the_last(moment, chosen):
+    assert media.choose(COPIES, moment=after(moment))[1] == chosen
+
+
+def test_a_restore_point_gets_its_own_copy_and_no_other():
+    name = COPIES[1]["tags"][1].removeprefix("point:")
+    assert media.choose(COPIES, name=name) == (name, "id10")
+    with pytest.raises(core.Failure, match="no backup of the uploads was made at the restore point backup-1"):
+        media.choose(COPIES, name="backup-1")
+
+
+def test_without_a_target_it_is_the_newest():
+    assert media.choose(COPIES)[1] == "id20"
+
+
+def test_without_a_copy_there_is_nothing_to_choose():
+    with pytest.raises(core.Failure, match="no backup of the uploads yet"):
+        media.choose([COPIES[2]])
+
+
+@given(st.sets(st.integers(0, 10**6), min_size=1), st.integers(-10, 10**6))
+def test_no_earlier_copy_would_have_done(times, moment):
+    chosen = int(media.choose([snapshot(number) for number in times], moment=after(moment))[1].removeprefix("id"))
+    assert chosen in times
+    assert chosen == min((number for number in times if number >= moment), default=max(times))
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-04 03:15:00+00:00", "2026-01-04T03:15:00Z", "2026-01-04 04:15:00+01", "2026-01-04 04:15:00+0100", "2026-01-04 03:15:00"]
+)
+def test_a_moment_is_read_as_people_and_servers_write_it(text):
+    assert media.parse(text) == ZERO
+
+
+def test_a_moment_that_is_none_is_refused():
+    with pytest.raises(core.Failure, match="'yesterday' is no moment"):
+        media.parse("yesterday")
+
+
+def test_what_another_user_did_or_could_not_do_comes_back(monkeypatch):
+    monkeypatch.setattr(core, "become", lambda name: None)
+    assert child.call("somebody", lambda a, b: [a, b], 1, b="x") == [1, "x"]
+
+    def refuse():
+        raise core.Failure("the server refuses", 7)
+
+    with pytest.raises(core.Failure, match="the server refuses") as caught:
+        child.call("somebody", refuse)
+    assert caught.value.code == 7
