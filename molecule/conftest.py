@@ -9,6 +9,18 @@ import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+FIGURES = []
+
+
+@pytest.fixture(scope="session")
+def figure():
+    """Return a function that takes a sentence with what was measured; it is printed at the end, also where all went well."""
+    return FIGURES.append
+
+
+def pytest_terminal_summary(terminalreporter):
+    for sentence in FIGURES:
+        terminalreporter.write_line(f"figure: {sentence}")
 
 
 @pytest.fixture(scope="session")

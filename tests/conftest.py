@@ -1,6 +1,7 @@
 """Fixtures of the tests that need no host."""
 
 import copy
+import json
 import os
 import pathlib
 import re
@@ -75,5 +76,36 @@ def refuse(preflight):
         sentence = " ".join(sentences[0].split())
         assert sentence.startswith(name), sentence
         return sentence
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sentences(tmp_path_factory):
+    """Return a function that returns the sentences with which each of many cases is refused.
+
+    A case is the variables of a host of its own. All go through the checks (role, file of tasks) in one run, since a run costs seconds.
+    """
+
+    def run(cases, *checks, **variables):
+        directory = tmp_path_factory.mktemp("refusals")
+        hosts = {f"case{number}": case for number, case in enumerate(cases)}
+        tasks = [{"ansible.builtin.import_role": {"name": role, "tasks_from": file}} for role, file in checks]
+        (directory / "hosts.yml").write_text(yaml.safe_dump({"database": {"hosts": hosts, "vars": variables}}))
+        (directory / "checks.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+        result = subprocess.run(
+            ["ansible-playbook", "-i", directory / "hosts.yml", directory / "checks.yml"],
+            cwd=ROOT,
+            env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert "swordfish" not in result.stdout + result.stderr, "a secret is told"
+        said = {host: [] for host in hosts}
+        for task in json.loads(result.stdout[result.stdout.index("{") :])["plays"][0]["tasks"]:
+            for host, outcome in task["hosts"].items():
+                said[host] += [row["msg"] for row in outcome.get("results", [outcome]) if row.get("failed")]
+        return list(said.values())
 
     return run

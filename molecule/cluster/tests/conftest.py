@@ -171,6 +171,12 @@ def cluster(request):
     return cluster
 
 
+@pytest.fixture(scope="session")
+def keeper(cluster):
+    """The host that keeps the backups."""
+    return cluster.hosts[cluster.groups["backup"][0]]
+
+
 @pytest.fixture
 def writer(cluster):
     """Return a function that makes a writer of notes: `with writer("name") as stream: …`."""

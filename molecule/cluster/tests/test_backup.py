@@ -14,13 +14,6 @@ COMMAND = "/usr/local/sbin/postgresql-backup"
 IMPATIENT = "PGBACKREST_ARCHIVE_TIMEOUT=10"
 
 
-@pytest.fixture(scope="module")
-def keeper(cluster):
-    """The host that keeps the backups."""
-    (name,) = cluster.groups["backup"]
-    return cluster.hosts[name]
-
-
 def pgbackrest(host, *arguments):
     return host.run(f"cd / && runuser -u postgres -- pgbackrest --stanza=main --log-level-console=warn {' '.join(arguments)}")
 

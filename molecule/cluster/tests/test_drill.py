@@ -12,12 +12,6 @@ STATE = "/var/lib/postgresql-backup"
 
 
 @pytest.fixture(scope="module")
-def keeper(cluster):
-    """The host that keeps the backups."""
-    return cluster.hosts[cluster.groups["backup"][0]]
-
-
-@pytest.fixture(scope="module")
 def label(keeper):
     """Make a backup in which every byte counts; return its label."""
     keeper.check_output("postgresql-backup full --quiet")

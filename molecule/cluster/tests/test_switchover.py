@@ -46,19 +46,24 @@ def runs(cluster, name):
     return cluster.hosts[name].run("pgrep --uid postgres --full bin/postgres").rc == 0
 
 
-@contextlib.contextmanager
-def writing(writer, name):
+@pytest.fixture
+def writing(writer, figure):
     """A stream of writes that still goes on at the end: what has to be waited for is the first write after the change."""
-    with writer(name) as stream:
-        yield stream
-        held = len(stream.acknowledged)
-        stream.cluster.wait("writes after the change", lambda: len(stream.acknowledged) > held + 5)
-    print(f"\n{name}: {len(stream.acknowledged)} writes acknowledged, {stream.refused} refused, {stream.gap:.1f} s without one at the worst")
+
+    @contextlib.contextmanager
+    def write(name):
+        with writer(name) as stream:
+            yield stream
+            held = len(stream.acknowledged)
+            stream.cluster.wait("writes after the change", lambda: len(stream.acknowledged) > held + 5)
+        figure(f"{name}: {len(stream.acknowledged)} writes acknowledged, {stream.refused} refused, {stream.gap:.1f} s without one at the worst")
+
+    return write
 
 
-def test_a_planned_switchover_and_back(cluster, writer, pair):
+def test_a_planned_switchover_and_back(cluster, writing, pair):
     old, new = pair
-    with writing(writer, "planned") as stream:
+    with writing("planned") as stream:
         run = cluster.play("switchover")
         assert run.code == 0, run.output
     assert f"{new} is the primary on timeline" in run.text
@@ -69,13 +74,13 @@ def test_a_planned_switchover_and_back(cluster, writer, pair):
     assert stream.lost(new) == []
 
     # The servers' word holds, not the inventory's.
-    again = cluster.play("database", "--tags", "postgresql")
+    again = cluster.play("site")
     assert again.code == 0, again.output
     assert set(changes(again).values()) == {0}, again.output
     assert cluster.primary() == new
     assert (f"{new} is the primary, not {old}" in again.text) == (new != cluster.groups["database"][0])
 
-    with writing(writer, "back") as stream:
+    with writing("back") as stream:
         run = cluster.play("switchover", "-e", f"switchover_to={old}")
         assert run.code == 0, run.output
     cluster.healthy()
@@ -114,14 +119,14 @@ def test_a_switchover_that_would_lose_rows_is_refused(cluster, pair, tmp_path):
     assert cluster.sql(old, "SELECT pg_postmaster_start_time()") == started, "the primary was not touched"
 
 
-def test_a_forced_failover(cluster, writer, pair):
+def test_a_forced_failover(cluster, writing, pair):
     old, new = pair
     host = cluster.hosts[old]
     run = cluster.play("database", "--tags", "postgresql", "-e", "postgresql_synchronous_standbys=1")
     assert run.code == 0, run.output
     assert cluster.sql(old, "SHOW synchronous_standby_names").startswith("ANY 1 ")
 
-    with writing(writer, "forced") as stream:
+    with writing("forced") as stream:
         # A server that hangs may go on at any moment.
         host.check_output(f"systemctl kill --signal=STOP {UNIT}")
         try:
@@ -196,9 +201,9 @@ def the_former_primary_stays_down(cluster, old, new):
     assert cluster.primaries() == [new]
 
 
-def test_an_interrupted_switchover_is_finished_by_the_next_run(cluster, writer, pair):
+def test_an_interrupted_switchover_is_finished_by_the_next_run(cluster, writing, pair):
     old, new = pair
-    with writing(writer, "interrupted") as stream:
+    with writing("interrupted") as stream:
         process = cluster.start("switchover", "-e", f"switchover_to={new}")
         cluster.wait("the primary to stop", lambda: not runs(cluster, old), every=0.2)
         os.killpg(process.pid, signal.SIGKILL)

@@ -101,7 +101,7 @@ def test_check_mode_says_what_a_deploy_would_do_and_does_nothing(repository):
     assert versions() == serving("2")
 
 
-def test_no_visitor_notices_a_deploy(repository):
+def test_no_visitor_notices_a_deploy(repository, figure):
     """Version 3, committed by the test before, is shipped while visitors come and one of them waits for a slow page."""
     answers, stop = [], threading.Event()
 
@@ -123,7 +123,7 @@ def test_no_visitor_notices_a_deploy(repository):
         visitor.join()
     assert run.code == 0, run.output[-4000:]
     assert versions() == serving("3")
-    print(f"{len(answers)} requests during the deploy")
+    figure(f"{len(answers)} requests during the deploy of {len(ADDRESSES)} hosts, {sum(answer[1] != 200 for answer in answers)} failed")
     assert len(answers) > 50
     assert [answer for answer in answers if answer[1] != 200] == []
 

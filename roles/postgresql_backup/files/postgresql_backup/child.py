@@ -18,7 +18,8 @@ def call(user, function, *arguments, **fields):
             answer, code = {"value": function(*arguments, **fields)}, 0
         except core.Failure as failure:
             answer = {"failure": str(failure), "code": failure.code}
-        except BaseException as error:  # noqa: BLE001 (whatever it is, the parent has to hear of it)
+        # Whatever it is, the parent has to hear of it.
+        except BaseException as error:
             answer = {"failure": f"{type(error).__name__}: {error}", "code": 1}
         try:
             with os.fdopen(writer, "w", encoding="utf-8") as pipe:
