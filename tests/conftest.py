@@ -22,6 +22,8 @@ GOOD = {
     "ansible_user": "ops",
     "hardening_admins": [{"name": "ops", "keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC0PSmnvD4tRuHNcXQgA ops"]}],
 }
+# The same for one of many hosts that are each a site of its own.
+GOOD_HOST = GOOD | {"app_web_hosts": ["{{ inventory_hostname }}"], "app_database_hosts": ["{{ inventory_hostname }}"]}
 GROUPS = {"web": ["site1"], "database": ["site1"]}
 
 
@@ -84,14 +86,18 @@ def refuse(preflight):
 def sentences(tmp_path_factory):
     """Return a function that returns the sentences with which each of many cases is refused.
 
-    A case is the variables of a host of its own. All go through the checks (role, file of tasks) in one run, since a run costs seconds.
+    A case is the variables of a host of its own, None for one that is not set. All go through the checks (role, file of tasks)
+    in one run, since a run costs seconds.
     """
 
     def run(cases, *checks, **variables):
         directory = tmp_path_factory.mktemp("refusals")
-        hosts = {f"case{number}": case for number, case in enumerate(cases)}
+        hosts = {
+            f"case{number}": {name: value for name, value in (variables | case).items() if value is not None}
+            for number, case in enumerate(cases)
+        }
         tasks = [{"ansible.builtin.import_role": {"name": role, "tasks_from": file}} for role, file in checks]
-        (directory / "hosts.yml").write_text(yaml.safe_dump({"database": {"hosts": hosts, "vars": variables}}))
+        (directory / "hosts.yml").write_text(yaml.safe_dump({"database": {"hosts": hosts}, **dict.fromkeys(("web", "balancer", "backup"), {})}))
         (directory / "checks.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
         result = subprocess.run(
             ["ansible-playbook", "-i", directory / "hosts.yml", directory / "checks.yml"],

@@ -1,6 +1,11 @@
 """Bad input about the application is refused in one sentence, before any host is touched."""
 
 import pytest
+from conftest import GOOD_HOST as SITE
+
+from conftest import GOOD
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc3dvcmRmaXNo\n-----END OPENSSH PRIVATE KEY-----\n"
 
 
 def test_a_good_site_is_not_refused(preflight):
@@ -8,35 +13,40 @@ def test_a_good_site_is_not_refused(preflight):
     assert code == 0, output
 
 
-@pytest.mark.parametrize(
-    ("variables", "sentence"),
-    [
-        ({"app_name": None}, "app_name is not set: give an identifier"),
-        ({"app_name": ""}, "app_name is not set: give an identifier"),
-        ({"app_name": "my-shop"}, "app_name is 'my-shop': give an identifier"),
-        ({"app_name": "9lives"}, "app_name is '9lives': give an identifier"),
-        ({"app_name": "s" * 32}, "app_name is 'ssss"),
-        ({"app_repository": None}, "app_repository is not set: give the git URL"),
-        ({"app_repository": ""}, "app_repository is not set: give the git URL"),
-        ({"app_version": "--upload-pack=x"}, "app_version is '--upload-pack=x': give a branch"),
-        ({"app_secret_key": None}, "app_secret_key is not set: put a random one"),
-        ({"app_secret_key": ""}, "app_secret_key is not set: put a random one"),
-        ({"app_secret_key": "short"}, "app_secret_key is shorter than 50 characters: put a random one"),
-        ({"app_database_password": None}, "app_database_password is not set: put a random one"),
-        ({"app_database_password": "hunter2"}, "app_database_password is shorter than 16 characters: put a random one"),
-        ({"app_database_port": 70000}, "app_database_port is '70000': give a port number from 1 to 65535"),
-        ({"app_database_port": "five"}, "app_database_port is 'five': give a port number from 1 to 65535"),
-        ({"app_environment": {"MY-NAME": "x"}}, "app_environment has to be a mapping"),
-        ({"app_release_steps": ["migrate", "deploy"]}, "app_release_steps names deploy: the steps are"),
-        ({"app_health_checks": [{"path": "status"}]}, "app_health_checks needs at least one check"),
-        ({"app_health_checks": []}, "app_health_checks needs at least one check"),
-        ({"app_shared_paths": ["../../etc"]}, "app_shared_paths holds ../../etc: give paths inside the release"),
-        ({"uwsgi_backlog": "many"}, "uwsgi_backlog is 'many': give a whole number"),
-    ],
-    ids=lambda value: next(iter(value.items())).__str__()[:40] if isinstance(value, dict) else "",
-)
-def test_bad_value(refuse, variables, sentence):
-    refuse(sentence, **variables)
+BAD = [
+    ({"app_name": None}, "app_name is not set: give an identifier"),
+    ({"app_name": ""}, "app_name is not set: give an identifier"),
+    ({"app_name": "my-shop"}, "app_name is 'my-shop': give an identifier"),
+    ({"app_name": "9lives"}, "app_name is '9lives': give an identifier"),
+    ({"app_name": "s" * 32}, "app_name is 'ssss"),
+    ({"app_repository": None}, "app_repository is not set: give the git URL"),
+    ({"app_repository": ""}, "app_repository is not set: give the git URL"),
+    ({"app_version": "--upload-pack=x"}, "app_version is '--upload-pack=x': give a branch"),
+    ({"app_secret_key": None}, "app_secret_key is not set: put a random one"),
+    ({"app_secret_key": ""}, "app_secret_key is not set: put a random one"),
+    ({"app_secret_key": "short"}, "app_secret_key is shorter than 50 characters: put a random one"),
+    ({"app_database_password": None}, "app_database_password is not set: put a random one"),
+    ({"app_database_password": "hunter2"}, "app_database_password is shorter than 16 characters: put a random one"),
+    ({"app_database_port": 70000}, "app_database_port is '70000': give a port number from 1 to 65535"),
+    ({"app_database_port": "five"}, "app_database_port is 'five': give a port number from 1 to 65535"),
+    ({"app_environment": {"MY-NAME": "x"}}, "app_environment has to be a mapping"),
+    ({"app_release_steps": ["migrate", "deploy"]}, "app_release_steps names deploy: the steps are"),
+    ({"app_health_checks": [{"path": "status"}]}, "app_health_checks needs at least one check"),
+    ({"app_health_checks": []}, "app_health_checks needs at least one check"),
+    ({"app_shared_paths": ["../../etc"]}, "app_shared_paths holds ../../etc: give paths inside the release"),
+    ({"uwsgi_backlog": "many"}, "uwsgi_backlog is 'many': give a whole number"),
+]
+
+
+@pytest.fixture(scope="module")
+def said(sentences):
+    return sentences([case for case, _sentence in BAD], ("app", "check"), ("uwsgi", "check"), **SITE)
+
+
+@pytest.mark.parametrize("number", range(len(BAD)), ids=[row[1][:50] for row in BAD])
+def test_bad_value(said, number):
+    (sentence,) = said[number]
+    assert sentence.startswith(BAD[number][1].replace("site1", f"case{number}"))
 
 
 def test_a_web_host_without_any_database(refuse):
@@ -46,6 +56,31 @@ def test_a_web_host_without_any_database(refuse):
 def test_a_managed_database_needs_no_host(preflight):
     code, output = preflight(groups={"web": ["site1"], "database": []}, app_database_host="db.example.org")
     assert code == 0, output
+
+
+SSH = {"app_repository": "git@git.example.org:team/shop.git"}
+HOST_KEYS = ["git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC0PSmnvD4tRuHNcXQgA"]
+CODE = [
+    # variables, beginning of the sentence or None for a good one
+    (SSH, "app_repository_host_keys is empty, and app_repository is behind SSH: give"),
+    ({"app_repository": "ssh://git@git.example.org:2222/shop.git"}, "app_repository_host_keys is empty"),
+    ({"app_repository": "https://deploy:swordfish@git.example.org/shop.git"}, "app_repository holds a password"),
+    ({"app_repository_key": "swordfish"}, "app_repository_key is no private key: put the whole file"),
+    (SSH | {"app_repository_host_keys": HOST_KEYS, "app_repository_key": KEY}, None),
+    ({"app_repository": "https://git.example.org:8443/shop.git"}, None),
+    ({"app_repository": "/home/ops/shop"}, None),
+    ({"django_installer": "poetry"}, "django_installer is 'poetry': give uv or pip."),
+    ({"uwsgi_memory_max_mb": "half"}, "uwsgi_memory_max_mb is 'half': give a whole number of at least 1."),
+    ({"uwsgi_tasks_max": 0}, "uwsgi_tasks_max is '0': give a whole number of at least 1."),
+]
+
+
+def test_code_and_its_server(sentences):
+    checks = [(role, "check") for role in ("app", "django", "uwsgi")]
+    said = sentences([case for case, _sentence in CODE], *checks, **GOOD, app_database_hosts=["{{ inventory_hostname }}"])
+    for messages, (case, sentence) in zip(said, CODE):
+        assert len(messages) == (sentence is not None), (case, messages)
+        assert sentence is None or messages[0].startswith(sentence)
 
 
 def test_a_refusal_tells_no_secret(preflight):

@@ -1,25 +1,31 @@
 """Bad input about where backups go is refused in one sentence, before any host is touched."""
 
 import pytest
+from conftest import GOOD_HOST as SITE
 
 PATH = {"type": "path", "path": "/srv/backups"}
 S3 = {"type": "s3", "path": "/shop", "bucket": "b", "endpoint": "s3.example.org", "region": "eu", "key": "AKIA", "secret": "swordfish-swordfish"}
 
 
-@pytest.mark.parametrize(
-    ("variables", "sentence"),
-    [
-        ({"postgresql_backup_repositories": []}, "postgresql_backup_repositories has to be a list of at least one repository"),
-        ({"postgresql_backup_repositories": [PATH, {"type": "tape", "path": "/x"}]}, "postgresql_backup_repositories: number 2 is of type 'tape'"),
-        ({"postgresql_backup_repositories": [{**S3, "secret": ""}]}, "postgresql_backup_repositories: number 1 lacks secret"),
-        ({"postgresql_backup_logical_path": "dumps"}, "postgresql_backup_logical_path is 'dumps': give an absolute path"),
-        ({"postgresql_backup_logical_retention": 0}, "postgresql_backup_logical_retention is '0': give a whole number"),
-        ({"postgresql_backup_check_schedule": "hourly"}, "postgresql_backup_check_schedule is 'hourly': give the five fields"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-def test_bad_value(refuse, variables, sentence):
-    refuse(sentence, **variables)
+BAD = [
+    ({"postgresql_backup_repositories": []}, "postgresql_backup_repositories has to be a list of at least one repository"),
+    ({"postgresql_backup_repositories": [PATH, {"type": "tape", "path": "/x"}]}, "postgresql_backup_repositories: number 2 is of type 'tape'"),
+    ({"postgresql_backup_repositories": [{**S3, "secret": ""}]}, "postgresql_backup_repositories: number 1 lacks secret"),
+    ({"postgresql_backup_logical_path": "dumps"}, "postgresql_backup_logical_path is 'dumps': give an absolute path"),
+    ({"postgresql_backup_logical_retention": 0}, "postgresql_backup_logical_retention is '0': give a whole number"),
+    ({"postgresql_backup_check_schedule": "hourly"}, "postgresql_backup_check_schedule is 'hourly': give the five fields"),
+]
+
+
+@pytest.fixture(scope="module")
+def said(sentences):
+    return sentences([case for case, _sentence in BAD], ("app", "check"), ("postgresql", "check"), ("postgresql_backup", "check"), **SITE)
+
+
+@pytest.mark.parametrize("number", range(len(BAD)), ids=[row[1][:50] for row in BAD])
+def test_bad_value(said, number):
+    (sentence,) = said[number]
+    assert sentence.startswith(BAD[number][1].replace("site1", f"case{number}"))
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,25 @@
 """Bad input about the drill and the uploads is refused in one sentence, before any host is touched."""
 
 import pytest
+from conftest import GOOD_HOST as SITE
 
 
-@pytest.mark.parametrize(
-    ("variables", "sentence"),
-    [
-        ({"postgresql_backup_drill_schedule": "weekly"}, "postgresql_backup_drill_schedule is 'weekly': give the five fields"),
-        ({"postgresql_backup_drill_path": "drill"}, "postgresql_backup_drill_path is 'drill': give an absolute path"),
-        ({"postgresql_backup_media_retention_days": 0}, "postgresql_backup_media_retention_days is '0': give a whole number from 1"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-def test_bad_value(refuse, variables, sentence):
-    refuse(sentence, **variables)
+BAD = [
+    ({"postgresql_backup_drill_schedule": "weekly"}, "postgresql_backup_drill_schedule is 'weekly': give the five fields"),
+    ({"postgresql_backup_drill_path": "drill"}, "postgresql_backup_drill_path is 'drill': give an absolute path"),
+    ({"postgresql_backup_media_retention_days": 0}, "postgresql_backup_media_retention_days is '0': give a whole number from 1"),
+]
+
+
+@pytest.fixture(scope="module")
+def said(sentences):
+    return sentences([case for case, _sentence in BAD], ("app", "check"), ("postgresql", "check"), ("postgresql_backup", "check"), **SITE)
+
+
+@pytest.mark.parametrize("number", range(len(BAD)), ids=[row[1][:50] for row in BAD])
+def test_bad_value(said, number):
+    (sentence,) = said[number]
+    assert sentence.startswith(BAD[number][1].replace("site1", f"case{number}"))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import datetime
 
 import pytest
+from conftest import GOOD_HOST as SITE
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -37,50 +38,79 @@ _, OTHER_KEY = make_certificate()
         {"app_domains": ["shop.example.org", "192.0.2.7", "2001:db8::7", "localhost"]},
         {"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": KEY},
         {"app_media_url": "", "nginx_http_port": "8080", "nginx_https_port": "8443"},
+        {"app_path_prefix": "/my-shop/v2", "nginx_maintenance_allowed": ["203.0.113.0/24", "2001:db8::/32", "192.0.2.7"]},
     ],
-    ids=["every kind of domain", "a certificate and its key", "no media, ports as text"],
+    ids=["every kind of domain", "a certificate and its key", "no media, ports as text", "a prefix, and guests during maintenance"],
 )
 def test_good_values_are_not_refused(preflight, variables):
     code, output = preflight(**variables)
     assert code == 0, output
 
 
-@pytest.mark.parametrize(
-    ("variables", "sentence"),
-    [
-        ({"app_domains": ["shop example.org"]}, "app_domains holds 'shop example.org': give host names"),
-        ({"app_domains": ["https://shop.example.org"]}, "app_domains holds 'https://shop.example.org': give host names"),
-        ({"app_domains": ["shop.example.org:8443"]}, "app_domains holds 'shop.example.org:8443': give host names"),
-        ({"app_domains": ["192.0.2.700"]}, "app_domains holds '192.0.2.700': give host names"),
-        ({"app_domains": ["a.example.org", "my_shop.example.org"]}, "app_domains holds 'my_shop.example.org': give host"),
-        ({"app_domains": [7]}, "app_domains holds '7': give host names"),
-        ({"app_domains": []}, "app_domains is empty or no list: name at least one"),
-        ({"app_domains": "shop.example.org"}, "app_domains is empty or no list: name at least one"),
-        ({"nginx_domains": ["*"]}, "nginx_domains holds '*': give host names"),
-        ({"nginx_http_port": 0}, "nginx_http_port is '0': give a port number from 1 to 65535"),
-        ({"nginx_https_port": 65536}, "nginx_https_port is '65536': give a port number from 1 to 65535"),
-        ({"nginx_https_port": "https"}, "nginx_https_port is 'https': give a port number from 1 to 65535"),
-        ({"nginx_https_port": 80}, "nginx_http_port and nginx_https_port are both 80: give each its own"),
-        ({"nginx_client_max_body_mb": "25m"}, "nginx_client_max_body_mb is '25m': give a whole number of at least 1"),
-        ({"nginx_read_timeout_seconds": 0}, "nginx_read_timeout_seconds is '0': give a whole number of at least 1"),
-        ({"nginx_hsts_seconds": -1}, "nginx_hsts_seconds is '-1': give a whole number of at least 0"),
-        ({"nginx_tls_certificate": CERTIFICATE}, "nginx_tls_key is not set: nginx_tls_certificate needs"),
-        ({"nginx_tls_key": KEY}, "nginx_tls_certificate is not set: nginx_tls_key is of no use"),
-        ({"nginx_tls_certificate": "/etc/ssl/shop.pem", "nginx_tls_key": KEY}, "nginx_tls_certificate is no certificate"),
-        ({"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": "hunter2"}, "nginx_tls_key is no unencrypted private key"),
-        ({"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": OTHER_KEY}, "nginx_tls_key is not the key of"),
-        ({"nginx_upstream_socket": "127.0.0.1:8000"}, "nginx_upstream_socket is '127.0.0.1:8000': give the absolute path"),
-        ({"app_static_url": "static/"}, "nginx_static_locations holds"),
-        ({"nginx_static_locations": [{"url": "/", "path": "/srv/www"}]}, "nginx_static_locations holds"),
-        ({"nginx_static_locations": [{"url": "/x/", "path": "/srv/a b; }"}]}, "nginx_static_locations holds"),
-        ({"nginx_static_locations": "/srv/www"}, "nginx_static_locations is no list"),
-    ],
-    ids=lambda value: ", ".join(f"{k}={str(v)[:30]}" for k, v in value.items()) if isinstance(value, dict) else "",
-)
-def test_bad_value(refuse, variables, sentence):
-    refuse(sentence, **variables)
+BAD = [
+    ({"app_domains": ["shop example.org"]}, "app_domains holds 'shop example.org': give host names"),
+    ({"app_domains": ["https://shop.example.org"]}, "app_domains holds 'https://shop.example.org': give host names"),
+    ({"app_domains": ["shop.example.org:8443"]}, "app_domains holds 'shop.example.org:8443': give host names"),
+    ({"app_domains": ["192.0.2.700"]}, "app_domains holds '192.0.2.700': give host names"),
+    ({"app_domains": ["a.example.org", "my_shop.example.org"]}, "app_domains holds 'my_shop.example.org': give host"),
+    ({"app_domains": [7]}, "app_domains holds '7': give host names"),
+    ({"app_domains": []}, "app_domains is empty or no list: name at least one"),
+    ({"app_domains": "shop.example.org"}, "app_domains is empty or no list: name at least one"),
+    ({"nginx_domains": ["*"]}, "nginx_domains holds '*': give host names"),
+    ({"nginx_http_port": 0}, "nginx_http_port is '0': give a port number from 1 to 65535"),
+    ({"nginx_https_port": 65536}, "nginx_https_port is '65536': give a port number from 1 to 65535"),
+    ({"nginx_https_port": "https"}, "nginx_https_port is 'https': give a port number from 1 to 65535"),
+    ({"nginx_https_port": 80}, "nginx_http_port and nginx_https_port are both 80: give each its own"),
+    ({"nginx_client_max_body_mb": "25m"}, "nginx_client_max_body_mb is '25m': give a whole number of at least 1"),
+    ({"nginx_read_timeout_seconds": 0}, "nginx_read_timeout_seconds is '0': give a whole number of at least 1"),
+    ({"nginx_hsts_seconds": -1}, "nginx_hsts_seconds is '-1': give a whole number of at least 0"),
+    ({"nginx_tls_certificate": CERTIFICATE}, "nginx_tls_key is not set: nginx_tls_certificate needs"),
+    ({"nginx_tls_key": KEY}, "nginx_tls_certificate is not set: nginx_tls_key is of no use"),
+    ({"nginx_tls_certificate": "/etc/ssl/shop.pem", "nginx_tls_key": KEY}, "nginx_tls_certificate is no certificate"),
+    ({"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": "hunter2"}, "nginx_tls_key is no unencrypted private key"),
+    ({"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": OTHER_KEY}, "nginx_tls_key is not the key of"),
+    ({"nginx_upstream_socket": "127.0.0.1:8000"}, "nginx_upstream_socket is '127.0.0.1:8000': give the absolute path"),
+    ({"app_static_url": "static/"}, "nginx_static_locations holds"),
+    ({"nginx_static_locations": [{"url": "/", "path": "/srv/www"}]}, "nginx_static_locations holds"),
+    ({"nginx_static_locations": [{"url": "/x/", "path": "/srv/a b; }"}]}, "nginx_static_locations holds"),
+    ({"nginx_static_locations": "/srv/www"}, "nginx_static_locations is no list"),
+]
+
+
+@pytest.fixture(scope="module")
+def said(sentences):
+    return sentences([case for case, _sentence in BAD], ("app", "check"), ("nginx", "check"), **SITE)
+
+
+@pytest.mark.parametrize("number", range(len(BAD)), ids=[row[1][:50] for row in BAD])
+def test_bad_value(said, number):
+    (sentence,) = said[number]
+    assert sentence.startswith(BAD[number][1].replace("site1", f"case{number}"))
 
 
 def test_a_refusal_tells_no_key(preflight):
     _code, output = preflight(arguments=["-vvv"], nginx_tls_certificate=CERTIFICATE, nginx_tls_key=OTHER_KEY)
     assert OTHER_KEY.splitlines()[1] not in output
+
+
+SAID = [
+    ({"app_path_prefix": "/shop/"}, "app_path_prefix is '/shop/': give a path such as /shop,"),
+    ({"app_path_prefix": "shop"}, "app_path_prefix is 'shop': give a path such as /shop,"),
+    ({"nginx_path_prefix": "/shop bag"}, "nginx_path_prefix is '/shop bag': give a path such as /shop,"),
+    ({"nginx_immutable_pattern": 'a" ; b'}, "nginx_immutable_pattern is 'a\" ; b': give a regular expression without"),
+    ({"nginx_maintenance_allowed": ["office"]}, "nginx_maintenance_allowed is ['office']: give a list of addresses or networks,"),
+    ({"nginx_maintenance_allowed": "203.0.113.7"}, "nginx_maintenance_allowed is 203.0.113.7: give a list of addresses or networks,"),
+    ({"app_static_root": "/srv/shop/static"}, "app_static_root is '/srv/shop/static', and /srv/shop/static is what the web server serves"),
+    ({"app_static_root": "/srv/shop"}, "app_static_root is '/srv/shop', and /srv/shop/static is what the web server serves"),
+    ({"__nginx_maintenance_wish": "maybe"}, "maintenance is 'maybe': give -e maintenance=on or -e maintenance=off."),
+    ({"__nginx_maintenance_wish": ""}, "maintenance is not set: give -e maintenance=on or -e maintenance=off."),
+]
+
+
+def test_each_case_is_refused_in_one_sentence(sentences):
+    checks = [("django", "check"), ("nginx", "check"), ("nginx", "maintenance")]
+    site = {"app_name": "shop", "app_repository": "https://git.example.org/shop.git", "app_domains": ["shop.example.org"]}
+    said = sentences([case for case, _sentence in SAID], *checks, **site)
+    assert [len(messages) for messages in said] == [1] * len(SAID), said
+    for [message], (_case, sentence) in zip(said, SAID):
+        assert message.startswith(sentence)

@@ -85,9 +85,10 @@ VARIANTS = {function.__name__: function for function in (good, requirement, migr
 
 
 class Repository:
-    """A git repository of the probe; a new one begins with version 1."""
+    """A git repository of the probe, or of another small project; a new one begins with version 1."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, source=SOURCE):
+        self.source = source
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         if not any(self.directory.iterdir()):
@@ -99,18 +100,22 @@ class Repository:
             raise SystemExit(f"{self.directory} is neither empty nor a repository of the probe")
 
     def commit(self, variant="good", version="1"):
-        """Commit the probe in this variant and version; return the commit."""
+        """Commit the project in this variant (of the probe, or a function that changes the project) and version; return the commit."""
         for path in self.directory.iterdir():
             if path.is_dir() and not path.is_symlink():
                 if path.name != ".git":
                     shutil.rmtree(path)
             else:
                 path.unlink()
-        shutil.copytree(SOURCE, self.directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(self.source, self.directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         (self.directory / "VERSION").write_text(f"{version}\n")
-        VARIANTS[variant](self.directory)
+        # Each version names its assets anew, so that those of an older page are missed if they are gone.
+        for style in self.directory.glob("pages/static/pages/probe.css"):
+            style.write_text(f"{style.read_text()}/* Version {version} */\n")
+        change = VARIANTS.get(variant, variant)
+        change(self.directory)
         self._git("add", "--all")
-        self._git("commit", "--quiet", "--no-verify", "--allow-empty", f"--message={variant}, version {version}")
+        self._git("commit", "--quiet", "--no-verify", "--allow-empty", f"--message={change.__name__}, version {version}")
         return self.head()
 
     def head(self):

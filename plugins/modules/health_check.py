@@ -6,10 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: health_check
-short_description: Ask a WSGI application on a Unix socket whether it is healthy
+short_description: Ask a web application whether it is healthy, on its own socket or through this host's web server
 description:
   - Speaks the uwsgi protocol to the socket of an application server, so that a release can be asked before the web
-    server sends it a single visitor.
+    server sends it a single visitor; or asks the web server of this host as a visitor would, by HTTPS on the loopback.
   - Every check has to pass in one round; the round is repeated until it does or the time is over.
   - Redirects are not followed. A redirect is an answer like any other and passes only if its status is asked for.
 version_added: 0.1.0
@@ -17,17 +17,35 @@ author:
   - selfhost.django contributors (@selfhost)
 options:
   socket:
-    description: Path of the Unix socket.
+    description: Path of the Unix socket. Give either this or O(port).
     type: path
-    required: true
+  port:
+    description:
+      - Port of the web server of this host, which is asked by HTTPS on the loopback.
+      - Its certificate is not verified, since it is that of the visitors' name, not of the loopback.
+    type: int
+  proxy_protocol:
+    description: Whether the web server expects the PROXY protocol, as it does behind a balancer. For O(port).
+    type: bool
+    default: false
+  static_url:
+    description:
+      - URL prefix of the static files. The first style sheet or script below it that one of the answers names has to be there too.
+      - Answers that name none pass. For O(port), since an application server has no static files.
+    type: str
   host:
-    description: Value of the Host header, unless a check has its own.
+    description: Name of the site, and value of the Host header unless a check has its own.
     type: str
     required: true
   https:
-    description: Whether the application is told that the visitor came over HTTPS.
+    description: Whether the application is told that the visitor came over HTTPS. For O(socket).
     type: bool
     default: true
+  prefix:
+    description:
+      - URL prefix of the application, without a slash at the end. It is told apart from the rest of a path, as the web server does. For O(socket).
+    type: str
+    default: ""
   checks:
     description: What is asked, in order.
     type: list
@@ -75,6 +93,9 @@ seealso:
   - name: The uwsgi protocol
     description: What is sent over the socket.
     link: https://uwsgi-docs.readthedocs.io/en/latest/Protocol.html
+  - name: The PROXY protocol
+    description: What is sent ahead of the TLS handshake.
+    link: https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
 """
 
 EXAMPLES = r"""
@@ -86,6 +107,14 @@ EXAMPLES = r"""
       - path: /
       - path: /admin/login/
         text: csrfmiddlewaretoken
+
+- name: Ask as a visitor would
+  selfhost.django.health_check:
+    port: 443
+    host: shop.example.org
+    static_url: /static/
+    checks:
+      - path: /
 """
 
 RETURN = r"""
@@ -101,26 +130,34 @@ answers:
   sample: [{"path": "/", "status": 200, "seconds": 0.12}]
 """
 
+import html
+import http.client
+import io
+import re
 import socket
+import ssl
 import struct
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 
 BODY_LIMIT = 16 * 1024 * 1024
+USER_AGENT = "selfhost.django health check"
 
 
 class NoAnswer(Exception):
     """The server did not answer; the message says why."""
 
 
-def encode_request(path, host, https, headers):
+def encode_request(path, host, https, headers, prefix=""):
     """Encode a GET request as a uwsgi packet: modifier 0, then length-prefixed names and values, little endian."""
     path_info, _separator, query = path.partition("?")
+    prefix = prefix if path_info.startswith(prefix + "/") else ""
     variables = {
         "REQUEST_METHOD": "GET",
         "REQUEST_URI": path,
-        "PATH_INFO": path_info,
+        "SCRIPT_NAME": prefix,
+        "PATH_INFO": path_info[len(prefix) :],
         "QUERY_STRING": query,
         "SERVER_PROTOCOL": "HTTP/1.1",
         "SERVER_NAME": host,
@@ -130,7 +167,7 @@ def encode_request(path, host, https, headers):
         "CONTENT_LENGTH": "",
         "CONTENT_TYPE": "",
         "HTTP_HOST": host,
-        "HTTP_USER_AGENT": "selfhost.django health check",
+        "HTTP_USER_AGENT": USER_AGENT,
         "UWSGI_SCHEME": "https" if https else "http",
     }
     if https:
@@ -146,24 +183,73 @@ def encode_request(path, host, https, headers):
     return struct.pack("<BHB", 0, len(body), 0) + body
 
 
+def encode_http_request(path, host, headers):
+    """Encode a GET request as HTTP/1.1, after which the server closes the connection."""
+    fields = {"Host": host, "User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
+    given = {name.lower() for name in headers}
+    fields = {name: value for name, value in fields.items() if name.lower() not in given} | headers
+    lines = ["GET %s HTTP/1.1" % path] + ["%s: %s" % (name, value) for name, value in fields.items()]
+    return "\r\n".join([*lines, "", ""]).encode("utf-8")
+
+
 def decode_response(raw):
-    """Split a raw answer into its status and its body."""
-    head, _separator, body = raw.partition(b"\r\n\r\n")
-    parts = head.split(b"\r\n", 1)[0].split(None, 2)
-    if len(parts) < 2 or not parts[0].startswith(b"HTTP/") or not parts[1].isdigit():
-        raise NoAnswer("the connection was closed without an answer" if not raw else "the answer is no HTTP")
-    return int(parts[1]), body.decode("utf-8", "replace")
+    """Split a raw answer into its status, its headers and its body."""
+    response = http.client.HTTPResponse(Bytes(raw))
+    try:
+        response.begin()
+        body = response.read()
+    except http.client.IncompleteRead as error:
+        body = error.partial
+    except (http.client.HTTPException, ValueError):
+        raise NoAnswer("the connection was closed without an answer" if not raw else "the answer is no HTTP") from None
+    return response.status, response.headers, body.decode("utf-8", "replace")
 
 
-def ask(path_of_socket, packet, seconds):
-    """Send a packet and return the raw answer."""
+class Bytes:
+    """What was received, in the form in which http.client reads it."""
+
+    def __init__(self, raw):
+        self.raw = raw
+
+    def makefile(self, _mode):
+        return io.BytesIO(self.raw)
+
+
+def connect_socket(path, seconds):
+    """Connect to an application server."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(seconds)
+    try:
+        connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_web_server(port, host, proxy_protocol, seconds):
+    """Connect to the web server of this host, which shows the certificate of a name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection = socket.create_connection(("127.0.0.1", port), timeout=seconds)
+    try:
+        if proxy_protocol:
+            line = "PROXY TCP4 127.0.0.1 127.0.0.1 %d %d\r\n" % (connection.getsockname()[1], port)
+            connection.sendall(line.encode("ascii"))
+        return context.wrap_socket(connection, server_hostname=host)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def ask(target, connect, request, seconds):
+    """Send a request and return the raw answer. The target is what a message calls the server."""
     deadline = time.monotonic() + seconds
     answer = b""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(seconds)
-            connection.connect(path_of_socket)
-            connection.sendall(packet)
+        with connect(seconds) as connection:
+            connection.sendall(request)
             while len(answer) < BODY_LIMIT:
                 connection.settimeout(max(0.001, deadline - time.monotonic()))
                 chunk = connection.recv(65536)
@@ -173,14 +259,15 @@ def ask(path_of_socket, packet, seconds):
     except (socket.timeout, TimeoutError):
         raise NoAnswer("no answer within %d s" % seconds) from None
     except OSError as error:
-        raise NoAnswer("no connection to %s: %s" % (path_of_socket, error.strerror or error)) from None
+        raise NoAnswer("no connection to %s: %s" % (target, error.strerror or error)) from None
     return answer
 
 
-def fault(check, status, body):
+def fault(check, status, headers, body):
     """Say what is wrong with an answer; nothing when it passes."""
     if status not in check["status"]:
-        return "answered %d instead of %s" % (status, " or ".join(str(code) for code in check["status"]))
+        led = " to %s" % headers["Location"] if headers.get("Location") else ""
+        return "answered %d%s instead of %s" % (status, led, " or ".join(str(code) for code in check["status"]))
     if check["text"] and check["text"] not in body:
         return "answered %d without the text '%s'" % (status, check["text"])
     if check["absent"] and check["absent"] in body:
@@ -188,32 +275,76 @@ def fault(check, status, body):
     return None
 
 
-def run_round(parameters):
-    """Ask every check once. Returns the answers and the first fault."""
-    answers = []
-    for check in parameters["checks"]:
-        packet = encode_request(
-            check["path"], check["host"] or parameters["host"], parameters["https"], check["headers"] or {}
-        )
+def find_static_file(static_url, host, page):
+    """Return the first style sheet or script of the site that a page names; none where it names none."""
+    pattern = r"""\b(?:href|src)\s*=\s*["']?(?:(?:https?:)?//%s(?::\d+)?)?(%s[^"'\s>?#]+\.(?:css|js|mjs))(?=["'\s>?#])"""
+    found = re.search(pattern % (re.escape(host), re.escape(static_url)), page, re.IGNORECASE)
+    return html.unescape(found.group(1)) if found else None
+
+
+class Round:
+    """Every check, asked once."""
+
+    def __init__(self, parameters):
+        self.parameters = parameters
+        self.answers = []
+
+    def ask(self, path, host, headers):
+        """Ask for one path; note and return the answer."""
+        parameters = self.parameters
+        if parameters["socket"]:
+            target = parameters["socket"]
+            request = encode_request(path, host, parameters["https"], headers, parameters["prefix"])
+
+            def connect(seconds):
+                return connect_socket(parameters["socket"], seconds)
+        else:
+            target = "port %d" % parameters["port"]
+            request = encode_http_request(path, host, headers)
+
+            def connect(seconds):
+                return connect_web_server(parameters["port"], host.partition(":")[0], parameters["proxy_protocol"], seconds)
+
         started = time.monotonic()
+        status = None
         try:
-            status, body = decode_response(ask(parameters["socket"], packet, parameters["request_timeout_seconds"]))
-            wrong = fault(check, status, body)
-        except NoAnswer as error:
-            status, wrong = None, "gave %s" % error
-        answers.append({"path": check["path"], "status": status, "seconds": round(time.monotonic() - started, 3)})
-        if wrong:
-            return answers, "%s %s" % (check["path"], wrong)
-    return answers, None
+            answer = decode_response(ask(target, connect, request, parameters["request_timeout_seconds"]))
+            status = answer[0]
+        finally:
+            self.answers.append({"path": path, "status": status, "seconds": round(time.monotonic() - started, 3)})
+        return answer
+
+    def run(self):
+        """Return the first fault; nothing when all is well."""
+        static_file = None
+        for check in self.parameters["checks"]:
+            host = check["host"] or self.parameters["host"]
+            try:
+                status, headers, body = self.ask(check["path"], host, check["headers"] or {})
+                wrong = fault(check, status, headers, body)
+                if not wrong and not static_file and self.parameters["static_url"]:
+                    static_file = find_static_file(self.parameters["static_url"], host, body)
+                    if static_file:
+                        status, _headers, _body = self.ask(static_file, host, {})
+                        wrong = "names %s, which answered %d instead of 200" % (static_file, status) if status != 200 else None
+            except NoAnswer as error:
+                wrong = "gave %s" % error
+            if wrong:
+                return "%s %s" % (check["path"], wrong)
+        return None
 
 
 def main():
     """Repeat the round until all is well or the time is over."""
     module = AnsibleModule(
         argument_spec={
-            "socket": {"type": "path", "required": True},
+            "socket": {"type": "path"},
+            "port": {"type": "int"},
+            "proxy_protocol": {"type": "bool", "default": False},
+            "static_url": {"type": "str"},
             "host": {"type": "str", "required": True},
             "https": {"type": "bool", "default": True},
+            "prefix": {"type": "str", "default": ""},
             "checks": {
                 "type": "list",
                 "elements": "dict",
@@ -230,17 +361,20 @@ def main():
             "timeout_seconds": {"type": "int", "default": 90},
             "request_timeout_seconds": {"type": "int", "default": 20},
         },
+        required_one_of=[("socket", "port")],
+        mutually_exclusive=[("socket", "port"), ("socket", "static_url")],
         supports_check_mode=True,
     )
     deadline = time.monotonic() + module.params["timeout_seconds"]
     rounds = 0
     while True:
         rounds += 1
-        answers, wrong = run_round(module.params)
+        this_round = Round(module.params)
+        wrong = this_round.run()
         if not wrong:
-            module.exit_json(changed=False, rounds=rounds, answers=answers)
+            module.exit_json(changed=False, rounds=rounds, answers=this_round.answers)
         if time.monotonic() + 1 > deadline:
-            module.fail_json(msg="%s (asked %d times)." % (wrong, rounds), rounds=rounds, answers=answers)
+            module.fail_json(msg="%s (asked %d times)." % (wrong, rounds), rounds=rounds, answers=this_round.answers)
         time.sleep(1)
 
 

@@ -1,47 +1,18 @@
 """What the tests of the cluster share: its hosts, its servers, the playbooks and a visitor."""
 
 import concurrent.futures
-import dataclasses
 import functools
 import itertools
-import json
 import threading
 import time
 
 import playing
 import pytest
 import requests
-import testinfra
-import urllib3
-
-urllib3.disable_warnings()
 
 
-@dataclasses.dataclass
-class Cluster:
+class Cluster(playing.Site):
     """The hosts of the scenario, as an operator sees them."""
-
-    inventory: str
-
-    @functools.cached_property
-    def variables(self):
-        """What the inventory says, by host."""
-        listing = playing.command("ansible-inventory", "-i", self.inventory, "--list", "--vars")
-        return json.loads(listing)
-
-    @functools.cached_property
-    def groups(self):
-        return {name: group.get("hosts", []) for name, group in self.variables.items() if name != "_meta"}
-
-    @functools.cached_property
-    def addresses(self):
-        return {name: values["ansible_host"] for name, values in self.variables["_meta"]["hostvars"].items()}
-
-    @functools.cached_property
-    def hosts(self):
-        """Every host, by name, with root's rights."""
-        options = {"ansible_inventory": self.inventory, "ssh_config": str(playing.SSH_CONFIG), "sudo": True}
-        return {name: testinfra.get_host(f"ansible://{name}", **options) for name in self.addresses}
 
     # --- Servers ------------------------------------------------------------------------------
 
@@ -85,37 +56,6 @@ class Cluster:
     def healthy(self):
         """Wait until there is one primary and every other database host streams from it."""
         self.wait("one primary and its standbys", lambda: self.streaming() == len(self.groups["database"]) - 1)
-
-    # --- Playbooks ----------------------------------------------------------------------------
-
-    def start(self, playbook, *arguments):
-        return playing.start(self.inventory, playbook, *arguments)
-
-    def play(self, playbook, *arguments):
-        return playing.finish(self.start(playbook, *arguments))
-
-    # --- Visitor ------------------------------------------------------------------------------
-
-    def get(self, path="/", **arguments):
-        return self.request("GET", path, **arguments)
-
-    def post(self, path, **arguments):
-        return self.request("POST", path, **arguments)
-
-    def request(self, method, path, timeout=30, **arguments):
-        address = self.addresses[self.groups["web"][0]]
-        return requests.request(method, f"https://{address}{path}", verify=False, allow_redirects=False, timeout=timeout, **arguments)
-
-    # --- Time ---------------------------------------------------------------------------------
-
-    @staticmethod
-    def wait(what, predicate, seconds=120, every=1):
-        """Wait until something holds, and return its value."""
-        deadline = time.monotonic() + seconds
-        while not (value := predicate()):
-            assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
-            time.sleep(every)
-        return value
 
 
 class Writer:

@@ -1,25 +1,28 @@
 """What the tests of releases share: the probe's repository, the playbooks, and a visitor."""
 
-import importlib.util
+import pathlib
 
 import pytest
 import requests
 import testinfra
-import urllib3
-from playing import ROOT, SSH_CONFIG, finish, start
+import yaml
+from playing import SSH_CONFIG, finish, probe_repository, start
 
-INVENTORY = ROOT / "inventories/molecule_release.yml"
-ADDRESSES = {"debian13": "10.88.2.13", "debian12": "10.88.2.12"}
+# Of the hosts, by name; each is a site of its own.
+ADDRESSES = {}
 
-urllib3.disable_warnings()
+
+def pytest_configure(config):
+    global INVENTORY, LAB
+    INVENTORY = pathlib.Path(config.getoption("ansible_inventory")).resolve()
+    lab = yaml.safe_load(INVENTORY.read_text())["lab"]
+    LAB = lab["vars"]["lab_name"]
+    ADDRESSES.update({name: host["ansible_host"] for name, host in lab["hosts"].items()})
 
 
 @pytest.fixture(scope="session")
 def repository():
-    spec = importlib.util.spec_from_file_location("probe_repository", ROOT / "molecule/shared/probe_repository.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Repository(ROOT / ".cache/probe/release")
+    return probe_repository(LAB)
 
 
 @pytest.fixture(scope="session")

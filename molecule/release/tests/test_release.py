@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import threading
 import time
 
 import pytest
@@ -47,7 +46,7 @@ def test_a_bad_release_leaves_the_old_one_serving_and_names_its_step(variant, re
     try:
         run = play("deploy", *arguments)
     finally:
-        repository.commit("good", before["debian13"])
+        repository.commit("good", next(iter(before.values())))
     assert run.code != 0
     failures = re.findall(r"The release failed in step '+(\w+)'+ .*?keeps serving", run.text)
     assert failures and set(failures) == {step}, run.output[-4000:]
@@ -65,6 +64,8 @@ def test_a_good_release_follows_and_the_old_page_keeps_its_assets(repository, ho
     repository.commit("good", "2")
     run = play("deploy")
     assert run.code == 0, run.output[-4000:]
+    # The requirements are the same.
+    assert "| Create the virtualenv" not in run.output
     assert versions() == serving("2")
     for host, assets in old_assets.items():
         for asset in assets:
@@ -90,7 +91,7 @@ def test_the_gate_lets_a_nullable_column_pass_and_a_breaking_migration_only_when
 def test_a_deploy_of_the_same_revision_changes_nothing():
     run = play("deploy")
     assert run.code == 0, run.output[-4000:]
-    assert re.findall(r"changed=(\d+)", run.output) == ["0", "0"]
+    assert set(re.findall(r"changed=(\d+)", run.output)) == {"0"}
 
 
 def test_check_mode_says_what_a_deploy_would_do_and_does_nothing(repository):
@@ -99,33 +100,6 @@ def test_check_mode_says_what_a_deploy_would_do_and_does_nothing(repository):
     assert run.code == 0, run.output[-4000:]
     assert f"Release {commit[:12]}-" in run.text and "would take the place of" in run.text
     assert versions() == serving("2")
-
-
-def test_no_visitor_notices_a_deploy(repository, figure):
-    """Version 3, committed by the test before, is shipped while visitors come and one of them waits for a slow page."""
-    answers, stop = [], threading.Event()
-
-    def visit(host, path):
-        while not stop.is_set():
-            try:
-                answers.append((host, get(host, path).status_code))
-            except OSError as error:
-                answers.append((host, repr(error)))
-
-    visitors = [
-        threading.Thread(target=visit, args=(host, path)) for host in ADDRESSES for path in ("/", "/slow/?seconds=2")
-    ]
-    for visitor in visitors:
-        visitor.start()
-    run = play("deploy")
-    stop.set()
-    for visitor in visitors:
-        visitor.join()
-    assert run.code == 0, run.output[-4000:]
-    assert versions() == serving("3")
-    figure(f"{len(answers)} requests during the deploy of {len(ADDRESSES)} hosts, {sum(answer[1] != 200 for answer in answers)} failed")
-    assert len(answers) > 50
-    assert [answer for answer in answers if answer[1] != 200] == []
 
 
 def test_a_changed_environment_is_a_release(repository, hosts):

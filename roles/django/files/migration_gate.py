@@ -1,7 +1,12 @@
-"""Name what the planned migrations would break for the release that still serves.
+"""Name what migrations break for code that does not know them.
 
-Run with the new release's interpreter, environment and folder: `python migration_gate.py` (or on standard input). Prints
-a JSON list, empty when nothing breaks: `migration`, `operation`, `why`. Exits 0 either way.
+Run with the interpreter, environment and folder of a release that knows them (or on standard input):
+
+    python migration_gate.py              the planned ones, for the release that still serves
+    python migration_gate.py FILE         the applied ones, for the release whose `showmigrations --plan` is in FILE
+
+Prints JSON: `migrations`, their names, and `breaking`, empty when nothing breaks: `migration`, `operation`, `why`. Exits 0
+either way.
 
 Between `migrate` and the switch, and after a rollback, the old code works on the new schema: it selects every column it
 knows of, and inserts rows without the columns it does not know of. What takes something away from that is breaking:
@@ -16,7 +21,9 @@ words are judged. Python code is not judged, nor is an index or a constraint.
 """
 
 import json
+import pathlib
 import re
+import sys
 
 # Of SQL, what takes something away. Comments and strings are taken out first.
 SQL = (
@@ -208,18 +215,36 @@ def judge_plan(plan, state, connection):
     return breaking
 
 
-def main():
+def known_migrations(text):
+    """Return the keys (app, name) in what `showmigrations --plan` printed."""
+    return {tuple(key.split(".", 1)) for key in re.findall(r"^\[[X ]\]\s+(\S+)", text, re.MULTILINE)}
+
+
+def main(*known):
     import django
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 
     django.setup()
     executor = MigrationExecutor(connection)
-    plan = [migration for migration, _backwards in executor.migration_plan(executor.loader.graph.leaf_nodes())]
-    applied = [key for key in executor.loader.applied_migrations if key in executor.loader.graph.nodes]
-    state = executor.loader.project_state(applied) if applied else executor._create_project_state()
-    print(json.dumps(judge_plan(plan, state, connection), indent=1))
+    graph, applied = executor.loader.graph, executor.loader.applied_migrations
+    if known:
+        keys = known_migrations(pathlib.Path(known[0]).read_text())
+        everything = [migration for migration, _backwards in executor.migration_plan(graph.leaf_nodes(), clean_start=True)]
+        plan = [migration for migration in everything if key(migration) in applied and key(migration) not in keys]
+        before = [key(migration) for migration in everything if key(migration) in keys]
+        names = sorted(".".join(name) for name in set(applied) - keys)
+    else:
+        plan = [migration for migration, _backwards in executor.migration_plan(graph.leaf_nodes())]
+        before = [name for name in applied if name in graph.nodes]
+        names = [".".join(key(migration)) for migration in plan]
+    state = executor.loader.project_state(before) if before else executor._create_project_state()
+    print(json.dumps({"migrations": names, "breaking": judge_plan(plan, state, connection)}, indent=1))
+
+
+def key(migration):
+    return migration.app_label, migration.name
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -57,6 +57,7 @@ def slow(request):
     return answer(seconds=seconds)
 
 
+@csrf_exempt
 def upload(request):
     """Store the file of the form, and say where it is served."""
     if request.method != "POST":

@@ -1,12 +1,18 @@
 """The parts of the health check: what it sends, what it makes of an answer, and what it says when there is none."""
 
+import datetime
 import importlib.util
 import pathlib
 import socket
+import ssl
 import struct
 import threading
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +46,15 @@ def test_a_server_reads_back_what_was_asked(path, query):
     assert variables["HTTPS"] == "on"
 
 
+@pytest.mark.parametrize(
+    ("path", "script_name", "path_info"),
+    [("/shop/cart/?a=1", "/shop", "/cart/"), ("/shop/", "/shop", "/"), ("/shopping/", "", "/shopping/"), ("/shop", "", "/shop")],
+)
+def test_the_prefix_of_an_application_is_told_apart(path, script_name, path_info):
+    variables = decode_request(health_check.encode_request(path, "example.org", True, {}, "/shop"))
+    assert (variables["SCRIPT_NAME"], variables["PATH_INFO"]) == (script_name, path_info)
+
+
 def test_plain_http_is_not_called_https():
     variables = decode_request(health_check.encode_request("/", "example.org", False, {}))
     assert "HTTPS" not in variables
@@ -61,17 +76,48 @@ def test_plain_http_is_not_called_https():
     ],
 )
 def test_what_passes(changes, status, body, sentence):
-    assert health_check.fault(CHECK | changes, status, body) == sentence
+    assert health_check.fault(CHECK | changes, status, {}, body) == sentence
+
+
+def test_a_redirect_is_said_with_where_it_leads():
+    sentence = health_check.fault(CHECK, 301, {"Location": "https://example.org/"}, "")
+    assert sentence == "answered 301 to https://example.org/ instead of 200"
 
 
 def test_an_answer_is_a_status_and_a_body():
-    assert health_check.decode_response(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nno\r\n\r\nsuch") == (404, "no\r\n\r\nsuch")
+    status, headers, body = health_check.decode_response(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nno\r\n\r\nsuch")
+    assert (status, headers["A"], body) == (404, "b", "no\r\n\r\nsuch")
+
+
+def test_an_answer_in_chunks_is_put_together():
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    assert health_check.decode_response(raw)[2] == "abcde"
+
+
+@pytest.mark.parametrize(
+    ("page", "file"),
+    [
+        ('<link rel="stylesheet" href="/static/site.0123456789ab.css">', "/static/site.0123456789ab.css"),
+        ("<script src=/static/a.js?v=1&amp;b=2></script>", "/static/a.js"),
+        ('<img src="/static/dot.svg"><script src="https://example.org/static/app.mjs">', "/static/app.mjs"),
+        ('<link href="//example.org:8443/static/a&amp;b.css">', "/static/a&b.css"),
+        ('<link href="https://elsewhere.org/static/a.css">', None),
+        ('<link href="/other/a.css"><script data-base="/static/">', None),
+        ("", None),
+    ],
+)
+def test_the_static_file_that_a_page_names(page, file):
+    assert health_check.find_static_file("/static/", "example.org", page) == file
 
 
 @pytest.mark.parametrize("raw", [b"", b"HTTP/1.1", b"SSH-2.0-OpenSSH", b"HTTP/1.1 abc\r\n\r\n"])
 def test_what_is_no_answer(raw):
     with pytest.raises(health_check.NoAnswer):
         health_check.decode_response(raw)
+
+
+def ask(path, seconds):
+    return health_check.ask(path, lambda seconds: health_check.connect_socket(path, seconds), b"x", seconds)
 
 
 @pytest.fixture
@@ -100,18 +146,133 @@ def test_an_answer_in_pieces_is_put_together(server):
         for piece in (b"HTTP/1.1 200", b" OK\r\n\r\n", b"a" * 100_000):
             connection.sendall(piece)
 
-    status, body = health_check.decode_response(health_check.ask(server(answer), b"x", 5))
+    status, _headers, body = health_check.decode_response(ask(server(answer), 5))
     assert (status, len(body)) == (200, 100_000)
 
 
 def test_silence_is_given_up(server):
     released = threading.Event()
     with pytest.raises(health_check.NoAnswer, match="no answer within 1 s"):
-        health_check.ask(server(lambda _connection: released.wait(10)), b"x", 1)
+        ask(server(lambda _connection: released.wait(10)), 1)
     released.set()
 
 
 def test_a_socket_that_is_not_there_is_named(tmp_path):
     path = str(tmp_path / "none.sock")
     with pytest.raises(health_check.NoAnswer, match=r"no connection to .*none\.sock: No such file"):
-        health_check.ask(path, b"x", 1)
+        ask(path, 1)
+
+
+# --- through the web server ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Return a file with a certificate that nobody trusts, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.org")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    plain = serialization.NoEncryption()
+    file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+@pytest.fixture
+def web_server(certificate):
+    """Return a function that serves pages by their paths; it returns the port, and what was asked."""
+    listeners = []
+
+    def serve(pages, proxy_protocol=False):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        asked = []
+        context.sni_callback = lambda _socket, name, _context: asked.append(name)
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def answer():
+            while True:
+                try:
+                    connection, _address = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    if proxy_protocol:
+                        line = b""
+                        while not line.endswith(b"\r\n"):
+                            line += connection.recv(1)
+                        asked.append(line.decode())
+                    with context.wrap_socket(connection, server_side=True) as secure:
+                        request = secure.recv(65536).decode()
+                        asked.append(request)
+                        status, body = pages.get(request.split()[1], (404, ""))
+                        secure.sendall(f"HTTP/1.1 {status} Fine\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+
+        threading.Thread(target=answer, daemon=True).start()
+        return listener.getsockname()[1], asked
+
+    yield serve
+    for listener in listeners:
+        listener.close()
+
+
+def run_round(port, **changes):
+    parameters = {
+        "socket": None, "port": port, "proxy_protocol": False, "static_url": "/static/", "host": "example.org", "https": True, "prefix": "",
+        "checks": [CHECK], "request_timeout_seconds": 5,
+    }  # fmt: skip
+    this_round = health_check.Round(parameters | changes)
+    return this_round.run(), [(answer["path"], answer["status"]) for answer in this_round.answers]
+
+
+PAGE = (200, '<link rel="stylesheet" href="/static/a.css">')
+
+
+def test_a_page_and_its_static_file_are_asked_for_as_a_visitor_would(web_server):
+    port, asked = web_server({"/": PAGE, "/static/a.css": (200, "")})
+    assert run_round(port) == (None, [("/", 200), ("/static/a.css", 200)])
+    assert asked[0] == "example.org"
+    assert asked[1].startswith("GET / HTTP/1.1\r\nHost: example.org\r\n")
+
+
+def test_a_static_file_that_is_not_there_is_named(web_server):
+    port, _asked = web_server({"/": PAGE})
+    assert run_round(port)[0] == "/ names /static/a.css, which answered 404 instead of 200"
+    assert run_round(port, static_url=None)[0] is None
+
+
+def test_a_check_brings_its_own_host_and_headers(web_server):
+    port, asked = web_server({"/": (200, "")})
+    check = CHECK | {"host": "other.example.org:8443", "headers": {"Accept": "text/html", "X-Probe": "1"}}
+    assert run_round(port, checks=[check])[0] is None
+    assert asked[0] == "other.example.org"
+    lines = asked[1].split("\r\n")
+    assert {"Host: other.example.org:8443", "Accept: text/html", "X-Probe: 1"} < set(lines)
+    assert sum(line.startswith("Accept:") for line in lines) == 1
+
+
+def test_a_web_server_behind_a_balancer_is_told_who_asks(web_server):
+    port, asked = web_server({"/": (200, "")}, proxy_protocol=True)
+    assert run_round(port, proxy_protocol=True)[0] is None
+    words = asked[0].split()
+    assert words[:4] == ["PROXY", "TCP4", "127.0.0.1", "127.0.0.1"] and words[5] == str(port)
+
+
+def test_a_web_server_that_is_not_there_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert run_round(port)[0] == f"/ gave no connection to port {port}: Connection refused"

@@ -1,0 +1,167 @@
+"""Static files of the releases, and the store of all of them from which the web server serves.
+
+static_files.py collect STATIC_ROOT FILES STORE [OTHER...]   copy what a release collected, compress it, add the names that the store lacks
+static_files.py publish FILES STORE                          let the store have what a release has, also under names that it has already
+static_files.py prune STORE RELEASES [ROOT...]               remove from the store what no release has
+
+FILES is a release's own copy and never changes afterwards: a release that comes back brings the content of its plain names
+(those without a hash) with it. Equal content is one file on the disk, by hard links. A name in the store changes by an atomic rename.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+# Text, and what is as loose; images, woff fonts, sound and video are compressed already.
+SUFFIXES = {
+    ".css", ".csv", ".eot", ".geojson", ".htm", ".html", ".ico", ".js", ".json", ".map", ".md", ".mjs", ".otf", ".svg", ".ttf",
+    ".txt", ".wasm", ".webmanifest", ".xml",
+}  # fmt: skip
+ENCODINGS = (".br", ".gz")
+# What fits a single packet arrives no sooner.
+LEAST_BYTES = 1024
+# The gain that pays: a twentieth, as in WhiteNoise's compressor.
+LARGEST_RATIO = 0.95
+
+
+def names(directory):
+    """Return the names of all files below a directory."""
+    return {
+        os.path.relpath(os.path.join(path, file), directory)
+        for path, _directories, files in os.walk(directory, followlinks=True)
+        for file in files
+    }
+
+
+def content(file):
+    """Return what two files have in common that are compressed alike; nothing for a file that is not there."""
+    try:
+        return file.suffix.lower(), hashlib.sha256(file.read_bytes()).digest()
+    except FileNotFoundError:
+        return None
+
+
+def same(one, other):
+    return (one.exists() and other.exists() and one.samefile(other)) or content(one) == content(other)
+
+
+def variants(file):
+    """Return the names that the compressed forms of a file have, if it has any."""
+    return [file.with_name(file.name + encoding) for encoding in ENCODINGS]
+
+
+def is_variant(name, present):
+    base, suffix = os.path.splitext(name)
+    return suffix in ENCODINGS and base in present
+
+
+def put(source, target):
+    """Let a name be this file, from one moment to the next."""
+    new = target.with_name(f".{target.name}.new")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new.unlink(missing_ok=True)
+    try:
+        os.link(source, new)
+    except OSError:
+        # Another file system, or one without links.
+        shutil.copy2(source, new)
+    os.replace(new, target)
+    # A rename between two names of one file does nothing.
+    new.unlink(missing_ok=True)
+
+
+def compress(file):
+    """Write the compressed forms of a file that pay, beside those that the project brought. Return how many were made."""
+    import brotli
+
+    if file.suffix.lower() not in SUFFIXES or file.stat().st_size < LEAST_BYTES:
+        return 0
+    plain, times, made = file.read_bytes(), file.stat(), 0
+    for variant in variants(file):
+        if not variant.exists():
+            packed = brotli.compress(plain) if variant.suffix == ".br" else gzip.compress(plain, 9, mtime=0)
+            if len(packed) <= len(plain) * LARGEST_RATIO:
+                variant.write_bytes(packed)
+                # The web server tells the age of the file that it sends.
+                os.utime(variant, ns=(times.st_atime_ns, times.st_mtime_ns))
+                made += 1
+    return made
+
+
+def place(files, store, name):
+    """Let the store have a file of the release in all its forms. Nobody is served the file in one content and its compressed form in another."""
+    file, served = files / name, store / name
+    changed = not same(file, served)
+    for variant in variants(served):
+        if changed or not (file.parent / variant.name).exists():
+            variant.unlink(missing_ok=True)
+    if changed:
+        put(file, served)
+    for variant in variants(file):
+        target = served.parent / variant.name
+        if variant.exists() and not same(variant, target):
+            put(variant, target)
+            changed = True
+    return changed
+
+
+def collect(root, files, store, *others):
+    if not root.is_dir():
+        sys.exit(f"app_static_root is {root}, where nothing was collected: give the STATIC_ROOT of the application.")
+    shutil.rmtree(files, ignore_errors=True)
+    files.mkdir()
+    collected = names(root)
+    known = {content(other / name): other / name for other in others for name in names(other)}
+    origins, new = {}, []
+    for name in sorted(collected):
+        target, key = files / name, content(root / name)
+        if key in known:
+            origins[target] = known[key]
+            put(known[key], target)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, target)
+            known[key] = target
+            if not is_variant(name, collected):
+                new.append(target)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        compressed = sum(pool.map(compress, new))
+    for target, origin in origins.items():
+        for form, variant in zip(variants(origin), variants(target)):
+            if form.exists() and not variant.exists():
+                put(form, variant)
+    present = names(files)
+    # A name that is there belongs to the release that serves, until another one takes over.
+    added = [name for name in present if not is_variant(name, present) and not (store / name).exists() and place(files, store, name)]
+    return {"files": len(collected), "compressed": compressed, "added": len(added)}
+
+
+def publish(files, store):
+    present = names(files)
+    return {"changed": sorted(name for name in present if not is_variant(name, present) and place(files, store, name))}
+
+
+def prune(store, releases, *roots):
+    owned = [release / "static" for release in releases.iterdir()]
+    removed = []
+    # A release whose files are not known may have any of them.
+    if owned and all(files.is_dir() for files in owned):
+        kept = set().union(*(names(files) for files in [*owned, *roots]))
+        # A compressed form goes before its file, for whoever is killed in between.
+        removed = sorted(names(store) - kept, reverse=True)
+        for name in removed:
+            (store / name).unlink()
+        for path, _directories, _files in os.walk(store, topdown=False):
+            if not os.listdir(path) and pathlib.Path(path) != store:
+                os.rmdir(path)
+    return {"removed": removed}
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    print(json.dumps({"collect": collect, "publish": publish, "prune": prune}[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))))

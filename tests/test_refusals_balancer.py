@@ -1,0 +1,65 @@
+"""Bad input about the balancer is refused in one sentence, before any host is touched."""
+
+import pytest
+from conftest import GOOD as SITE
+from test_refusals_web import CERTIFICATE, KEY, OTHER_KEY
+
+# Two web hosts behind a balancer that nothing is wrong with.
+ADDRESSES = {"web1": "192.0.2.1", "web2": "192.0.2.2", "lb1": "192.0.2.3"}
+BALANCED = SITE | {"app_web_hosts": ["web1", "web2"], "app_balancer_hosts": ["lb1"], "app_database_hosts": ["lb1"], "app_addresses": ADDRESSES}
+
+BAD = [
+    ({"app_web_hosts": []}, "The group balancer has case0, and the group web has no host: name the web hosts"),
+    (
+        {"haproxy_servers": "{{ {inventory_hostname: '192.0.2.1'} }}"},
+        "The group balancer has case1, which the group web has too: both take the ports 80 and 443",
+    ),
+    ({"haproxy_servers": {"web 1": "192.0.2.1"}}, "haproxy_servers has web 1 at '192.0.2.1': give names of letters"),
+    ({"haproxy_servers": {"web1": "web1.example.org"}}, "haproxy_servers has web1 at 'web1.example.org': give names of letters"),
+    ({"haproxy_domains": []}, "haproxy_domains is '[]': give a list of host names"),
+    ({"haproxy_domains": ["https://shop.example.org"]}, "haproxy_domains is '['https://shop.example.org']': give a list"),
+    ({"app_balancer_tls": "offload"}, "app_balancer_tls is 'offload': give terminate or passthrough"),
+    ({"haproxy_tls": "passthrough"}, "haproxy_tls is passthrough, and the web hosts expect terminate: set app_balancer_tls"),
+    ({"app_balancer_tls": "passthrough"}, "app_tls_certificate is not set: with app_balancer_tls passthrough"),
+    ({"haproxy_timeout_seconds": "90s"}, "haproxy_timeout_seconds is '90s': give a whole number of at least 1"),
+    ({"haproxy_max_connections": 10}, "haproxy_max_connections is '10': give a whole number of at least 100"),
+    ({"haproxy_drain_seconds": -1}, "haproxy_drain_seconds is '-1': give a whole number of at least 0"),
+    ({"haproxy_health_check": {"path": "status"}}, "haproxy_health_check is {'path': 'status'}: give a path that begins"),
+    ({"app_health_checks": [{"path": "/", "status": ["ok"]}]}, "haproxy_health_check is {'path': '/', 'status': ['ok']}: give a path"),
+    ({"app_tls_certificate": CERTIFICATE}, "haproxy_tls_certificate and haproxy_tls_key belong together: set both"),
+    ({"app_tls_certificate": CERTIFICATE, "app_tls_key": OTHER_KEY}, "haproxy_tls_key is not the key of haproxy_tls_certificate"),
+    ({"app_tls_certificate": "/etc/ssl/shop.pem", "app_tls_key": KEY}, "haproxy_tls_key is not the key of haproxy_tls_certificate"),
+]
+GOOD = [
+    {},
+    {"app_tls_certificate": CERTIFICATE, "app_tls_key": KEY, "app_balancer_tls": "passthrough"},
+    {"app_domains": ["192.0.2.3", "2001:db8::3", "shop.example.org"], "haproxy_timeout_seconds": "120"},
+]
+
+
+@pytest.fixture(scope="module")
+def said(sentences):
+    return sentences([variables for variables, _sentence in BAD] + [*GOOD], ("haproxy", "check"), **BALANCED)
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"), [(number, row[1]) for number, row in enumerate(BAD)], ids=[str(row[1])[:50] for row in BAD]
+)
+def test_bad_value(said, number, sentence):
+    (sentence_said,) = said[number]
+    assert sentence_said.startswith(sentence)
+
+
+def test_good_values_are_not_refused(said):
+    assert said[len(BAD) :] == [[], [], []]
+
+
+def test_the_preflight_knows_the_group(refuse):
+    refuse(
+        "The group balancer has site1, which the group web has too",
+        groups={"web": ["site1"], "database": ["site1"], "balancer": ["site1"]},
+    )
+
+
+def test_a_visitor_s_address_is_believed_by_addresses_alone(refuse):
+    refuse("nginx_balancers holds 'lb.example.org': give IP addresses", nginx_balancers=["lb.example.org"])

@@ -1,0 +1,46 @@
+"""Bad processes and timers are refused in one sentence, before any host is touched."""
+
+WORKER = {"name": "worker", "command": "celery --app=shop worker"}
+NIGHTLY = {"name": "nightly", "command": "clearsessions", "schedule": "*-*-* 03:30:00"}
+SITE = {
+    "app_name": "shop",
+    "app_repository": "/code",
+    "app_secret_key": "k" * 50,
+    "app_database_password": "p" * 16,
+    "app_database_host": "db.example.org",
+    "app_database_hosts": [],
+}
+
+GOOD = [
+    {"app_processes": [WORKER, WORKER | {"name": "beat-2", "hosts": "one", "stop_seconds": 600}], "app_timers": [NIGHTLY]},
+    {"app_timers": [NIGHTLY | {"schedule": schedule, "name": f"t{number}"} for number, schedule in enumerate((
+        "daily", "Mon..Fri *-*-* 22:30 Europe/Berlin", "*:0/15", "*-*~1 00:00:00", "hourly", "Sat,Sun 12:00 Etc/GMT+1", "2026-12-24"))]},
+    {"app_timers": [NIGHTLY | {"persistent": True, "hosts": "all", "timeout_seconds": "60"}]},
+]  # fmt: skip
+BAD = [
+    ({"app_processes": [{"name": "worker"}]}, "app_processes holds {"),
+    ({"app_processes": [WORKER | {"user": "root"}]}, "app_processes holds {"),
+    ({"app_timers": [{"name": "nightly", "command": "clearsessions"}]}, "app_timers holds {"),
+    ({"app_timers": ["clearsessions"]}, "app_timers holds \"clearsessions\": give each entry name, command, schedule and, where wanted, hosts"),
+    ({"app_processes": [WORKER | {"name": "My_Worker"}]}, "app_processes names one 'My_Worker': give at most 31 lower-case letters"),
+    ({"app_processes": [WORKER | {"name": ""}]}, "app_processes names one '': give at most 31"),
+    ({"app_timers": [NIGHTLY | {"name": "../x"}]}, "app_timers names one '../x': give at most 31"),
+    ({"app_processes": [WORKER, WORKER]}, "app_processes and app_timers name two 'worker': give each a name of its own"),
+    ({"app_processes": [WORKER], "app_timers": [NIGHTLY | {"name": "worker"}]}, "app_processes and app_timers name two 'worker'"),
+    ({"app_processes": [WORKER | {"command": " "}]}, "The command of worker in app_processes is '': give one command on one line."),
+    ({"app_timers": [NIGHTLY | {"command": "a\nb"}]}, "The command of nightly in app_timers is 'a b': give one command on one line, without"),
+    ({"app_processes": [WORKER | {"hosts": "web1"}]}, "hosts of worker in app_processes is 'web1': give all, or one"),
+    ({"app_timers": [NIGHTLY | {"hosts": ""}]}, "hosts of nightly in app_timers is '': give all, or one"),
+    ({"app_processes": [WORKER | {"stop_seconds": "soon"}]}, "stop_seconds of worker in app_processes is 'soon': give a whole number"),
+    ({"app_timers": [NIGHTLY | {"timeout_seconds": 0}]}, "timeout_seconds of nightly in app_timers is '0': give a whole number"),
+    ({"app_timers": [NIGHTLY | {"schedule": "30 3 * * *"}]}, "schedule of nightly in app_timers is '30 3 * * *': give what systemd.time(7)"),
+    ({"app_timers": [NIGHTLY | {"schedule": ""}]}, "schedule of nightly in app_timers is '': give what systemd.time(7)"),
+    ({"app_timers": [NIGHTLY | {"schedule": "daily\nUnit=x"}]}, "schedule of nightly in app_timers is 'daily Unit=x': give"),
+]
+
+
+def test_each_is_refused_in_one_sentence_and_good_ones_are_not(sentences):
+    said = sentences([case for case, _sentence in BAD] + GOOD, ("app", "check"), **SITE)
+    for (case, sentence), heard in zip(BAD, said):
+        assert len(heard) == 1 and " ".join(heard[0].split()).startswith(sentence), (case, heard)
+    assert said[len(BAD) :] == [[]] * len(GOOD)
