@@ -1,0 +1,180 @@
+"""The page on how the site is: what is a problem, and how it is laid out."""
+
+import copy
+import importlib.util
+import pathlib
+
+import pytest
+
+FILE = pathlib.Path(__file__).parents[4] / "plugins/filter/site_report.py"
+spec = importlib.util.spec_from_file_location("site_report", FILE)
+site_report = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(site_report)
+
+LIMITS = {"disk_percent": 85, "certificate_days": 21, "backup_hours": 26}
+NOW = 1_800_000_000
+DAY = 86400
+UNIT = {"ActiveState": "active", "Result": "success", "NRestarts": "0", "ActiveEnterTimestamp": NOW - 60}
+JOB = UNIT | {"ActiveState": "inactive", "ExecMainStartTimestamp": NOW - 90, "ExecMainExitTimestamp": NOW - 80}
+GOOD = {
+    "now": NOW,
+    "machine": {
+        "up_seconds": 5 * DAY,
+        "reboot_required": False,
+        "failed_units": [],
+        "disks": [{"path": "/", "size": 10**11, "free": 6 * 10**10, "used_percent": 40}],
+    },
+    "application": {
+        "current": "abc-1",
+        "running": ["abc-1"],
+        "releases": [
+            {"release": "abc-1", "revision": "abcdef0123456789", "version": "v2", "released_at": "2027-01-15T07:00:00Z", "released_by": "ops@desk"},
+            {"release": "aaa-1", "version": "v1", "released_at": "2027-01-14T09:30:00+01:00", "released_by": "ops@desk"},
+        ],
+        "deploys": [{"at": "2027-01-15T07:00:00Z", "by": "ops@desk", "what": "deploy", "version": "v2", "verdict": "ok"}],
+        "units": [
+            {"name": "worker", "kind": "process", "release": "abc-1", "service": UNIT},
+            {
+                "name": "nightly",
+                "kind": "timer",
+                "release": "",
+                "service": JOB,
+                "timer": UNIT | {"NextElapseUSecRealtime": NOW + 7200, "LastTriggerUSec": NOW - 90},
+            },
+        ],
+        "missing": [],
+        "migrations": [],
+        "lock": "",
+        "maintenance": None,
+    },
+    "certificates": [{"name": "port 443", "end": NOW + 90 * DAY, "self_signed": False}],
+    "database": {
+        "standby": False,
+        "version": "17.2 (Debian)",
+        "size": 5 * 10**9,
+        "connections": 7,
+        "max_connections": 100,
+        "receiver": None,
+        "lag_seconds": None,
+        "standbys": [{"name": "db2", "state": "streaming", "sync": "async", "lag_bytes": 0}],
+    },
+    "backup": {
+        "full": {"verdict": "ok", "message": "", "succeeded": NOW - 5 * DAY, "label": "F", "size_bytes": 10**9},
+        "diff": {"verdict": "ok", "message": "", "succeeded": NOW - 3600, "label": "D", "size_bytes": 10**7},
+        "drill": {"verdict": "ok", "message": "", "succeeded": NOW - 6 * DAY, "label": "F", "size_bytes": None},
+    },
+    "balancer": [{"backend": "shop", "server": "web1", "state": "UP", "seconds": 600, "check": "L7OK", "sessions": 1}],
+}
+ANSWER = {"changed": False, "answers": [{"path": "/", "status": 200, "seconds": 0.12}]}
+
+
+def page(status=None, **hosts):
+    known = {"web1": {"asked": {"status": status or GOOD}, "release": ANSWER, "visitor": ANSWER}} | hosts
+    return site_report.site_report(known, LIMITS)
+
+
+def broken(*path, value):
+    """Return the good state with one value changed."""
+    status = copy.deepcopy(GOOD)
+    place = status
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return status
+
+
+def test_a_good_site_has_no_problem_and_every_section():
+    result = page()
+    assert result["problems"] == []
+    assert result["headline"] == "All is well on 1 host."
+    titles = [section["title"] for section in result["sections"]]
+    assert titles == [
+        "Web hosts", "Balancer", "Processes and timers", "Database", "Backups", "Machines", "Releases to go back to", "Last deploys",
+    ]  # fmt: skip
+    for shown in ("abc-1", "v2", "abcdef012345", "2027-01-15 07:00", "2027-01-14 08:30", "in 2 h", "db2 streaming, 0 B behind", "90", "ops@desk"):
+        assert shown in result["text"], shown
+
+
+@pytest.mark.parametrize(
+    ("status", "level", "text"),
+    [
+        (broken("application", "running", value=[]), "bad", "Release abc-1 is the current one, but its unit does not run."),
+        (broken("application", "running", value=["abc-1", "aaa-1"]), "warn", "aaa-1 runs beside the current release"),
+        (broken("application", "migrations", value=["a.1", "a.2", "a.3", "a.4"]), "warn", "Migrations are pending: a.1, a.2, a.3, …."),
+        (broken("application", "migrations", value="no database"), "bad", "The migrations could not be looked at: no database"),
+        (broken("application", "maintenance", value=NOW - 60), "warn", "Visitors see the maintenance page."),
+        (broken("application", "lock", value="ops@desk ships v3"), "warn", "The deploy lock is held: ops@desk ships v3."),
+        (broken("application", "current", value=""), "warn", "There is no release yet."),
+        (broken("application", "missing", value=["beat"]), "warn", "beat is not there: deploy to install it."),
+        (broken("application", "units", 0, "release", value="aaa-1"), "warn", "Process worker runs aaa-1 instead of abc-1."),
+        (broken("application", "units", 0, "service", value=UNIT | {"ActiveState": "failed", "Result": "exit-code"}), "bad",
+         "Process worker is failed (exit-code)."),
+        (broken("application", "units", 0, "service", value=UNIT | {"NRestarts": "3"}), "warn", "Process worker was restarted 3 times."),
+        (broken("application", "units", 1, "service", value=JOB | {"ActiveState": "failed", "Result": "timeout"}), "bad",
+         "The last run of timer nightly failed (timeout)."),
+        (broken("application", "units", 1, "timer", "ActiveState", value="inactive"), "bad", "Timer nightly is inactive: nothing starts it."),
+        (broken("application", value="nothing to read"), "bad", "The application could not be looked at: nothing to read"),
+        (broken("certificates", 0, value={"name": "port 443", "end": NOW + 3 * DAY, "self_signed": False}), "bad", "The certificate of port 443 ends in 3 days."),
+        (broken("certificates", 0, value={"name": "port 443", "error": "no TLS"}), "bad", "Certificate of port 443: no TLS."),
+        (broken("database", value="connection refused"), "bad", "The database could not be looked at: connection refused"),
+        (broken("database", value=GOOD["database"] | {"standby": True}), "bad", "The standby receives nothing from its primary."),
+        (broken("database", "connections", value=95), "warn", "The database has 95 of 100 connections."),
+        (broken("backup", value={}), "warn", "There is no backup yet."),
+        (broken("backup", "diff", "succeeded", value=NOW - 3 * DAY), "warn", "The last good diff backup is 3 d old."),
+        (broken("backup", "drill", value={"verdict": "failed", "message": "a row is missing", "succeeded": None}), "bad",
+         "The last restore drill failed: a row is missing"),
+        (broken("balancer", 0, "state", value="DOWN"), "bad", "web1 is DOWN at the balancer."),
+        (broken("balancer", 0, "state", value="DRAIN"), "warn", "web1 is DRAIN at the balancer."),
+        (broken("balancer", value="HAProxy does not answer"), "bad", "The balancer could not be looked at: HAProxy does not answer"),
+        (broken("machine", "disks", 0, "used_percent", value=91), "bad", "/ is 91 % full, 60 GB are free."),
+        (broken("machine", "reboot_required", value=True), "warn", "A reboot is required."),
+        (broken("machine", "failed_units", value=["cron.service"]), "warn", "Units failed: cron.service."),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_first(status, level, text):
+    result = page(status)
+    found = [problem for problem in result["problems"] if problem["text"].startswith(text)]
+    assert found and found[0]["level"] == level, result["problems"]
+    assert found[0]["host"] == "web1"
+    assert result["text"].splitlines()[0] == result["headline"] != "All is well on 1 host."
+    assert text in "\n".join(result["text"].splitlines()[1 : 1 + len(result["problems"])])
+
+
+def test_hosts_that_do_not_answer_are_told_of():
+    silent = {"asked": {"unreachable": True, "msg": "no route"}, "release": {"unreachable": True}, "visitor": {}}
+    result = page(web2=silent, web3={"asked": {"failed": True, "msg": "no python"}, "release": {}, "visitor": {}})
+    assert result["headline"] == "2 problems on 3 hosts."
+    assert [(problem["host"], problem["text"]) for problem in result["problems"]] == [
+        ("web2", "The host could not be reached."),
+        ("web3", "The host could not be asked: no python"),
+    ]
+    assert "not reached" in result["text"]
+
+
+def test_checks_that_fail_are_told_and_different_revisions_too():
+    failed = {"failed": False, "failed_when_result": False, "answers": [{"path": "/", "status": 500, "seconds": 0.1}], "msg": "/ answered 500 instead of 200 (asked 1 times)."}
+    other = broken("application", value=GOOD["application"] | {"current": "bbb-1", "running": ["bbb-1"]})
+    result = page(web2={"asked": {"status": other}, "release": failed, "visitor": failed})
+    assert "The web hosts serve different revisions." in result["text"]
+    assert "The release does not answer its health checks: / answered 500" in result["text"]
+    assert "Visitors are not answered: / answered 500" in result["text"]
+
+
+def test_the_columns_are_aligned_and_the_worst_is_first():
+    status = broken("machine", "reboot_required", value=True)
+    status["machine"]["disks"][0]["used_percent"] = 99
+    lines = page(status)["text"].splitlines()
+    assert lines[0] == "1 problem and 1 warning on 1 host."
+    assert lines[1].startswith("!! web1") and lines[2].startswith(" ! web1")
+    head, row = (lines[lines.index("WEB HOSTS") + number] for number in (1, 2))
+    assert head.index("Version") == row.index("v2")
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_a_deploy_that_several_hosts_wrote_down_is_one_and_two_of_one_host_are_two():
+    entry = GOOD["application"]["deploys"][0]
+    twice = broken("application", "deploys", value=[entry | {"at": "2027-01-15T07:00:50Z"}, entry])
+    result = page(twice, web2={"asked": {"status": broken("application", "deploys", value=[entry | {"at": "2027-01-15T07:00:05Z"}])}})
+    (section,) = (section for section in result["sections"] if section["title"] == "Last deploys")
+    hosts = section["columns"].index("Hosts")
+    assert sorted(row[hosts]["text"] for row in section["rows"]) == ["web1", "web1, web2"]

@@ -1,0 +1,57 @@
+"""What a host tells of itself, where it has to be read out of a program's words."""
+
+import importlib.util
+import json
+import pathlib
+
+
+FILE = pathlib.Path(__file__).parents[4] / "plugins/modules/site_status.py"
+spec = importlib.util.spec_from_file_location("site_status", FILE)
+site_status = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(site_status)
+
+STAT = """# pxname,svname,qcur,scur,status,lastchg,check_status,
+web,FRONTEND,,3,OPEN,,,
+site,web1,0,2,UP,120,L7OK,
+site,web2,0,0,DRAIN,5,L7OK,
+site,BACKEND,0,2,UP,120,,
+"""
+
+
+def host(**parameters):
+    return site_status.Host({"timeout_seconds": 1, "units": [], "log": None, "maintenance": None} | parameters)
+
+
+def test_the_servers_of_a_balancer():
+    assert [(row["backend"], row["server"], row["state"], row["seconds"]) for row in site_status.servers(STAT)] == [
+        ("site", "web1", "UP", 120),
+        ("site", "web2", "DRAIN", 5),
+    ]
+
+
+def test_moments():
+    assert site_status.moment("@1800000000") == 1_800_000_000
+    assert site_status.moment("@0") is site_status.moment("") is site_status.moment("n/a") is None
+
+
+def test_the_last_deploys_come_first_and_a_torn_line_is_left_out(tmp_path):
+    log = tmp_path / "deploys.jsonl"
+    log.write_text("".join(json.dumps({"at": number}) + "\n" for number in range(15)) + '{"at": 15, "ver')
+    assert [row["at"] for row in host(log=str(log)).deploys()] == list(range(14, 4, -1))
+    assert host(log=str(tmp_path / "none")).deploys() == []
+
+
+def test_a_command_that_fails_or_hangs_is_a_sentence():
+    for words, sentence in ((["false"], "exit status 1"), (["sleep", "9"], "sleep took longer than 1 s"), (["/no/such"], "/no/such: No such file")):
+        try:
+            host().output(*words)
+        except site_status.Unknown as error:
+            assert str(error).startswith(sentence)
+        else:
+            raise AssertionError(words)
+
+
+def test_a_file_that_is_no_mapping_is_nothing(tmp_path):
+    for content in ("", "[]", "{torn"):
+        (tmp_path / "release.json").write_text(content)
+        assert site_status.load(str(tmp_path / "release.json")) is None
