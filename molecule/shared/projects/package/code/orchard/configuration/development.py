@@ -1,0 +1,1 @@
+raise RuntimeError("these are the settings of a developer")

@@ -1,0 +1,3 @@
+from django.core.wsgi import get_wsgi_application
+
+serve = get_wsgi_application()
