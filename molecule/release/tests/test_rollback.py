@@ -25,16 +25,17 @@ def record(host):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def three_releases(repository):
-    for version in ("back-1", "back-2", "back-3"):
-        ship(repository, version)
-    yield
-    ship(repository, "after")
+def before(repository):
+    """The version that served before two more were shipped."""
+    (version,) = set(versions().values())
+    for newer in ("back-1", "back-2"):
+        ship(repository, newer)
+    return version
 
 
-def test_back_and_further_back_and_forth_again(hosts):
+def test_back_and_further_back_and_forth_again(before, hosts):
     ran = {host: record(host)["release"] for host in hosts}
-    for version in ("back-2", "back-1"):
+    for version in ("back-1", before):
         run = play("rollback")
         assert run.code == 0, run.output[-4000:]
         assert versions() == dict.fromkeys(ADDRESSES, version)
@@ -47,7 +48,7 @@ def test_back_and_further_back_and_forth_again(hosts):
     host = hosts[0]
     run = play("rollback", "-e", f"rollback_to={ran[host][:12]}")
     assert run.code == 0, run.output[-4000:]
-    assert versions() == dict.fromkeys(ADDRESSES, "back-3")
+    assert versions() == dict.fromkeys(ADDRESSES, "back-2")
     again = play("rollback", "-e", f"rollback_to={ran[host][:12]}")
     assert again.code == 0 and "changed=0" in again.output and "changed=1" not in again.output, again.output[-4000:]
 
@@ -78,8 +79,6 @@ def test_the_migrations_that_the_old_code_does_not_know(hosts, repository):
     assert run.code != 0
     assert "pages.0002_breaking forbids NULL" in run.text and "The rollback failed in step" in run.text, run.output[-4000:]
     assert versions() == dict.fromkeys(ADDRESSES, "strict")
-    run = play("rollback", "-e", "deploy_allow_breaking_migrations=true")
-    assert run.code == 0, run.output[-4000:]
 
 
 def test_hooks_run_around_their_steps_and_one_that_fails_stops_the_release(hosts, repository, tmp_path):
