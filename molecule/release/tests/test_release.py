@@ -98,7 +98,7 @@ def test_check_mode_says_what_a_deploy_would_do_and_does_nothing(repository):
     commit = repository.commit("good", "3")
     run = play("deploy", "--check", "--diff")
     assert run.code == 0, run.output[-4000:]
-    assert f"Release {commit[:12]}-" in run.text and "would take the place of" in run.text
+    assert f"Release {commit[:12]}-" in run.text and "is to take the place of" in run.text
     assert versions() == serving("2")
 
 
