@@ -7,7 +7,8 @@ SHELL := bash
 
 # 3.11 to 3.13: Debian's own will do.
 PYTHON ?= python3
-# What `make scenarios` runs, the longest first. SCENARIOS=default for one alone; SCENARIOS=projects is run by hand, as it takes too long for every time.
+# What `make scenarios` runs, the longest first. SCENARIOS=default for one alone; projects and interruptions are run by
+# hand, since they take too long for every time.
 SCENARIOS ?= cluster release rolling default
 
 LAB := molecule/shared

@@ -19,7 +19,7 @@ one is meant where there is just a name.
                                                     test_release: a_bad_release (one that does not load)
 11 the web server                                   subfolder (prefix, extra location), package (mappings with headers, no uploads), test_static
 12 health is more than one URL                      package; tests/unit/plugins/modules/test_health_check.py;
-                                                    ../../rolling/tests/test_interruptions.py: fails_its_check_after_the_switch
+                                                    ../../interruptions/tests/test_interruptions.py: fails_its_check_after_the_switch
 13 timers and workers                               committed, test_processes
 14 what did not change is skipped                   package, test_release: same_revision
 15 rollback over a newer schema                     subfolder (a row is written), test_rollback: migrations_that_the_old_code

@@ -1,0 +1,1 @@
+../../rolling/tests/conftest.py
