@@ -1,6 +1,7 @@
 """Going back to a release that is kept, as a visitor and an operator see it."""
 
 import json
+import re
 
 import pytest
 
@@ -68,7 +69,8 @@ def test_the_migrations_that_the_old_code_does_not_know(hosts, repository):
     ship(repository, "mood", "nullable")
     run = play("rollback")
     assert run.code == 0, run.output[-4000:]
-    assert "does not know: pages.0002_nullable" in run.text
+    # Among them may be what other tests left in the database.
+    assert re.search(r"does not know: .*pages\.0002_nullable", run.text), run.output[-4000:]
     assert versions() == dict.fromkeys(ADDRESSES, before)
     for host in hosts:
         written = host.run("echo 'from pages.models import Note; print(Note.objects.create(text=\"old code\").pk)' | probe-manage shell")
@@ -119,5 +121,5 @@ def test_a_lock_is_broken_only_when_asked_to(hosts, repository):
         assert versions() == dict.fromkeys(ADDRESSES, "locked")
     finally:
         for host in hosts:
-            host.run("pkill -f 'flock --shared /srv/probe/home/release.lock sleep'")
+            host.run("pkill -f '[f]lock --shared /srv/probe/home/release.lock sleep'")
             host.run("pkill -x -u probe sleep")
