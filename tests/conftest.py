@@ -115,3 +115,20 @@ def sentences(tmp_path_factory):
         return list(said.values())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def each_is_refused(sentences):
+    """Return a function that asserts that each bad case (variables, beginning of its sentence) is refused in one sentence, and no good one.
+
+    In a sentence `site1` stands for the host's name.
+    """
+
+    def run(bad, *checks, good=(), **variables):
+        said = sentences([*(case for case, _sentence in bad), *good], *checks, **variables)
+        heard = [(number, [" ".join(words.split()) for words in said[number]], sentence) for number, (_case, sentence) in enumerate(bad)]
+        wrong = [row for row in heard if len(row[1]) != 1 or not row[1][0].startswith(row[2].replace("site1", f"case{row[0]}"))]
+        assert wrong == []
+        assert said[len(bad) :] == [[]] * len(good)
+
+    return run

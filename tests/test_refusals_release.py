@@ -2,16 +2,8 @@
 
 import pathlib
 
-import pytest
+from conftest import GOOD_HOST as SITE
 
-SITE = {
-    "app_name": "shop",
-    "app_repository": "/code",
-    "app_secret_key": "k" * 50,
-    "app_database_password": "p" * 16,
-    "app_database_host": "db.example.org",
-    "app_database_hosts": [],
-}
 FILE = str(pathlib.Path(__file__).resolve())
 
 GOOD = [
@@ -30,16 +22,5 @@ BAD = [
 ]
 
 
-@pytest.fixture(scope="module")
-def said(sentences):
-    return sentences([SITE | case for case in [*GOOD, *(case for case, _sentence in BAD)]], ("app", "check"), ("django", "check"))
-
-
-def test_good_values_are_not_refused(said):
-    assert said[: len(GOOD)] == [[]] * len(GOOD)
-
-
-@pytest.mark.parametrize("number", range(len(BAD)), ids=[sentence[:50] for _case, sentence in BAD])
-def test_refusal(said, number):
-    (sentence,) = said[len(GOOD) + number]
-    assert sentence.startswith(BAD[number][1])
+def test_each_is_refused_in_one_sentence_and_good_ones_are_not(each_is_refused):
+    each_is_refused(BAD, ("app", "check"), ("django", "check"), good=GOOD, **SITE)

@@ -233,21 +233,21 @@ def test_no_secret_lies_open(cluster, keeper):
     """Neither in a file that anybody reads, nor in the command line of what runs while a backup is made."""
     directory = playing.ROOT / ".cache/lab" / cluster.variables["_meta"]["hostvars"][keeper.backend.host]["lab_name"]
     patterns = "\n".join((directory / name).read_text().split()[0] for name in ("backup_password", "backup_passphrase"))
-    keeper.check_output("umask 077; printf '%%s\n' %s >/root/secrets", patterns)
+    keeper.check_output("umask 077; printf '%%s\n' %s >/run/looked-for", patterns)
     watch = (
         "n=0; while runuser -u postgres -- [ ! -e /tmp/made ]; do "
-        "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -F -f /root/secrets; sleep 0.05; done"
+        "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -F -f /run/looked-for; sleep 0.05; done"
     )
     try:
         seen = keeper.run(f"rm -f /tmp/made; ({COMMAND} incr --quiet; touch /tmp/made) & {watch}; wait; rm -f /tmp/made")
         assert seen.stdout == ""
         open_files = keeper.run(
             "find /etc /run /usr/local /var/lib/postgresql-backup /var/lib/prometheus /var/log -xdev -type f -perm -o=r "
-            "-exec grep -lF -f /root/secrets {} + 2>/dev/null",
+            "-exec grep -lF -f /run/looked-for {} + 2>/dev/null",
         )
         assert open_files.stdout == ""
     finally:
-        keeper.run("rm -f /root/secrets")
+        keeper.run("rm -f /run/looked-for")
 
 
 def test_a_second_run_changes_nothing(cluster):

@@ -1,4 +1,4 @@
-"""Processes and timers of the application: which release they run, how they stop, where they run, and that they go when nobody asks for them."""
+"""Processes and timers of the application: which release they run, how they stop, and that they go when nobody asks for them."""
 
 import json
 import re
@@ -21,11 +21,8 @@ def by_name(hosts):
     return dict(zip(HOSTS, hosts))
 
 
-def deploy(processes=(), timers=(), first=None, **variables):
-    """Deploy to all hosts as one site, whose first web host is given."""
-    order = sorted(HOSTS, key=lambda name: name != (first or HOSTS[0]))
-    variables |= {"app_web_hosts": order, "app_processes": list(processes), "app_timers": list(timers)}
-    return play("deploy", "-e", json.dumps(variables))
+def deploy(processes=(), timers=(), **variables):
+    return play("deploy", "-e", json.dumps(variables | {"app_processes": list(processes), "app_timers": list(timers)}))
 
 
 def units(host):
@@ -136,17 +133,6 @@ def test_the_application_stops_and_starts_with_all_that_belongs_to_it(by_name):
     Site.wait("the processes", lambda: release(host, "worker") == release(host, "beat") == current(host))
     assert host.check_output("systemctl is-active probe-tick.timer") == "active"
     assert get(HOSTS[0]).status_code == 200
-
-
-@pytest.mark.skipif(len(HOSTS) < 2, reason="one host has no other")
-def test_what_runs_once_moves_with_the_order_of_the_hosts(by_name):
-    run = deploy([WORKER, BEAT], [LONG], first=HOSTS[1])
-    assert run.code == 0, run.output[-4000:]
-    here, there = by_name[HOSTS[1]], by_name[HOSTS[0]]
-    assert release(here, "beat") == current(here)
-    assert units(there) == {"probe-worker.service", "probe-long.service", "probe-long.timer", "probe-foreign.service"}
-    stopped = [what for what, _release, _number in log(there, "beat")][-1]
-    assert stopped == "stop"
 
 
 def test_a_process_that_does_not_stay_up_is_named_and_the_release_serves(by_name):

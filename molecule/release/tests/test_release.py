@@ -27,6 +27,7 @@ def running_releases(host):
 BAD = {
     # variant: (arguments of the deploy, step that fails, what the message has to name)
     "revision": (["-e", "app_version=no-such-branch"], "fetch", "app_version no-such-branch is no branch, tag or commit"),
+    "folder": (["-e", "app_subdirectory=src"], "checkout", "has no src/manage.py: give app_subdirectory the folder of manage.py."),
     "requirement": ([], "virtualenv", "selfhost-django-no-such-package"),
     "migration": ([], "migrate", "this migration fails"),
     "breaking": ([], "migrate", "pages.0002_breaking forbids NULL"),
@@ -41,7 +42,7 @@ BAD = {
 def test_a_bad_release_leaves_the_old_one_serving_and_names_its_step(variant, repository, hosts):
     arguments, step, reason = BAD[variant]
     before = versions()
-    if variant != "revision":
+    if variant not in ("revision", "folder"):
         repository.commit(variant, "bad")
     try:
         run = play("deploy", *arguments)

@@ -1,11 +1,12 @@
 import configparser
 import os
 
-from orchard.configuration.local import DATABASE_PASSWORD, SECRET_KEY  # noqa: F401
+from orchard.configuration import local
 
 parser = configparser.ConfigParser()
 with open("/etc/package/orchard.ini") as file:
     parser.read_file(file)
+SECRET_KEY = local.SECRET_KEY
 MOTTO = parser["orchard"]["motto"]
 
 ALLOWED_HOSTS = os.environ["ALLOWED_HOSTS"].split(",")
@@ -22,7 +23,7 @@ DATABASES = {
         "HOST": "127.0.0.1",
         "NAME": "package",
         "USER": "package",
-        "PASSWORD": DATABASE_PASSWORD,
+        "PASSWORD": local.DATABASE_PASSWORD,
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
