@@ -1,6 +1,7 @@
 """Fixtures of the tests that need no host."""
 
 import copy
+import datetime
 import json
 import os
 import pathlib
@@ -9,6 +10,9 @@ import subprocess
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -25,6 +29,25 @@ GOOD = {
 # The same for one of many hosts that are each a site of its own.
 GOOD_HOST = GOOD | {"app_web_hosts": ["{{ inventory_hostname }}"], "app_database_hosts": ["{{ inventory_hostname }}"]}
 GROUPS = {"web": ["site1"], "database": ["site1"]}
+
+
+def make_certificate():
+    """Return a self-signed certificate and its key, as PEM texts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example.org")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem, pkcs8, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return certificate.public_bytes(pem).decode(), key.private_bytes(pem, pkcs8, plain).decode()
 
 
 @pytest.fixture

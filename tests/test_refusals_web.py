@@ -1,32 +1,8 @@
 """Bad input about the web server is refused in one sentence, before any host is touched."""
 
-import datetime
-
 import pytest
 from conftest import GOOD_HOST as SITE
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
-
-def make_certificate():
-    """Return a certificate and its key, as PEM texts."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop.example.org")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    pem, pkcs8, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    return certificate.public_bytes(pem).decode(), key.private_bytes(pem, pkcs8, plain).decode()
-
+from conftest import make_certificate
 
 CERTIFICATE, KEY = make_certificate()
 _, OTHER_KEY = make_certificate()

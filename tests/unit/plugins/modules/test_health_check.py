@@ -1,6 +1,5 @@
 """The parts of the health check: what it sends, what it makes of an answer, and what it says when there is none."""
 
-import datetime
 import importlib.util
 import pathlib
 import socket
@@ -9,10 +8,7 @@ import struct
 import threading
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from conftest import make_certificate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -169,25 +165,8 @@ def test_a_socket_that_is_not_there_is_named(tmp_path):
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """Return a file with a certificate that nobody trusts, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.org")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
     file = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    plain = serialization.NoEncryption()
-    file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
+    file.write_text("".join(make_certificate()))
     return file
 
 
