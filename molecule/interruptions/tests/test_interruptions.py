@@ -128,7 +128,8 @@ def test_a_host_that_fails_its_check_after_the_switch_puts_all_back(site, reposi
 
 def test_a_host_that_dies_in_the_roll_is_named_and_the_others_go_back(site, repository, serving, load):
     first, second = site.web
-    name = f"{site.variables['_meta']['hostvars'][second]['lab_prefix']}-{second}"
+    values = site.variables["_meta"]["hostvars"][second]
+    name = f"{values['lab_prefix'].replace('{{ lab_name }}', values['lab_name'])}-{second}"
     repository.commit("good", "dies on one")
     load.phase = "a deploy that loses the second host"
     process = site.start("deploy", *SOON)
