@@ -110,7 +110,7 @@ class Judge:
             self.made.add(field.remote_field.through._meta.db_table)
             return None
         if self.column(after, app, operation.model_name, operation.name) and not self.filled(field):
-            return f"adds the column {self.name(field)}, which the serving release leaves empty and which has to be filled"
+            return f"adds the column {self.name(field)}, which older code leaves empty and which has to be filled"
 
     def judge_remove_field(self, operation, app, before, after):
         model = self.model(before, app, operation.model_name)
