@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint static scenarios collection clean
+.PHONY: help demo demo-down test lint static scenarios test-vm collection clean
 
 # 3.11 to 3.13: Debian's own will do.
 PYTHON ?= python3
@@ -11,8 +11,12 @@ PYTHON ?= python3
 # hand, since they take too long for every time.
 SCENARIOS ?= cluster release rolling default
 
-LAB := molecule/shared
-DEMO := ansible-playbook --inventory inventories/demo.yml
+# What the demo's host is: container, or vm.
+LAB ?= container
+
+SHARED := molecule/shared
+DEMO_NAME := $(if $(filter vm,$(LAB)),demo_vm,demo)
+DEMO := ansible-playbook --inventory inventories/$(DEMO_NAME).yml
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # Into a file or a pipe goes plain text.
@@ -23,13 +27,13 @@ endif
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: .venv/ready ## Boot a Debian host and serve a Wagtail site on it; prints its URL. Run again, it changes nothing.
-	@$(LAB)/engine up debian-13
-	@$(DEMO) $(LAB)/create.yml $(LAB)/prepare.yml playbooks/site.yml $(LAB)/welcome.yml
-	@cat .cache/lab/demo/welcome
+demo: .venv/ready ## Boot a Debian host and serve a Wagtail site on it; prints its URL. Run again, it changes nothing. LAB=vm: on a virtual machine.
+	@$(SHARED)/$(if $(filter vm,$(LAB)),vm disk,engine up) debian-13
+	@$(DEMO) $(SHARED)/create.yml $(SHARED)/prepare.yml playbooks/site.yml $(SHARED)/welcome.yml
+	@cat .cache/lab/$(DEMO_NAME)/welcome
 
-demo-down: .venv/ready ## Stop the demo and remove its host.
-	@$(DEMO) $(LAB)/destroy.yml
+demo-down: .venv/ready ## Stop the demo and remove its host; LAB as before.
+	@$(DEMO) $(SHARED)/destroy.yml
 
 test: ## Everything below in turn, on fresh hosts; prints what each part took.
 	@mkdir -p .cache; : >.cache/summary; failed=0; \
@@ -49,21 +53,26 @@ static: .venv/ready ## Tests that need no host: specs against defaults, refusals
 	pytest -q --numprocesses auto tests
 
 scenarios: .venv/ready ## Molecule scenarios, two at a time; logs in .cache/logs, screenshots in .cache/artifacts.
-	@$(LAB)/engine packages chromium
-	@$(LAB)/engine up debian-13 debian-12
-	@$(LAB)/run $(SCENARIOS)
+	@$(SHARED)/engine packages chromium
+	@$(SHARED)/engine up debian-13 debian-12
+	@$(SHARED)/run $(SCENARIOS)
+
+test-vm: .venv/ready ## The scenarios on virtual machines, one after the other; takes hours where the processor does not virtualise.
+	@$(SHARED)/engine packages chromium
+	@$(SHARED)/vm disk debian-13 debian-12
+	@PARALLEL=1 LIMIT=8h $(SHARED)/run vm vm_replication
 
 collection: .venv/ready ## Build the collection's archive into .cache/build.
 	ansible-galaxy collection build --force --output-path .cache/build .
 
 clean: ## Remove the lab's hosts, networks and images, and .venv and .cache.
-	@$(LAB)/engine clean
+	@$(SHARED)/engine clean
 	rm -rf .venv .cache
 
 # The lock is the only prerequisite: a changed requirements.txt makes a new virtualenv.
 .venv/ready: requirements.txt
-	@$(LAB)/engine packages git openssh-client iproute2
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(LAB)/engine packages python3-venv
+	@$(SHARED)/engine packages git openssh-client iproute2
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(SHARED)/engine packages python3-venv
 	@printf '== Installing the tools into .venv (a minute)\n'
 	@rm -rf .venv
 	@$(PYTHON) -m venv .venv

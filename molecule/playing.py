@@ -1,5 +1,6 @@
 """Runs playbooks of this collection as an operator would, for the tests of every scenario."""
 
+import contextlib
 import dataclasses
 import functools
 import importlib.util
@@ -112,6 +113,21 @@ class Site:
 
     def play(self, playbook, *arguments):
         return finish(self.start(playbook, *arguments))
+
+    # --- Hosts --------------------------------------------------------------------------------
+
+    def reboot(self, name):
+        """Reboot a virtual machine, and wait until it takes commands again."""
+        before = self.boot(name)
+        assert before
+        with contextlib.suppress(RuntimeError):
+            self.hosts[name].run("systemctl reboot")
+        self.wait(f"{name} after its reboot", lambda: self.boot(name) not in (before, None), seconds=600)
+
+    def boot(self, name):
+        """The identifier of the boot that a host is in; None while it takes no commands."""
+        with contextlib.suppress(RuntimeError):
+            return self.hosts[name].check_output("cat /proc/sys/kernel/random/boot_id")
 
     # --- Visitor ------------------------------------------------------------------------------
 
