@@ -33,6 +33,13 @@ BAD = [
     ({"hardening_admin_group": "a, b"}, "hardening_admin_group is 'a, b': give a group's name"),
     ({"hardening_sudo_passwordless": False}, "hardening_sudo_passwordless is false, so that every one"),
     ({"hardening_sudo_passwordless": False} | admin(password="hunter2"), "hardening_sudo_passwordless is false, so that every one"),
+    ({"hardening_skip": ["aide", "selinux"]}, "hardening_skip names selinux: give a list of fail2ban, sysctl,"),
+    ({"hardening_skip": "aide"}, "hardening_skip names aide: give a list of fail2ban, sysctl,"),
+    (admin(keys=["ssh-rsa " + "A" * 372 + " ops"]), "hardening_admins gives an RSA key of less than 3072 bits to ops: make a new one"),
+    ({"hardening_allowed_modules": ["sctp", "overlay"]}, "hardening_allowed_modules names overlay: give a list of af_802154,"),
+    ({"hardening_swap_mb": "2G"}, "hardening_swap_mb is '2G': give 0 for none, or 64 and more megabytes"),
+    ({"hardening_swap_mb": 1}, "hardening_swap_mb is '1': give 0 for none, or 64 and more megabytes"),
+    ({"hardening_restarts_by_hand": ["^postgresql)"]}, "hardening_restarts_by_hand holds ^postgresql): give a list of regular expressions"),
     ({"hardening_ssh_port": "ssh"}, "hardening_ssh_port is 'ssh': give a port number from 1 to 65535"),
     ({"ansible_port": 70000}, "hardening_ssh_port is '70000': give a port number from 1 to 65535"),
     ({"hardening_confirm_seconds": 5}, "hardening_confirm_seconds is '5': give 30 to 600 seconds"),
@@ -69,7 +76,7 @@ BAD = [
 
 
 def test_bad_values(each_is_refused):
-    each_is_refused(BAD, ("hardening", "check"), ("firewall", "check"), **SITE)
+    each_is_refused(BAD, ("app", "check"), ("hardening", "check"), ("firewall", "check"), **SITE)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +85,8 @@ def test_bad_values(each_is_refused):
         admin(keys=[KEY, "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29tAAAAIA== token of ops"]),
         {"hardening_sudo_passwordless": False} | admin(password="$y$j9T$salt$hash"),
         {"hardening_fail2ban_ignore": ["192.0.2.7", "10.0.0.0/8", "::1", "2001:db8::/32", "FD00::/8"]},
+        {"hardening_skip": ["aide", "swap"], "hardening_swap_mb": 1024, "hardening_allowed_modules": ["usb-storage"]},
+        admin(keys=["ssh-rsa " + "A" * 544 + " ops"]),
         {"ansible_port": 2222},
         policy({"group": "backup", "port": [8432], "from": ["192.0.2.0/24", "2001:db8::/32"]}, {"group": "database", "port": 53, "protocol": "udp"}),
     ],

@@ -103,5 +103,144 @@ def test_the_hosts_own_kernel_is_closed(reach):
     assert reach.root(f"sysctl --values {names}").split() == ["1", "2", "1", "2", "0"]
 
 
+def test_wrong_logins_from_outside_lock_no_administrator_out(reach):
+    """More of them than faillock, sshd and fail2ban bear in other places: logins by key ask for no password, so none is counted."""
+    for _ in range(20):
+        assert reach.ssh("true", "-o", "PubkeyAuthentication=no").returncode == 255
+    assert reach.ssh("sudo -n id -un").stdout.strip() == "root"
+
+
+@pytest.fixture
+def clumsy(reach):
+    """Return the name and password of an account that has one."""
+    name, password = "clumsy", f"Orchard-{uuid.uuid4().hex}"
+    reach.root(f"useradd --create-home {name} && echo {name}:{password} | chpasswd")
+    yield name, password
+    reach.root(f"faillock --user {name} --reset; userdel --remove {name} 2>/dev/null")
+
+
+def guesses(name):
+    """Return a shell's line that gives twelve wrong passwords at once: one alone costs two seconds."""
+    return f"for i in $(seq 12); do echo guess$i | su {name} -c true & done 2>/dev/null; wait"
+
+
+def test_whoever_guesses_a_password_is_locked_out_of_it(reach, clumsy):
+    name, password = clumsy
+    right = f"echo {password} | su {name} -c 'id -un'"
+    assert reach.ssh(right).stdout.strip() == name
+    reach.ssh(guesses(name))
+    assert reach.ssh(right).returncode != 0
+    reach.root(f"faillock --user {name} --reset")
+    assert reach.ssh(right).stdout.strip() == name
+
+
+def test_an_administrators_key_opens_after_wrong_passwords(reach):
+    reach.ssh(guesses(reach.user))
+    assert reach.ssh("sudo -n id -un").stdout.strip() == "root"
+
+
+def test_a_weak_password_is_refused(reach, clumsy):
+    name, _password = clumsy
+    assert "BAD PASSWORD" in reach.root(f"echo {name}:Sunshine1 | chpasswd 2>&1 && exit 1; true")
+
+
+def test_su_is_for_administrators(reach):
+    assert reach.root("runuser -u nobody -- su -c true 2>&1; echo $?").splitlines()[-1] == "126"
+
+
+@pytest.mark.parametrize("directory", ["/tmp", "/var/tmp", "/dev/shm"])
+def test_what_anybody_wrote_does_not_run(reach, directory):
+    result = reach.ssh(f"cp /bin/true {directory}/probe && {directory}/probe; status=$?; rm {directory}/probe; exit $status")
+    assert (result.returncode, "Permission denied" in result.stderr) == (126, True)
+
+
+def test_a_package_that_is_compiled_may_run_what_it_makes(reach, variables):
+    probe = f"{variables['app_root']}/venvs/probe"
+    reach.root(f"install /bin/true {probe} && {probe}; status=$?; rm {probe}; exit $status")
+
+
+def test_processes_of_others_are_not_seen(reach):
+    assert reach.ssh("ps -p 1 -o comm=").stdout == ""
+    assert reach.root("ps -p 1 -o comm=").strip() == "systemd"
+
+
+def test_a_crash_leaves_no_core(reach):
+    """Neither that of a person's program nor that of a service."""
+    directory = f"/home/{reach.user}/crash"
+    reach.ssh(f"mkdir {directory} && cd {directory} && sh -c 'kill -SEGV $$'")
+    reach.root(f"systemd-run --quiet --wait --collect --property=WorkingDirectory={directory} sh -c 'kill -SEGV $$' || true")
+    assert reach.root(f"ls {directory}; rm -r {directory}") == ""
+
+
+def test_files_of_an_administrator_are_their_own_and_those_of_root_everybodys(reach):
+    name = f"mask{uuid.uuid4().hex}"
+    look = f"stat --format %a {name} && rm -f {name}"
+    modes = reach.ssh(f"touch {name} && {look} && sudo touch {name} && {look}").stdout
+    assert [mode[-1] for mode in modes.split()] == ["0", "4"]
+
+
+def test_who_knocks_reads_the_banner_and_not_the_release(reach):
+    result = reach.ssh("true", "-v", "-o", "LogLevel=DEBUG1", user="stranger")
+    assert "Access is for authorized persons only." in result.stderr
+    assert "Debian" not in re.search(r"remote software version (.*)", result.stderr).group(1)
+
+
+def test_an_upgrade_restarts_nothing_that_a_visitor_would_notice(reach, variables):
+    """Asked of needrestart's own configuration, as it reads it."""
+    rules = (
+        "our %nrconf; do q(/etc/needrestart/needrestart.conf); die $@ if $@;"
+        " for $unit (@ARGV) { ($rule) = grep { $unit =~ /$_/ } keys %{$nrconf{override_rc}};"
+        " print $unit, qq( ), $rule ? $nrconf{override_rc}{$rule} : $nrconf{restart}, qq(\\n) }"
+    )
+    units = ["nginx.service", "postgresql@17-main.service", f"{variables['app_service']}@abc.service", "ssh.service", "fail2ban.service"]
+    answers = dict(line.split() for line in reach.root(f"perl -e '{rules}' {' '.join(units)}").splitlines())
+    assert list(answers.values()) == ["0", "0", "0", "a", "a"], answers
+
+
+def test_a_changed_file_of_a_package_is_told(reach):
+    """It fails a unit, which the status page shows."""
+    file = "/usr/share/perl5/Debconf/Encoding.pm"
+    reach.root(f"cp -p {file} /root/kept && echo >>{file}")
+    try:
+        since = reach.root("date +%s").strip()
+        assert reach.root("systemctl start selfhost-debsums; systemctl is-failed selfhost-debsums; true").split() == ["failed"]
+        told = reach.root(f"journalctl --unit=selfhost-debsums --since=@{since} --output=cat --identifier=debsums")
+    finally:
+        reach.root(f"mv /root/kept {file} && systemctl reset-failed selfhost-debsums")
+    assert told.split() == [file]
+
+
+def test_a_new_file_in_etc_is_in_the_nights_report(reach):
+    name = f"/etc/probe{uuid.uuid4().hex[:8]}"
+    reach.root(f"systemctl start selfhost-aide && touch {name}")
+    try:
+        since = reach.root("sleep 1; date +%s").strip()
+        reach.root("systemctl start selfhost-aide")
+        assert name in reach.root(f"journalctl --unit=selfhost-aide --since=@{since} --output=cat")
+    finally:
+        reach.root(f"rm {name}")
+
+
+@pytest.fixture
+def own_kernel(reach):
+    if reach.ssh("systemd-detect-virt --container --quiet").returncode == 0:
+        pytest.skip("the kernel is another host's")
+
+
+def test_a_rare_module_is_not_loaded(reach, own_kernel):
+    for module in ("sctp", "dccp", "usb-storage"):
+        assert reach.ssh(f"sudo modprobe {module}").returncode != 0
+    assert not re.search(r"^(sctp|dccp|usb_storage) ", reach.root("cat /proc/modules"), re.MULTILINE)
+
+
+def test_what_changes_the_accounts_is_in_the_audit(reach, own_kernel):
+    reach.root("touch /etc/passwd")
+    assert 'comm="touch"' in reach.root("sleep 1; ausearch --raw --key identity --start recent --input-logs")
+
+
+def test_apparmor_holds_what_it_has_a_profile_for(reach, own_kernel):
+    assert "enforce" in reach.root("cat /proc/$(pidof -s chronyd)/attr/current")
+
+
 def test_no_unit_has_failed(reach):
     assert reach.root("systemctl list-units --failed --plain --no-legend") == ""
