@@ -42,7 +42,9 @@ BAD = [
     ({"hardening_restarts_by_hand": ["^postgresql)"]}, "hardening_restarts_by_hand holds ^postgresql): give a list of regular expressions"),
     ({"hardening_ssh_port": "ssh"}, "hardening_ssh_port is 'ssh': give a port number from 1 to 65535"),
     ({"ansible_port": 70000}, "hardening_ssh_port is '70000': give a port number from 1 to 65535"),
-    ({"hardening_confirm_seconds": 5}, "hardening_confirm_seconds is '5': give 30 to 600 seconds"),
+    ({"guard_confirm_seconds": 5}, "guard_confirm_seconds is '5': give 30 to 600 seconds"),
+    ({"hardening_ssh_options": ["MaxSessions 20"]}, "hardening_ssh_options is [\"MaxSessions 20\"]: give values by keyword"),
+    ({"hardening_ssh_options": {"Match": "User ann"}}, "hardening_ssh_options is {\"Match\": \"User ann\"}: give values by keyword"),
     ({"hardening_fail2ban_ignore": ["10.0.0.0/33"]}, "hardening_fail2ban_ignore holds 10.0.0.0/33: give a list"),
     ({"hardening_fail2ban_ignore": ["office.example.org"]}, "hardening_fail2ban_ignore holds office.example.org: give a list"),
     ({"hardening_fail2ban_ignore": "10.0.0.0/8"}, "hardening_fail2ban_ignore holds 10.0.0.0/8: give a list"),
@@ -61,6 +63,13 @@ BAD = [
     (policy({"group": "web", "port": 80, "from": ["anywhere"]}), "firewall_policy names the network 'anywhere': give addresses"),
     (policy({"group": "web", "port": 80, "from": ["2001:db8::1::2"]}), "firewall_policy names the network '2001:db8::1::2': give"),
     (policy({"group": "web", "port": 80, "protocol": "sctp"}), "firewall_policy names the protocol sctp: give tcp or udp"),
+    ({"firewall_outbound_policy": "closed"}, "firewall_outbound_policy has to be a list of rows"),
+    (
+        {"firewall_outbound_policy": [{"group": "all", "port": 443, "from": ["192.0.2.0/24"]}]},
+        "firewall_outbound_policy has rows with from: the columns are group, port, protocol, to",
+    ),
+    ({"firewall_outbound_policy": [{"group": "all", "port": "https"}]}, "firewall_outbound_policy names the port 'https': give"),
+    ({"firewall_outbound_policy": [{"group": "all", "port": 443, "to": ["pypi"]}]}, "firewall_outbound_policy names the network 'pypi': give"),
     ({"firewall_policy": []}, "firewall_policy does not open port 22, which Ansible connects to, on site1: add a row"),
     (policy() | {"ansible_port": 2222}, "firewall_policy does not open port 2222, which Ansible connects to, on site1: add a row"),
     (
@@ -71,12 +80,12 @@ BAD = [
         {"firewall_policy": [{"group": "all", "port": 22, "from": []}]},
         "firewall_policy does not open port 22, which Ansible connects to, on site1: add a row",
     ),
-    ({"firewall_confirm_seconds": "soon"}, "firewall_confirm_seconds is 'soon': give 30 to 600 seconds"),
+    ({"guard_confirm_seconds": "soon"}, "guard_confirm_seconds is 'soon': give 30 to 600 seconds"),
 ]
 
 
 def test_bad_values(each_is_refused):
-    each_is_refused(BAD, ("app", "check"), ("hardening", "check"), ("firewall", "check"), **SITE)
+    each_is_refused(BAD, ("app", "check"), ("guard", "check"), ("hardening", "check"), ("firewall", "check"), **SITE)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +98,7 @@ def test_bad_values(each_is_refused):
         admin(keys=["ssh-rsa " + "A" * 544 + " ops"]),
         {"ansible_port": 2222},
         policy({"group": "backup", "port": [8432], "from": ["192.0.2.0/24", "2001:db8::/32"]}, {"group": "database", "port": 53, "protocol": "udp"}),
+        {"firewall_outbound_policy": [{"group": "all", "port": [80, 443]}, {"group": "web", "port": 587, "to": ["2001:db8::25"]}]},
     ],
     ids=lambda value: str(value)[:60],
 )

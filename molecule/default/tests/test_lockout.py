@@ -1,0 +1,130 @@
+"""Mistakes that would shut the operator out of all hosts: refused beforehand, or taken back by the hosts themselves."""
+
+import json
+import subprocess
+import time
+
+import pytest
+from playing import SSH_CONFIG, Site
+
+SOMEBODY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC0PSmnvD4tRuHNcXQgAzvDpXXQhT1qFZ0f1hXyUkv2k somebody"
+ELSEWHERE = [{"group": "all", "port": 22, "from": ["192.0.2.0/24"]}]
+# What the mistake is, the role that it is in, and what is said of it.
+REFUSED = {
+    "no key": ({"hardening_admins": [{"name": "ops", "keys": []}]}, "hardening", "hardening_admins gives no usable key for ops"),
+    "another administrator": (
+        {"hardening_admins": [{"name": "ann", "keys": [SOMEBODY]}]}, "hardening", "ansible_user is 'ops': log in as one of the hardening_admins (ann)",
+    ),
+    "no row for SSH": ({"firewall_policy": [{"group": "web", "port": [80, 443]}]}, "firewall", "firewall_policy does not open port 22"),
+    "a value that sshd does not know": ({"hardening_ssh_options": {"PermitRootLogin": "perhaps"}}, "hardening", 'unsupported option "perhaps"'),
+}  # fmt: skip
+TAKEN_BACK = {
+    "a network that is not ours": ({"firewall_policy": ELSEWHERE}, "firewall", "firewall_policy does not let this machine in to SSH of"),
+    "somebody else's key": ({"hardening_admins": [{"name": "ops", "keys": [SOMEBODY]}]}, "hardening", "hardening_admins does not let 'ops' log in to"),
+    "a password that nobody knows": (
+        {"hardening_sudo_passwordless": False, "hardening_admins": [{"name": "ops", "password": "$6$x$", "keys": ["@"]}]},
+        "hardening",
+        "or not become root there",
+    ),
+    "an option that keeps everybody out": ({"hardening_ssh_options": {"AllowUsers": "nobody"}}, "hardening", "The new policy of sshd does not let 'ops' in"),
+    "a port that the firewall does not open": ({"hardening_ssh_options": {"Port": 2222}}, "hardening", "The new policy of sshd does not let 'ops' in"),
+    "an address that is not reached from here": (
+        {"hardening_ssh_options": {"ListenAddress": "127.0.0.1"}}, "hardening", "The new policy of sshd does not let 'ops' in",
+    ),
+}  # fmt: skip
+LIVE = "nft --stateless list table inet selfhost; cat /etc/ssh/sshd_config.d/00-selfhost.conf /etc/sudoers.d/selfhost ~ops/.ssh/authorized_keys"
+
+
+@pytest.fixture(scope="module")
+def lab(request):
+    return Site(request.config.getoption("ansible_inventory"))
+
+
+def ssh(lab, name, command, user="ops"):
+    """Start a command on a connection of its own."""
+    options = ["-F", SSH_CONFIG, "-n", "-o", "BatchMode=yes", "-o", "ControlPath=none"]
+    return subprocess.Popen(["ssh", *options, f"{user}@{lab.addresses[name]}", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def fresh_login(lab, name):
+    """Whether the operator gets in and becomes root."""
+    return ssh(lab, name, "sudo -n id -un").communicate(timeout=60)[0].strip() == "root"
+
+
+def live(lab):
+    return {name: host.check_output(LIVE) for name, host in lab.hosts.items()}
+
+
+def wait_for_logins(lab):
+    for name in lab.hosts:
+        lab.wait(f"a login to {name}", lambda name=name: fresh_login(lab, name), 60)
+
+
+def play(lab, role, mistake):
+    own = (SSH_CONFIG.parent / "id_ed25519.pub").read_text().strip()
+    extra = json.dumps(mistake | {"guard_confirm_seconds": 30}).replace('"@"', json.dumps(own))
+    return lab.play("harden", "--tags", role, "-e", extra)
+
+
+@pytest.mark.parametrize(("mistake", "role", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_a_mistake_that_can_be_seen_is_refused_and_changes_nothing(lab, mistake, role, sentence):
+    before = live(lab)
+    run = play(lab, role, mistake)
+    assert run.code != 0
+    assert sentence in run.text, run.output[-4000:]
+    assert live(lab) == before
+    wait_for_logins(lab)
+
+
+@pytest.mark.parametrize(("mistake", "role", "sentence"), TAKEN_BACK.values(), ids=TAKEN_BACK)
+def test_a_change_that_locks_the_operator_out_is_taken_back(lab, mistake, role, sentence):
+    before = live(lab)
+    try:
+        run = play(lab, role, mistake)
+    finally:
+        wait_for_logins(lab)
+    assert run.code != 0
+    assert sentence in run.text, run.output[-4000:]
+    assert "comes back by itself within 30 seconds" in run.text
+    # With the door open again, nothing else may have stayed.
+    lab.wait("what was in force before", lambda: live(lab) == before, 60)
+
+
+def test_a_reboot_takes_back_what_nobody_has_confirmed(lab):
+    """The timer is gone with it: the unit that runs before sshd does it."""
+    before = live(lab)
+    for name, host in lab.hosts.items():
+        # As when the controller is cut off in the middle of a run.
+        candidate = "/var/lib/selfhost-guard/candidate/etc-ssh-sshd_config.d-00-selfhost.conf"
+        host.check_output(
+            f"cp -p {candidate} /root/candidate; sed -i '1i AllowUsers nobody' {candidate}; "
+            "selfhost-guard try sshd 3600 /etc/ssh/sshd_config.d/00-selfhost.conf; mv /root/candidate " + candidate
+        )
+        assert not fresh_login(lab, name)
+        # On the connection that is still open.
+        host.run("systemctl reboot")
+    wait_for_logins(lab)
+    assert live(lab) == before
+    for host in lab.hosts.values():
+        assert "was not confirmed before the reboot" in host.check_output("journalctl --boot --unit selfhost-guard.service")
+
+
+def test_who_is_no_administrator_any_more_is_out_at_once(lab):
+    own = (SSH_CONFIG.parent / "id_ed25519.pub").read_text().strip()
+    both = {"hardening_admins": [{"name": "ops", "keys": [own]}, {"name": "ann", "keys": [own]}]}
+    assert play(lab, "hardening", both).code == 0
+    sessions = [ssh(lab, name, "sleep 300", user="ann") for name in lab.hosts]
+    try:
+        time.sleep(3)
+        assert [session.poll() for session in sessions] == [None] * len(lab.hosts), "ann is in"
+        assert play(lab, "hardening", {}).code == 0
+        assert 0 not in [session.wait(timeout=30) for session in sessions]
+    finally:
+        for session in sessions:
+            session.kill()
+    for name, host in lab.hosts.items():
+        assert ssh(lab, name, "true", user="ann").wait(timeout=30) == 255
+        assert host.run("getent passwd ann").rc == 2
+        # Nothing is lost.
+        assert host.file("/home/ann/.ssh/authorized_keys").exists
+        host.check_output("rm -r /home/ann")
