@@ -39,9 +39,9 @@ def verdict(host, kind):
 
 def check(host):
     """Run the line of the crontab that proves the archive, as cron does, with less patience."""
-    (line,) = re.findall(r"^\S+ \S+ \S+ \S+ \S+ postgres (.* check .*)$", host.file("/etc/cron.d/postgresql-backup").content_string, re.MULTILINE)
+    (line,) = re.findall(r"^\S+ \S+ \S+ \S+ \S+ root (.* check .*)$", host.file("/etc/cron.d/postgresql-backup").content_string, re.MULTILINE)
     return host.run(
-        f"cd /var/lib/postgresql && runuser -u postgres -- env -i HOME=/var/lib/postgresql PATH=/usr/sbin:/usr/bin:/sbin:/bin {IMPATIENT} /bin/sh -c %s",
+        f"cd /root && env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin {IMPATIENT} /bin/sh -c %s",
         line,
     )
 

@@ -34,6 +34,8 @@ def main(words=None):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     command = table[arguments.command]
     try:
+        if command.walled:
+            core.wall_in(arguments.command)
         if command.user:
             core.become(command.user)
         command.run(core.settings(), arguments)

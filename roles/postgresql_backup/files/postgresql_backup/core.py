@@ -33,6 +33,8 @@ class Command:
     options: callable = None
     # Who runs it; None for whoever calls.
     user: str = "postgres"
+    # Whether root runs it in a unit of its own, walled in by postgresql-backup-.service.d.
+    walled: bool = False
 
 
 class Settings(dict):
@@ -74,6 +76,15 @@ def become(name):
     os.environ["HOME"] = user.pw_dir
     os.umask(0o027)
     os.chdir("/")
+
+
+def wall_in(command):
+    """Go on as a transient unit whose input, output and exit status are ours. Without systemd, or for the user itself, there is none."""
+    if os.geteuid() != 0 or not os.path.isdir("/run/systemd/system"):
+        return
+    passed = [f"--setenv={name}" for name in os.environ if name.startswith(("PGBACKREST_", "POSTGRESQL_BACKUP_"))]
+    unit = f"--unit=postgresql-backup-{command}-{os.getpid()}"
+    os.execvp("systemd-run", ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", unit, "--uid=postgres", *passed, *sys.argv])
 
 
 def run(*command, user=None, check=True, **options):

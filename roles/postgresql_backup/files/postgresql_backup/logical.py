@@ -66,4 +66,4 @@ def remove(path, names):
         shutil.rmtree(os.path.join(path, name))
 
 
-COMMANDS = {"logical": core.Command(dump, "dump every database", physical.quiet)}
+COMMANDS = {"logical": core.Command(dump, "dump every database", physical.quiet, walled=True)}

@@ -97,9 +97,9 @@ def quiet(parser):
 
 
 COMMANDS = {
-    "full": core.Command(backup, "make a full backup", quiet),
-    "diff": core.Command(backup, "make a backup of what changed since the last full one", quiet),
-    "incr": core.Command(backup, "make a backup of what changed since the last one", quiet),
-    "check": core.Command(check, "prove that the archive works", quiet),
+    "full": core.Command(backup, "make a full backup", quiet, walled=True),
+    "diff": core.Command(backup, "make a backup of what changed since the last full one", quiet, walled=True),
+    "incr": core.Command(backup, "make a backup of what changed since the last one", quiet, walled=True),
+    "check": core.Command(check, "prove that the archive works", quiet, walled=True),
     "try": core.Command(attempt, "whether a configuration opens the repository that is there", lambda parser: parser.add_argument("file"), user=None),
 }
