@@ -213,13 +213,13 @@ def test_package_with_extras_and_files_of_its_own(project, site):
     # A file that changes is a release of its own.
     changed = ["-e", json.dumps({"app_files": [{"path": "orchard/configuration/local.py", "content": CHANGED_FILE}, INI]})]
     project.play("deploy", *changed)
-    assert all("Another motto" in page for page in project.pages().values())
+    assert all("once more" in page for page in project.pages().values())
     run = project.play("deploy", *changed)
     assert set(re.findall(r"changed=(\d+)", run.output)) == {"0"}, run.output[-4000:]
 
 
 CHANGED_FILE = 'SECRET_KEY = "{{ app_secret_key }}"\nDATABASE_PASSWORD = "{{ app_database_password }}"\n'
-INI = {"path": "/etc/package/orchard.ini", "owner": "package", "mode": "0400", "content": "[orchard]\nmotto = Another motto\n"}
+INI = {"path": "/etc/package/orchard.ini", "owner": "package", "mode": "0400", "content": "[orchard]\nmotto = Readable by one user, once more\n"}
 
 
 def test_committed_files_and_a_long_first_migration(project, site):
@@ -246,7 +246,7 @@ def test_committed_files_and_a_long_first_migration(project, site):
     def all_beat():
         return all({("worker", release), ("timer", release)} <= beats()[host] for host, release in current().items())
 
-    site.wait("worker and timer", all_beat, 60)
+    site.wait("worker and timer", all_beat, 180)
 
     def style(directory):
         more_style(directory / "assets/site.css")
@@ -259,4 +259,4 @@ def test_committed_files_and_a_long_first_migration(project, site):
         assert "version=2" in page and page.count("<li>") == 2
     for sheets in project.assets(pages).values():
         assert "gray" in next(iter(sheets.values())).text
-    site.wait("worker and timer of the new release", all_beat, 60)
+    site.wait("worker and timer of the new release", all_beat, 180)

@@ -39,9 +39,9 @@ BAD = {
     "project": (new_python, {}, "fetch", r"The project asks for Python >=4\.2 \(pyproject\.toml\) and this host's app_python is 3\.\d+\.\d+: "),
     "package": (
         "good",
-        {"app_pip_packages": ["dataclasses==0.8"]},
+        {"app_pip_packages": ["sqlparse==99.0"]},
         "virtualenv",
-        r"current Python version \(3\.\d+\.\d+\) does not satisfy Python>=3\.6,<3\.7",
+        r"there is no version of sqlparse==99\.0",
     ),
 }
 
