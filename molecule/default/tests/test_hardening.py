@@ -145,7 +145,7 @@ def test_a_weak_password_is_refused(reach, clumsy):
 
 
 def test_su_is_for_administrators(reach):
-    assert reach.root("runuser -u nobody -- su -c true 2>&1; echo $?").splitlines()[-1] == "126"
+    assert "su: Permission denied" in reach.root("runuser -u nobody -- su -c true 2>&1 && exit 1; true")
 
 
 @pytest.mark.parametrize("directory", ["/tmp", "/var/tmp", "/dev/shm"])
