@@ -117,7 +117,7 @@ class Site:
     # --- Hosts --------------------------------------------------------------------------------
 
     def reboot(self, name):
-        """Reboot a virtual machine, and wait until it takes commands again."""
+        """Reboot a host, and wait until it takes commands again."""
         before = self.boot(name)
         assert before
         with contextlib.suppress(RuntimeError):
@@ -127,7 +127,8 @@ class Site:
     def boot(self, name):
         """The identifier of the boot that a host is in; None while it takes no commands."""
         with contextlib.suppress(RuntimeError):
-            return self.hosts[name].check_output("cat /proc/sys/kernel/random/boot_id")
+            # A container keeps its kernel's; its first process is another one.
+            return self.hosts[name].check_output("cat /proc/sys/kernel/random/boot_id; cut -d ' ' -f 22 /proc/1/stat")
 
     # --- Visitor ------------------------------------------------------------------------------
 

@@ -102,7 +102,7 @@ def test_a_reboot_takes_back_what_nobody_has_confirmed(lab):
         )
         assert not fresh_login(lab, name)
         # On the connection that is still open.
-        host.run("systemctl reboot")
+        lab.reboot(name)
     wait_for_logins(lab)
     assert live(lab) == before
     for host in lab.hosts.values():
