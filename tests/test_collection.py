@@ -205,19 +205,27 @@ def test_the_archive_holds_what_runs_a_site_and_nothing_else(archive):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("playbook", sorted(path.stem for path in ROOT.glob("playbooks/*.yml")))
-def test_an_installed_playbook_runs_away_from_the_checkout(archive, tmp_path, playbook):
+@pytest.fixture(scope="module")
+def installed(archive, tmp_path_factory):
+    """A directory away from the checkout in which the collection is installed, and the environment to run it in."""
+    directory = tmp_path_factory.mktemp("installed")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    environment["ANSIBLE_COLLECTIONS_PATH"] = str(tmp_path / "collections")
+    environment["ANSIBLE_COLLECTIONS_PATH"] = str(directory / "collections")
     subprocess.run(
-        ["ansible-galaxy", "collection", "install", archive, "--no-deps", "--collections-path", tmp_path / "collections"],
-        check=True, cwd=tmp_path, env=environment, capture_output=True,
+        ["ansible-galaxy", "collection", "install", archive, "--no-deps", "--collections-path", directory / "collections"],
+        check=True, cwd=directory, env=environment, capture_output=True,
     )  # fmt: skip
-    (tmp_path / "hosts.yml").write_text("web: {hosts: {site1: }}\ndatabase: {hosts: {site1: }}\n")
+    (directory / "hosts.yml").write_text("web: {hosts: {site1: }}\ndatabase: {hosts: {site1: }}\n")
+    return directory, environment
+
+
+@pytest.mark.parametrize("playbook", sorted(path.stem for path in ROOT.glob("playbooks/*.yml")))
+def test_an_installed_playbook_runs_away_from_the_checkout(installed, playbook):
+    directory, environment = installed
     result = subprocess.run(
         ["ansible-playbook", "--inventory", "hosts.yml", f"selfhost.django.{playbook}", "--list-tasks"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True,
+        cwd=directory, env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
-    assert f"playbook: {tmp_path}/collections/" in result.stdout, result.stdout
+    assert f"playbook: {directory}/collections/" in result.stdout, result.stdout
     assert "selfhost.django." in result.stdout, "no task of a role"
