@@ -1,16 +1,25 @@
 """What answers from outside, and what the firewall leaves alone."""
 
 import concurrent.futures
-import pathlib
 import re
 import socket
+import time
+
+import pytest
+from playing import Site
 
 testinfra_hosts = ["ansible://all"]
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 OPEN = {22, 80, 443}
 # The open ones, what else runs on such a host, and what is often forgotten.
 PORTS = OPEN | {21, 23, 25, 53, 111, 323, 2375, 3000, 3031, 3306, 5000, 5432, 5433, 6379, 8000, 8001, 8080, 8081, 8432, 8443, 9000, 9090, 9100, 9191, 11211}
+
+
+@pytest.fixture(scope="module")
+def neighbour(reach):
+    """Another host of the same network."""
+    site = Site(reach.inventory)
+    return next(host for name, host in site.hosts.items() if name != reach.name)
 
 
 def answers(address, port):
@@ -25,6 +34,49 @@ def test_only_ssh_http_and_https_answer(reach):
     with concurrent.futures.ThreadPoolExecutor(len(PORTS)) as pool:
         found = dict(zip(PORTS, pool.map(lambda port: answers(reach.address, port), PORTS), strict=True))
     assert {port for port, answered in found.items() if answered} == OPEN
+
+
+def test_a_neighbour_reaches_no_more_than_anybody(reach, neighbour):
+    scan = (
+        "import concurrent.futures, socket\n"
+        "def answers(port):\n"
+        "    try:\n"
+        f"        socket.create_connection(('{reach.address}', port), timeout=1).close()\n"
+        "    except OSError:\n"
+        "        return None\n"
+        "    return port\n"
+        f"ports = sorted({sorted(PORTS)})\n"
+        "with concurrent.futures.ThreadPoolExecutor(len(ports)) as pool:\n"
+        "    print(*filter(None, pool.map(answers, ports)))\n"
+    )
+    assert {int(port) for port in neighbour.check_output("python3 -c %s", scan).split()} == OPEN
+
+
+def test_a_neighbour_that_guesses_is_banned_and_this_machine_never(reach, neighbour):
+    address = neighbour.check_output("hostname --all-ip-addresses").split()[0]
+
+    def banned():
+        return reach.root("fail2ban-client get sshd banip").split()
+
+    def guess():
+        neighbour.run(
+            "ssh -o BatchMode=yes -o ConnectTimeout=3 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null guess@%s true", reach.address
+        )
+
+    try:
+        # sshd itself makes who has failed wait (PerSourcePenalties): that slows the guesses down.
+        deadline = time.monotonic() + 180
+        while address not in banned():
+            assert time.monotonic() < deadline, "the neighbour may guess on"
+            guess()
+            time.sleep(2)
+        assert neighbour.run(f"timeout 5 python3 -c \"import socket; socket.create_connection(('{reach.address}', 22))\"").rc != 0
+        for _attempt in range(8):
+            assert reach.ssh("true", user="guess").returncode == 255
+        assert banned() == [address]
+        assert reach.root("id -un").strip() == "root"
+    finally:
+        reach.root(f"fail2ban-client set sshd unbanip {address}")
 
 
 def test_nothing_else_listens_beyond_the_loopback(reach):
