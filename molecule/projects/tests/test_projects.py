@@ -1,7 +1,7 @@
 """Small projects of three shapes, deployed one after another as sites of their own: with variables alone, as an operator would.
 
 What real projects ask of a deploy, and the tests that show it. Files are in ../../release/tests where they have no path, but
-test_virtualenv, which is here; this one is meant where there is just a name.
+test_virtualenv and test_static, which are here; this one is meant where there is just a name.
 
 == ================================================ ==============================================================================
  1 a revision and its Python; tracked files         test_virtualenv: packages_that_cannot_be_had; subfolder (a step rewrites one)
