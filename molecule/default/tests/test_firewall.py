@@ -60,7 +60,7 @@ def test_a_neighbour_that_guesses_is_banned_and_this_machine_never(reach, neighb
 
     def guess():
         neighbour.run(
-            "ssh -o BatchMode=yes -o ConnectTimeout=3 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null guess@%s true", reach.address
+            "ssh -o BatchMode=yes -o ConnectTimeout=3 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null guess@%s true; true", reach.address
         )
 
     try:

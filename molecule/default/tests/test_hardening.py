@@ -1,6 +1,7 @@
 """What an operator may do on a host, and an intruder may not."""
 
 import re
+import secrets
 import uuid
 
 import pytest
@@ -113,10 +114,13 @@ def test_wrong_logins_from_outside_lock_no_administrator_out(reach):
 @pytest.fixture
 def clumsy(reach):
     """Return the name and password of an account that has one."""
-    name, password = "clumsy", f"Orchard-{uuid.uuid4().hex}"
-    reach.root(f"useradd --create-home {name} && echo {name}:{password} | chpasswd")
-    yield name, password
-    reach.root(f"faillock --user {name} --reset; userdel --remove {name} 2>/dev/null")
+    # Without a run of letters or digits, which the password check would refuse now and then.
+    name, password = "clumsy", "Orchard-" + "-".join(secrets.token_hex(1) for _ in range(8))
+    try:
+        reach.root(f"useradd --create-home {name} && echo {name}:{password} | chpasswd")
+        yield name, password
+    finally:
+        reach.root(f"faillock --user {name} --reset; userdel --remove {name} 2>/dev/null; true")
 
 
 def guesses(name):

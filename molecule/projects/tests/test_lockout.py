@@ -92,18 +92,18 @@ def test_a_change_that_locks_the_operator_out_is_taken_back(lab, mistake, role, 
 
 def test_a_reboot_takes_back_what_nobody_has_confirmed(lab):
     """The timer is gone with it: the unit that runs before sshd does it."""
-    before = live(lab)
-    for name, host in lab.hosts.items():
+    before, boots = live(lab), {name: lab.boot(name) for name in lab.hosts}
+    for host in lab.hosts.values():
         # As when the controller is cut off in the middle of a run.
         candidate = "/var/lib/selfhost-guard/candidate/etc-ssh-sshd_config.d-00-selfhost.conf"
         host.check_output(
             f"cp -p {candidate} /root/candidate; sed -i '1i AllowUsers nobody' {candidate}; "
+            "systemd-run --quiet --collect --on-active=20 systemctl reboot; "
             "selfhost-guard try sshd 3600 /etc/ssh/sshd_config.d/00-selfhost.conf; mv /root/candidate " + candidate
         )
-        assert not fresh_login(lab, name)
-        # On the connection that is still open.
-        lab.reboot(name)
-    wait_for_logins(lab)
+    assert not any(fresh_login(lab, name) for name in lab.hosts)
+    for name in lab.hosts:
+        lab.wait(f"the reboot of {name}", lambda name=name: lab.boot(name) not in (boots[name], None), 600)
     assert live(lab) == before
     for host in lab.hosts.values():
         assert "was not confirmed before the reboot" in host.check_output("journalctl --boot --unit selfhost-guard.service")
