@@ -48,12 +48,12 @@ def nothing_is_left(keeper):
 @contextlib.contextmanager
 def changed(host, path, command, *arguments):
     """Change a file by a command, and put it back as it was."""
-    host.check_output("cp -p %s /root/kept-by-the-test", path)
+    host.check_output("cp -p %s /var/backups/kept-by-the-test", path)
     try:
         host.check_output(command, *arguments)
         yield
     finally:
-        host.check_output("cp -p /root/kept-by-the-test %s && rm /root/kept-by-the-test", path)
+        host.check_output("cp -p /var/backups/kept-by-the-test %s && rm /var/backups/kept-by-the-test", path)
 
 
 def edited_manifest(keeper, label, statement):

@@ -101,7 +101,7 @@ def test_a_point_that_is_none_is_refused_in_a_sentence(cluster, web):
 def test_a_web_host_cannot_delete_what_was_backed_up(cluster, keeper, web, moments):
     """Whoever takes the web host over deletes every upload, and knocks at the backup host's doors."""
     point, before, _after = moments
-    web.check_output("cp -a %s /root/kept-by-the-test && find %s -mindepth 1 -delete", UPLOADS, UPLOADS)
+    web.check_output("cp -a %s /var/backups/kept-by-the-test && find %s -mindepth 1 -delete", UPLOADS, UPLOADS)
     try:
         back_up(keeper)
         keeper.check_output("rm -rf /root/of-the-test && postgresql-backup media-restore /root/of-the-test --name %s", point)
@@ -111,7 +111,7 @@ def test_a_web_host_cannot_delete_what_was_backed_up(cluster, keeper, web, momen
             assert web.run("timeout 5 bash -c 'echo >/dev/tcp/%s/%s'", address, str(port)).rc != 0, port
     finally:
         keeper.run("rm -rf /root/of-the-test")
-        web.check_output("cp -a /root/kept-by-the-test/. %s && rm -rf /root/kept-by-the-test", UPLOADS)
+        web.check_output("cp -a /var/backups/kept-by-the-test/. %s && rm -rf /var/backups/kept-by-the-test", UPLOADS)
 
 
 def test_only_the_backup_host_may_read_the_uploads_and_nobody_may_write_them(cluster, keeper, web, moments):
