@@ -106,3 +106,11 @@ def test_a_private_repository_is_read_with_its_key_from_the_server_that_is_known
         unit = "probe@$(basename $(readlink /srv/probe/current)).service"
         seen = host.run(f"nsenter --target $(systemctl show --property MainPID --value {unit}) --mount cat /srv/probe/home/repository_key")
         assert secret[0] not in seen.stdout
+
+
+def test_a_path_without_a_repository_is_said():
+    before = versions()
+    run = play("deploy", "-e", "app_repository=/nowhere")
+    assert run.code != 0
+    assert "app_repository /nowhere is no Git repository on this machine" in run.text, run.output[-4000:]
+    assert versions() == before
