@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import subprocess
 import time
 
@@ -18,6 +19,24 @@ urllib3.disable_warnings()
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SSH_CONFIG = ROOT / ".cache/lab/ssh_config"
+
+QUICK = {"balancer", "database", "deploy", "restore", "rollback", "switchover", "web"}
+
+# What else may run on such hosts, and what is often forgotten.
+OFTEN_OPEN = {21, 22, 23, 25, 53, 80, 111, 323, 443, 2375, 3000, 3031, 3306, 5000, 5355, 5432, 5433, 6379}
+OFTEN_OPEN |= {8000, 8001, 8080, 8081, 8404, 8432, 8443, 8873, 9000, 9090, 9100, 9191, 11211}
+SCAN = """
+import concurrent.futures, json, socket, sys
+address, ports = json.loads(sys.argv[1])
+def answers(port):
+    try:
+        socket.create_connection((address, port), timeout=2).close()
+    except OSError:
+        return None
+    return port
+with concurrent.futures.ThreadPoolExecutor(len(ports)) as pool:
+    print(*filter(None, pool.map(answers, ports)))
+"""
 
 
 @dataclasses.dataclass
@@ -36,7 +55,7 @@ class Run:
 def start(inventory, playbook, *arguments):
     """Start a playbook in a session of its own, so that all of it can be killed."""
     # What these refuse is tested without hosts; they are run a hundred times here, and that would be a fifth of each.
-    quick = ["--skip-tags", "preflight"] if playbook in ("deploy", "rollback") else []
+    quick = ["--skip-tags", "preflight"] if playbook in QUICK else []
     return subprocess.Popen(
         ["ansible-playbook", "-i", inventory, ROOT / "playbooks" / f"{playbook}.yml", *quick, *arguments],
         cwd=ROOT,
@@ -129,6 +148,28 @@ class Site:
         with contextlib.suppress(RuntimeError):
             # A container keeps its kernel's; its first process is another one.
             return self.hosts[name].check_output("cat /proc/sys/kernel/random/boot_id; cut -d ' ' -f 22 /proc/1/stat")
+
+    # --- Ports --------------------------------------------------------------------------------
+
+    def listening(self, name):
+        """Ports of a host on which something listens beyond the loopback, over TCP."""
+        sockets = [line.split()[3].rpartition(":") for line in self.hosts[name].check_output("ss -H -tln").splitlines()]
+        return {int(port) for address, _colon, port in sockets if not address.startswith(("127.", "[::1]"))}
+
+    def open_ports(self, name, seen_from=None):
+        """Return the ports of a host that answer this machine, or another host of the site, by version of the protocol.
+
+        Asked for are those on which something listens, and those that are often open.
+        """
+        ports = sorted(self.listening(name) | OFTEN_OPEN)
+        asker = self.hosts[seen_from] if seen_from else testinfra.get_host("local://")
+        found = {}
+        for version in (4, 6):
+            addresses = re.findall(r" inet6? (\S+)/", self.hosts[name].check_output(f"ip -{version} -o address show scope global"))
+            assert addresses, f"{name} has no address of version {version}"
+            answers = [asker.check_output("python3 -c %s %s", SCAN, json.dumps([address, ports])) for address in addresses]
+            found[version] = {int(port) for answer in answers for port in answer.split()}
+        return found
 
     # --- Visitor ------------------------------------------------------------------------------
 

@@ -74,7 +74,7 @@ def test_a_planned_switchover_and_back(cluster, writing, pair):
     assert stream.lost(new) == []
 
     # The servers' word holds, not the inventory's.
-    again = cluster.play("site")
+    again = cluster.play("database")
     assert again.code == 0, again.output
     assert set(changes(again).values()) == {0}, again.output
     assert cluster.primary() == new

@@ -1,7 +1,5 @@
 """What answers from outside, and what the firewall leaves alone."""
 
-import concurrent.futures
-import re
 import socket
 import time
 
@@ -11,15 +9,17 @@ from playing import Site
 testinfra_hosts = ["ansible://all"]
 
 OPEN = {22, 80, 443}
-# The open ones, what else runs on such a host, and what is often forgotten.
-PORTS = OPEN | {21, 23, 25, 53, 111, 323, 2375, 3000, 3031, 3306, 5000, 5432, 5433, 6379, 8000, 8001, 8080, 8081, 8432, 8443, 9000, 9090, 9100, 9191, 11211}
 
 
 @pytest.fixture(scope="module")
-def neighbour(reach):
-    """Another host of the same network."""
-    site = Site(reach.inventory)
-    return next(host for name, host in site.hosts.items() if name != reach.name)
+def site(reach):
+    return Site(reach.inventory)
+
+
+@pytest.fixture(scope="module")
+def neighbour(reach, site):
+    """Name of another host of the same network."""
+    return next(name for name in site.hosts if name != reach.name)
 
 
 def answers(address, port):
@@ -30,36 +30,22 @@ def answers(address, port):
         return False
 
 
-def test_only_ssh_http_and_https_answer(reach):
-    with concurrent.futures.ThreadPoolExecutor(len(PORTS)) as pool:
-        found = dict(zip(PORTS, pool.map(lambda port: answers(reach.address, port), PORTS), strict=True))
-    assert {port for port, answered in found.items() if answered} == OPEN
+def test_only_ssh_http_and_https_answer(reach, site):
+    assert site.open_ports(reach.name) == {4: OPEN, 6: OPEN}
 
 
-def test_a_neighbour_reaches_no_more_than_anybody(reach, neighbour):
-    scan = (
-        "import concurrent.futures, socket\n"
-        "def answers(port):\n"
-        "    try:\n"
-        f"        socket.create_connection(('{reach.address}', port), timeout=1).close()\n"
-        "    except OSError:\n"
-        "        return None\n"
-        "    return port\n"
-        f"ports = sorted({sorted(PORTS)})\n"
-        "with concurrent.futures.ThreadPoolExecutor(len(ports)) as pool:\n"
-        "    print(*filter(None, pool.map(answers, ports)))\n"
-    )
-    assert {int(port) for port in neighbour.check_output("python3 -c %s", scan).split()} == OPEN
+def test_a_neighbour_reaches_no_more_than_anybody(reach, site, neighbour):
+    assert site.open_ports(reach.name, seen_from=neighbour) == {4: OPEN, 6: OPEN}
 
 
-def test_a_neighbour_that_guesses_is_banned_and_this_machine_never(reach, neighbour):
-    address = neighbour.check_output("hostname --all-ip-addresses").split()[0]
+def test_a_neighbour_that_guesses_is_banned_and_this_machine_never(reach, site, neighbour):
+    address = site.addresses[neighbour]
 
     def banned():
         return reach.root("fail2ban-client get sshd banip").split()
 
     def guess():
-        neighbour.run(
+        site.hosts[neighbour].run(
             "ssh -o BatchMode=yes -o ConnectTimeout=3 -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null guess@%s true; true", reach.address
         )
 
@@ -70,7 +56,7 @@ def test_a_neighbour_that_guesses_is_banned_and_this_machine_never(reach, neighb
             assert time.monotonic() < deadline, "the neighbour may guess on"
             guess()
             time.sleep(2)
-        assert neighbour.run(f"timeout 5 python3 -c \"import socket; socket.create_connection(('{reach.address}', 22))\"").rc != 0
+        assert site.hosts[neighbour].run(f"timeout 5 python3 -c \"import socket; socket.create_connection(('{reach.address}', 22))\"").rc != 0
         for _attempt in range(8):
             assert reach.ssh("true", user="guess").returncode == 255
         assert banned() == [address]
@@ -79,9 +65,8 @@ def test_a_neighbour_that_guesses_is_banned_and_this_machine_never(reach, neighb
         reach.root(f"fail2ban-client set sshd unbanip {address}")
 
 
-def test_nothing_else_listens_beyond_the_loopback(reach):
-    sockets = [line.split()[3].rsplit(":", 1) for line in reach.root("ss --no-header --tcp --listening --numeric").splitlines()]
-    assert {int(port) for address, port in sockets if not re.match(r"127\.|\[::1\]", address)} == OPEN
+def test_nothing_else_listens_beyond_the_loopback(reach, site):
+    assert site.listening(reach.name) == OPEN
 
 
 def test_a_service_without_a_row_is_unreachable(reach):

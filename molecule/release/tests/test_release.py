@@ -1,16 +1,20 @@
 """Good and bad releases, as a visitor, an operator and an attacker see them. The tests build on each other, in this order."""
 
+import contextlib
 import json
 import os
 import re
 import signal
-import time
 
 import pytest
 
+import conftest
 from conftest import ADDRESSES, finish, get, play, start_playbook, versions
+from playing import Site
 
 testinfra_hosts = ["ansible://probe"]
+
+SLOW_BUILD = '{"app_build_commands": ["sh -c \'sleep 600; true\'"]}'
 
 
 def serving(version):
@@ -115,13 +119,25 @@ def test_a_changed_environment_is_a_release(repository, hosts):
         assert 'GREETING=it\'s a "test" of $HOME, `id` and \\' in environment.splitlines()
 
 
-def test_two_deploys_at_once_are_one(repository):
+def until_it_builds(hosts):
+    """Wait until a release that builds slowly is at it."""
+    for host in hosts:
+        Site.wait("the build", lambda host=host: host.run("pgrep -u probe -x sleep").rc == 0, seconds=300)
+
+
+def end_the_build(hosts):
+    for host in hosts:
+        host.run("pkill -u probe -x sleep")
+
+
+def test_two_deploys_at_once_are_one(repository, hosts):
     repository.commit("good", "4")
-    slow = start_playbook("deploy", "-e", '{"app_build_commands": ["sleep 25"]}')
+    slow = start_playbook("deploy", "-e", SLOW_BUILD)
     try:
-        time.sleep(15)
+        until_it_builds(hosts)
         second = play("deploy")
     finally:
+        end_the_build(hosts)
         first = finish(slow)
     assert second.code != 0
     assert "failed in step 'lock'" in second.text.replace("''", "'"), second.output[-4000:]
@@ -130,14 +146,14 @@ def test_two_deploys_at_once_are_one(repository):
     assert versions() == serving("4")
 
 
-def test_a_killed_deploy_is_made_good_by_the_next(repository):
+def test_a_killed_deploy_is_made_good_by_the_next(repository, hosts):
     repository.commit("good", "5")
-    doomed = start_playbook("deploy", "-e", '{"app_build_commands": ["sleep 20"]}')
-    time.sleep(15)
+    doomed = start_playbook("deploy", "-e", SLOW_BUILD)
+    until_it_builds(hosts)
     os.killpg(doomed.pid, signal.SIGKILL)
     finish(doomed)
     assert versions() == serving("4")
-    time.sleep(20)
+    end_the_build(hosts)
     run = play("deploy")
     assert run.code == 0, run.output[-4000:]
     assert versions() == serving("5")
@@ -186,17 +202,15 @@ def test_initial_data_came_once_and_other_commands_with_every_release(host):
 
 
 def test_a_reboot_brings_everything_back(hosts):
-    for host in hosts:
-        host.run("systemctl reboot")
-    time.sleep(5)
-    for _second in range(120):
-        try:
-            if versions() == serving("5"):
-                break
-        except (OSError, ValueError):
-            pass
-        time.sleep(1)
-    assert versions() == serving("5")
+    site = Site(str(conftest.INVENTORY))
+    for name in ADDRESSES:
+        site.reboot(name)
+
+    def answers():
+        with contextlib.suppress(OSError, ValueError):
+            return versions() == serving("5")
+
+    site.wait("the release after the reboot", answers)
     for host in hosts:
         assert host.run("systemctl is-system-running --wait").stdout.strip() == "running"
         running, current = running_releases(host)
