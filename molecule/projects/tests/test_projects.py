@@ -238,7 +238,7 @@ def test_committed_files_and_a_long_first_migration(project, site):
 
     def beats():
         """Signs of life of worker and timer, by host, with the release that each runs."""
-        return {host: set(re.findall(r"(\w+)@(\S+)", page)) for host, page in project.pages().items()}
+        return {host: set(re.findall(r"(\w+)@([\w-]+)", page)) for host, page in project.pages().items()}
 
     def current():
         return {name: host.check_output("basename $(readlink /srv/committed/current)") for name, host in site.hosts.items()}
