@@ -80,19 +80,6 @@ def test_a_good_release_follows_and_the_old_page_keeps_its_assets(repository, ho
         assert running == [current]
 
 
-def test_the_gate_lets_a_nullable_column_pass_and_a_breaking_migration_only_when_told_to(repository, hosts):
-    for variant, arguments in {"nullable": [], "breaking": ["-e", "deploy_allow_breaking_migrations=true"]}.items():
-        repository.commit(variant, "2")
-        run = play("deploy", *arguments)
-        assert run.code == 0, run.output[-4000:]
-        for host in hosts:
-            assert f"[X] 0002_{variant}" in host.check_output("probe-manage showmigrations pages --no-color")
-    # The code that knows neither works on the schema of both.
-    repository.commit("good", "2")
-    assert play("deploy").code == 0
-    assert versions() == serving("2")
-
-
 def test_a_deploy_of_the_same_revision_changes_nothing():
     run = play("deploy")
     assert run.code == 0, run.output[-4000:]

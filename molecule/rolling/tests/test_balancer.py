@@ -62,9 +62,9 @@ def away(site, names, *units):
         site.healthy()
 
 
-def own_address(site):
-    """Address by which the site sees this machine."""
-    with socket.create_connection((site.address, 443), timeout=10) as connection:
+def own_address(address):
+    """Address by which a host that has the given one sees this machine."""
+    with socket.create_connection((address, 443), timeout=10) as connection:
         return connection.getsockname()[0]
 
 
@@ -90,14 +90,15 @@ def test_both_web_hosts_serve_and_know_whom(site):
         "X-Forwarded-For": "192.0.2.66", "X-Real-IP": "192.0.2.66", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example.org",
         "X-Forwarded-Port": "81", "Forwarded": "for=192.0.2.66;proto=http", "Proxy": "evil.example.org",
     }  # fmt: skip
-    for _host in site.web:
-        told = site.get("/whoami/", headers=spoofed).json()
-        assert told["remote_address"] == own_address(site)
-        assert (told["scheme"], told["secure"], told["host"], told["port"]) == ("https", True, site.address, "443")
-        assert told["url"] == f"https://{site.address}/whoami/"
-        assert told["forwarded"] == {
-            "HTTP_X_FORWARDED_FOR": own_address(site), "HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_REAL_IP": own_address(site),
-        }  # fmt: skip
+    address6 = site.balancer.check_output("ip -6 -o address show scope global | sed 's/.* inet6 \\([^/]*\\).*/\\1/;q'")
+    for address, url in ((site.address, f"https://{site.address}"), (address6, f"https://[{address6}]")):
+        own = own_address(address)
+        for _host in site.web:
+            told = requests.get(f"{url}/whoami/", headers=spoofed | {"Host": site.address}, verify=False, timeout=30).json()
+            assert told["remote_address"] == own
+            assert (told["scheme"], told["secure"], told["host"], told["port"]) == ("https", True, site.address, "443")
+            assert told["url"] == f"https://{site.address}/whoami/"
+            assert told["forwarded"] == {"HTTP_X_FORWARDED_FOR": own, "HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_REAL_IP": own}
 
 
 def test_http_is_redirected_and_unknown_hosts_get_no_answer(site):
