@@ -50,7 +50,7 @@ lint: .venv/ready ## ansible-lint (profile production, no skips), yamllint, chan
 	antsibull-changelog lint
 
 static: .venv/ready ## Tests that need no host: specs against defaults, refusals, units, the built collection.
-	pytest -q --numprocesses auto tests
+	pytest -q --numprocesses auto --dist loadfile tests
 
 scenarios: .venv/ready ## Molecule scenarios, two at a time; logs in .cache/logs, screenshots in .cache/artifacts.
 	@$(SHARED)/engine packages chromium
