@@ -52,7 +52,7 @@ lint: .venv/ready ## ansible-lint (profile production, no skips), yamllint, chan
 static: .venv/ready ## Tests that need no host: specs against defaults, refusals, units, the built collection.
 	pytest -q --numprocesses auto --dist loadfile tests
 
-scenarios: .venv/ready ## Molecule scenarios, two at a time; logs in .cache/logs, screenshots in .cache/artifacts.
+scenarios: .venv/ready ## Molecule scenarios, side by side; logs in .cache/logs, screenshots in .cache/artifacts.
 	@$(SHARED)/engine packages chromium
 	@$(SHARED)/engine up debian-13 debian-12
 	@$(SHARED)/run $(SCENARIOS)
