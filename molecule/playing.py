@@ -20,6 +20,7 @@ urllib3.disable_warnings()
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SSH_CONFIG = ROOT / ".cache/lab/ssh_config"
 
+# What these refuse is tested without hosts; they are run a hundred times here, and that would be a fifth of each.
 QUICK = {"balancer", "database", "deploy", "restore", "rollback", "switchover", "web"}
 
 # What else may run on such hosts, and what is often forgotten.
@@ -54,7 +55,6 @@ class Run:
 
 def start(inventory, playbook, *arguments):
     """Start a playbook in a session of its own, so that all of it can be killed."""
-    # What these refuse is tested without hosts; they are run a hundred times here, and that would be a fifth of each.
     quick = ["--skip-tags", "preflight"] if playbook in QUICK else []
     return subprocess.Popen(
         ["ansible-playbook", "-i", inventory, ROOT / "playbooks" / f"{playbook}.yml", *quick, *arguments],
@@ -156,6 +156,12 @@ class Site:
         sockets = [line.split()[3].rpartition(":") for line in self.hosts[name].check_output("ss -H -tln").splitlines()]
         return {int(port) for address, _colon, port in sockets if not address.startswith(("127.", "[::1]"))}
 
+    def own_addresses(self, name, version):
+        """Addresses of a host that are reached from elsewhere, of IPv4 or of IPv6."""
+        found = re.findall(r" inet6? (\S+)/", self.hosts[name].check_output(f"ip -{version} -o address show scope global"))
+        assert found, f"{name} has no address of IPv{version}"
+        return found
+
     def open_ports(self, name, seen_from=None):
         """Return the ports of a host that answer this machine, or another host of the site, by version of the protocol.
 
@@ -165,10 +171,8 @@ class Site:
         asker = self.hosts[seen_from] if seen_from else testinfra.get_host("local://")
         found = {}
         for version in (4, 6):
-            addresses = re.findall(r" inet6? (\S+)/", self.hosts[name].check_output(f"ip -{version} -o address show scope global"))
-            assert addresses, f"{name} has no address of version {version}"
-            answers = [asker.check_output("python3 -c %s %s", SCAN, json.dumps([address, ports])) for address in addresses]
-            found[version] = {int(port) for answer in answers for port in answer.split()}
+            scans = [asker.check_output("python3 -c %s %s", SCAN, json.dumps([own, ports])) for own in self.own_addresses(name, version)]
+            found[version] = {int(port) for scan in scans for port in scan.split()}
         return found
 
     # --- Visitor ------------------------------------------------------------------------------

@@ -104,13 +104,13 @@ def test_a_web_host_cannot_delete_what_was_backed_up(cluster, keeper, web, momen
     web.check_output("cp -a %s /var/backups/kept-by-the-test && find %s -mindepth 1 -delete", UPLOADS, UPLOADS)
     try:
         back_up(keeper)
-        keeper.check_output("rm -rf /root/of-the-test && postgresql-backup media-restore /root/of-the-test --name %s", point)
-        assert keeper.run("cat /root/of-the-test/*/%s", before).stdout == f"content of {before}"
+        keeper.check_output("rm -rf /var/backups/of-the-test && postgresql-backup media-restore /var/backups/of-the-test --name %s", point)
+        assert keeper.run("cat /var/backups/of-the-test/*/%s", before).stdout == f"content of {before}"
         address = cluster.addresses[cluster.groups["backup"][0]]
         for port in (5432, 8432, 8873):
             assert web.run("timeout 5 bash -c 'echo >/dev/tcp/%s/%s'", address, str(port)).rc != 0, port
     finally:
-        keeper.run("rm -rf /root/of-the-test")
+        keeper.run("rm -rf /var/backups/of-the-test")
         web.check_output("cp -a /var/backups/kept-by-the-test/. %s && rm -rf /var/backups/kept-by-the-test", UPLOADS)
 
 
@@ -125,17 +125,17 @@ def test_only_the_backup_host_may_read_the_uploads_and_nobody_may_write_them(clu
         )
         return host.run("RSYNC_CONNECT_PROG=%s timeout 20 rsync -t " + " ".join(["%s"] * len(words)), connect, *words)
 
-    read = rsync(keeper, f"{name}::media/{before}", "/root/of-the-test")
+    read = rsync(keeper, f"{name}::media/{before}", "/var/backups/of-the-test")
     assert read.rc == 0, read.stderr
-    keeper.check_output("rm /root/of-the-test")
+    keeper.check_output("rm /var/backups/of-the-test")
     written = rsync(keeper, "/etc/hostname", f"{name}::media/planted")
     assert written.rc != 0
     assert "read only" in written.stderr
     for path in ("release/environment", "media/../../current/environment"):
-        assert rsync(keeper, f"{name}::{path}", "/root/of-the-test").rc != 0, path
+        assert rsync(keeper, f"{name}::{path}", "/var/backups/of-the-test").rc != 0, path
     # A certificate of the site is not enough, and from elsewhere the port is closed.
     for other in (name, *cluster.groups["database"]):
-        assert rsync(cluster.hosts[other], f"{name}::media/{before}", "/root/of-the-test").rc != 0, other
+        assert rsync(cluster.hosts[other], f"{name}::media/{before}", "/var/backups/of-the-test").rc != 0, other
 
 
 def test_cron_backs_the_uploads_up_every_night(keeper):

@@ -29,7 +29,7 @@ def test_the_newest_backup_restores_and_fits_the_release_that_serves(root, varia
 
 
 def test_an_upload_comes_back_as_of_its_moment(root, variables):
-    uploads, target = variables["app_media_path"], "/root/of-the-test"
+    uploads, target = variables["app_media_path"], "/var/backups/of-the-test"
     before, after = (f"{uploads}/{word}-{secrets.token_hex(4)}.txt" for word in ("before", "after"))
     try:
         root.check_output("umask 022; echo kept >%s", before)

@@ -25,6 +25,10 @@ def record(host):
     return json.loads(host.check_output("cat /srv/probe/current/release.json"))
 
 
+def applied(host, migration):
+    return f"[X] {migration}" in host.check_output("probe-manage showmigrations pages --no-color")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def before(repository):
     """The version that served before two more were shipped."""
@@ -67,6 +71,7 @@ def test_the_migrations_that_the_old_code_does_not_know(hosts, repository):
     """A nullable column is named, and rows are still written; a breaking one refuses the rollback unless told to go on."""
     before = next(iter(versions().values()))
     ship(repository, "mood", "nullable")
+    assert all(applied(host, "0002_nullable") for host in hosts)
     run = play("rollback")
     assert run.code == 0, run.output[-4000:]
     # Among them may be what other tests left in the database.
@@ -77,6 +82,7 @@ def test_the_migrations_that_the_old_code_does_not_know(hosts, repository):
         assert written.rc == 0, written.stderr
 
     ship(repository, "strict", "breaking", "-e", "deploy_allow_breaking_migrations=true")
+    assert all(applied(host, "0002_breaking") for host in hosts)
     run = play("rollback")
     assert run.code != 0
     assert "pages.0002_breaking forbids NULL" in run.text and "The rollback failed in step" in run.text, run.output[-4000:]

@@ -90,7 +90,7 @@ def test_both_web_hosts_serve_and_know_whom(site):
         "X-Forwarded-For": "192.0.2.66", "X-Real-IP": "192.0.2.66", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example.org",
         "X-Forwarded-Port": "81", "Forwarded": "for=192.0.2.66;proto=http", "Proxy": "evil.example.org",
     }  # fmt: skip
-    address6 = site.balancer.check_output("ip -6 -o address show scope global | sed 's/.* inet6 \\([^/]*\\).*/\\1/;q'")
+    address6, *_others = site.own_addresses("lb1", 6)
     for address, url in ((site.address, f"https://{site.address}"), (address6, f"https://[{address6}]")):
         own = own_address(address)
         for _host in site.web:
