@@ -8,6 +8,8 @@ import pytest
 from playing import SSH_CONFIG, Site
 
 SOMEBODY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC0PSmnvD4tRuHNcXQgAzvDpXXQhT1qFZ0f1hXyUkv2k somebody"
+# Of the word "one", by mkpasswd.
+HASH = "$6$saltsalt$kiRCEN9h6.zvW9LfVNgSwgm2787.AP2FffCmRoXgfIr6JNAEomr.2TTu4gXSLZC8ktz9QdSO9U53P04XAACMi1"
 ELSEWHERE = [{"group": "all", "port": 22, "from": ["192.0.2.0/24"]}]
 # What the mistake is, the role that it is in, and what is said of it.
 REFUSED = {
@@ -16,6 +18,11 @@ REFUSED = {
         {"hardening_admins": [{"name": "ann", "keys": [SOMEBODY]}]}, "hardening", "ansible_user is 'ops': log in as one of the hardening_admins (ann)",
     ),
     "no row for SSH": ({"firewall_policy": [{"group": "web", "port": [80, 443]}]}, "firewall", "firewall_policy does not open port 22"),
+    "a password that sudo is not given": (
+        {"hardening_sudo_passwordless": False, "hardening_admins": [{"name": "ops", "password": HASH, "keys": ["@"]}], "ansible_become_password": "another"},
+        "hardening",
+        "hardening_admins has another password for 'ops' than ansible_become_password",
+    ),
     "a value that sshd does not know": ({"hardening_ssh_options": {"PermitRootLogin": "perhaps"}}, "hardening", 'unsupported option "perhaps"'),
 }  # fmt: skip
 TAKEN_BACK = {
