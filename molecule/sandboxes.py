@@ -2,12 +2,10 @@
 
 import re
 
-# systemd.exec(5) has no means to wall in a unit that changes the host's own mounts.
-EXCEPT = {"selfhost-mounts.service"}
 # Debian's, which our drop-ins wall in as far as they work.
 DEBIANS = ["nginx.service", "postgresql@*.service", "haproxy.service"]
-# Settings of units that are there only while they work.
-BACKUPS = "/etc/systemd/system/postgresql-backup-.service.d"
+# Units that are there only while they work, and as whom.
+PASSING = {"postgresql-backup-": "--uid=postgres", "postgresql-backup-media-": ""}
 
 
 def exposures(host):
@@ -19,10 +17,13 @@ def exposures(host):
             running = host.check_output(f"systemctl list-units --all --plain --no-legend '{name.replace('@.', '@*.')}'").splitlines()
             # A template's instance, or the unit itself, which may be asleep.
             units |= {line.split()[0] for line in running} or ({name.replace("@.", "@1.")} if name in names else set())
-        if host.file(BACKUPS).exists:
-            host.check_output("systemd-run --quiet --collect --unit=postgresql-backup-exposure --uid=postgres sleep 60")
-            units.add("postgresql-backup-exposure.service")
+        passing = {f"{name}exposure": option for name, option in PASSING.items() if host.file(f"/etc/systemd/system/{name}.service.d").exists}
+        for name, option in passing.items():
+            host.check_output(f"systemd-run --quiet --collect --unit={name} {option} sleep infinity")
+            units.add(f"{name}.service")
         lines = {unit: host.check_output(f"systemd-analyze security --no-pager '{unit}' | tail -n 1") for unit in units}
+        for name in passing:
+            host.check_output("systemctl stop %s", name)
     return {unit: float(re.search(r": ([0-9.]+) ", line)[1]) for unit, line in lines.items()}
 
 
@@ -32,7 +33,7 @@ def test_services_are_walled_in(host, variables, figure):
     figure(f"{name}: exposure by systemd-analyze security: " + ", ".join(f"{unit} {level}" for unit, level in sorted(found.items())))
     application = re.compile(rf"{variables['app_service']}(@.*|-.*)?\.service")
     debians = re.compile(r"(nginx|haproxy|postgresql@.*)\.service")
-    ours = {unit: level for unit, level in found.items() if not debians.fullmatch(unit) and unit not in EXCEPT}
+    ours = {unit: level for unit, level in found.items() if not debians.fullmatch(unit)}
     assert "selfhost-guard.service" in ours
     assert {unit: level for unit, level in ours.items() if application.fullmatch(unit) and level > 2.0} == {}
     assert {unit: level for unit, level in ours.items() if level > 3.0} == {}

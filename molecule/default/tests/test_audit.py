@@ -35,7 +35,7 @@ def lynis(reach):
         reach.root(f"cat >{directory}/run <<'END'\n{LYNIS}END\nchown -R root:root {directory}")
         # It takes minutes on a slow machine: longer than a login waits.
         reach.root(f"systemd-run --quiet --collect --unit={unit} sh -eu {directory}/run {directory}")
-        deadline = time.monotonic() + 1800
+        deadline = time.monotonic() + 3600
         while reach.ssh(f"systemctl --quiet is-active {unit}").returncode == 0 and time.monotonic() < deadline:
             time.sleep(5)
         lines = reach.root(f"cat {directory}/report || journalctl --unit={unit}").splitlines()

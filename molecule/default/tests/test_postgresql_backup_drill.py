@@ -35,6 +35,7 @@ def test_an_upload_comes_back_as_of_its_moment(root, variables):
         root.check_output("umask 022; echo kept >%s", before)
         root.check_output("postgresql-backup media --quiet")
         point = status(root, "media")["label"]
+        assert root.check_output("stat --format=%%h %s", before) == "2", "the plain copy takes no place of its own"
         root.check_output("rm %s; echo new >%s", before, after)
         root.check_output("postgresql-backup media --quiet")
         root.check_output("postgresql-backup media-restore %s --name %s", target, point)

@@ -35,7 +35,7 @@ def main(words=None):
     command = table[arguments.command]
     try:
         if command.walled:
-            core.wall_in(arguments.command)
+            core.wall_in(arguments.command, command.user)
         if command.user:
             core.become(command.user)
         command.run(core.settings(), arguments)

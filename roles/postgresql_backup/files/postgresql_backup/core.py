@@ -13,6 +13,8 @@ import time
 
 CONFIGURATION = "/etc/pgbackrest/postgresql-backup.json"
 DEVNULL = subprocess.DEVNULL
+# Set in the environment of what runs in a unit of its own.
+WALLED = "POSTGRESQL_BACKUP_WALLED"
 
 
 class Failure(Exception):
@@ -33,7 +35,7 @@ class Command:
     options: callable = None
     # Who runs it; None for whoever calls.
     user: str = "postgres"
-    # Whether root runs it in a unit of its own, walled in by postgresql-backup-.service.d.
+    # Whether it runs in a unit of its own where root calls, walled in by postgresql-backup-.service.d.
     walled: bool = False
 
 
@@ -78,13 +80,16 @@ def become(name):
     os.chdir("/")
 
 
-def wall_in(command):
+def wall_in(name, user):
     """Go on as a transient unit whose input, output and exit status are ours. Without systemd, or for the user itself, there is none."""
-    if os.geteuid() != 0 or not os.path.isdir("/run/systemd/system"):
+    if os.geteuid() != 0 or WALLED in os.environ or not os.path.isdir("/run/systemd/system"):
         return
-    passed = [f"--setenv={name}" for name in os.environ if name.startswith(("PGBACKREST_", "POSTGRESQL_BACKUP_"))]
-    unit = f"--unit=postgresql-backup-{command}-{os.getpid()}"
-    os.execvp("systemd-run", ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", unit, "--uid=postgres", *passed, *sys.argv])
+    os.environ[WALLED] = "yes"
+    options = [f"--setenv={variable}" for variable in os.environ if variable.startswith(("PGBACKREST_", "POSTGRESQL_BACKUP_"))]
+    # Root named as a user would lose the right to become another.
+    options += [f"--uid={user}"] if user else []
+    unit = f"--unit=postgresql-backup-{name}-{os.getpid()}"
+    os.execvp("systemd-run", ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", unit, *options, *sys.argv])
 
 
 def run(*command, user=None, check=True, **options):

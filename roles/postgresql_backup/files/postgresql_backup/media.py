@@ -240,7 +240,7 @@ def target(parser):
 
 
 COMMANDS = {
-    "media": core.Command(media, "back the uploads up, at a named moment of the database", quiet, user=None),
+    "media": core.Command(media, "back the uploads up, at a named moment of the database", quiet, user=None, walled=True),
     "media-list": core.Command(listing, "list the moments at which the uploads were backed up", user=None),
     "media-restore": core.Command(restore, "bring the uploads of a moment back, into a directory", target, user=None),
 }
