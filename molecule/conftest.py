@@ -12,6 +12,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FIGURES = []
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leave out what takes long, unless LONG=1 asks for it."""
+    if not os.environ.get("LONG"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
 @pytest.fixture(scope="session")
 def figure():
     """Return a function that takes a sentence with what was measured; it is printed at the end, also where all went well."""

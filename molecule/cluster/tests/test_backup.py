@@ -250,6 +250,7 @@ def test_no_secret_lies_open(cluster, keeper):
         keeper.run("rm -f /run/looked-for")
 
 
+@pytest.mark.long
 def test_a_second_run_changes_nothing(cluster):
     started = time.time()
     done = cluster.play("database", "--tags", "app,postgresql_backup", "--limit", "backup")

@@ -170,6 +170,7 @@ def test_a_standby_is_added_while_the_primary_serves_although_its_first_copy_is_
     assert not host.file(f"{directory}.new").exists
 
 
+@pytest.mark.long
 def test_a_standby_that_is_too_far_behind_is_told_of_and_built_anew_when_asked(cluster, pair):
     primary, name = pair
     host, directory = cluster.hosts[name], data(cluster, name)
@@ -209,6 +210,7 @@ def test_a_standby_that_is_too_far_behind_is_told_of_and_built_anew_when_asked(c
         host.run("systemctl start %s; rm -rf %s.before-*", unit(cluster, name), directory)
 
 
+@pytest.mark.long
 def test_with_a_synchronous_standby_a_commit_waits_for_it(cluster, pair):
     primary, name = pair
     host = cluster.hosts[name]

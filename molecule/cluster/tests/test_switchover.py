@@ -89,6 +89,7 @@ def test_a_planned_switchover_and_back(cluster, writing, pair):
     assert stream.lost(old) == []
 
 
+@pytest.mark.long
 def test_a_switchover_that_would_lose_rows_is_refused(cluster, pair, tmp_path):
     old, new = pair
     # The primary as it looks from here when only this machine has lost its way to it.
@@ -201,6 +202,7 @@ def the_former_primary_stays_down(cluster, old, new):
     assert cluster.primaries() == [new]
 
 
+@pytest.mark.long
 def test_an_interrupted_switchover_is_finished_by_the_next_run(cluster, writing, pair):
     old, new = pair
     with writing("interrupted") as stream:

@@ -23,7 +23,7 @@ class Reach:
         return subprocess.run(
             ["ssh", *options, *self.arguments, "-n", "-o", "BatchMode=yes", "-o", "ControlPath=none", "-p", str(self.port),
              f"{user or self.user}@{self.address}", command],
-            capture_output=True, text=True, timeout=120,
+            capture_output=True, text=True, timeout=900,
         )  # fmt: skip
 
     def root(self, command):

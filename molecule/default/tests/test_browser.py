@@ -39,6 +39,8 @@ def page(site):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         context = browser.new_context(ignore_https_errors=True, base_url=site.url, viewport={"width": 1280, "height": 900})
+        # Milliseconds; an emulated host takes more than the usual half minute.
+        context.set_default_timeout(180_000)
         yield context.new_page()
         browser.close()
 

@@ -1,11 +1,13 @@
 """What the tests of releases share: the probe's repository, the playbooks, and a visitor."""
 
+import contextlib
 import pathlib
 
 import pytest
 import requests
 import testinfra
 import yaml
+from load import Load
 from playing import SSH_CONFIG, finish, probe_repository, start
 
 # Of the hosts, by name; each is a site of its own.
@@ -43,6 +45,18 @@ def play(name, *arguments):
 
 def get(host, path="/", **arguments):
     return requests.get(f"https://{ADDRESSES[host]}{path}", verify=False, allow_redirects=False, timeout=30, **arguments)
+
+
+@contextlib.contextmanager
+def visitors(pause_seconds=0.3):
+    """Visitors of all hosts, by host, of whom nobody may be disappointed."""
+    loads = {name: Load(f"https://{address}", pause_seconds=pause_seconds) for name, address in ADDRESSES.items()}
+    with contextlib.ExitStack() as stack:
+        for load in loads.values():
+            stack.enter_context(load)
+        yield loads
+    for load in loads.values():
+        load.check()
 
 
 def versions():

@@ -90,6 +90,7 @@ def test_they_run_the_current_release_and_what_runs_once_runs_once(repository, b
     assert "tick: end" in first.check_output("journalctl --unit probe-tick.service --output cat")
 
 
+@pytest.mark.long
 def test_an_unchanged_deploy_changes_nothing_and_one_process_that_is_gone_comes_back(by_name):
     run = deploy([WORKER, BEAT], [TICK, LONG])
     assert run.code == 0 and changes(run) == ["0"] * len(HOSTS), run.output[-4000:]
@@ -135,6 +136,7 @@ def test_the_application_stops_and_starts_with_all_that_belongs_to_it(by_name):
     assert get(HOSTS[0]).status_code == 200
 
 
+@pytest.mark.long
 def test_a_process_that_does_not_stay_up_is_named_and_the_release_serves(by_name):
     crashing = WORKER | {"command": "python manage.py no_such_command"}
     run = deploy([crashing])
@@ -144,6 +146,7 @@ def test_a_process_that_does_not_stay_up_is_named_and_the_release_serves(by_name
     assert set(versions().values()) == {"second with processes"}
 
 
+@pytest.mark.long
 def test_a_schedule_that_systemd_does_not_read_is_refused_before_anything_is_made(by_name):
     before = {name: units(host) for name, host in by_name.items()}
     run = deploy([], [TICK | {"schedule": "Someday 12:00"}])

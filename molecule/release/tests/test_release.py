@@ -9,7 +9,7 @@ import signal
 import pytest
 
 import conftest
-from conftest import ADDRESSES, finish, get, play, start_playbook, versions
+from conftest import ADDRESSES, finish, get, play, start_playbook, versions, visitors
 from playing import Site
 
 testinfra_hosts = ["ansible://probe"]
@@ -31,32 +31,34 @@ def running_releases(host):
 BAD = {
     # variant: (arguments of the deploy, step that fails, what the message has to name)
     "revision": (["-e", "app_version=no-such-branch"], "fetch", "app_version no-such-branch is no branch, tag or commit"),
-    "folder": (["-e", "app_subdirectory=src"], "checkout", "has no src/manage.py: give app_subdirectory the folder of manage.py."),
     "requirement": ([], "virtualenv", "selfhost-django-no-such-package"),
     "migration": ([], "migrate", "this migration fails"),
     "breaking": ([], "migrate", "pages.0002_breaking forbids NULL"),
-    "check": ([], "check", "this check fails"),
     "static": ([], "collectstatic", "missing.png"),
     "load": ([], "start", "this revision does not load"),
     "error": (["-e", "django_health_timeout_seconds=3"], "health", "/ answered 500 instead of 200"),
+    "folder": (["-e", "app_subdirectory=src"], "checkout", "has no src/manage.py: give app_subdirectory the folder of manage.py."),
+    "check": ([], "check", "this check fails"),
 }
+LONG = {"folder", "check"}
 
 
-@pytest.mark.parametrize("variant", BAD)
-def test_a_bad_release_leaves_the_old_one_serving_and_names_its_step(variant, repository, hosts):
+@pytest.mark.parametrize("variant", [pytest.param(name, marks=pytest.mark.long if name in LONG else ()) for name in BAD])
+def test_a_bad_release_is_noticed_by_nobody_and_names_its_step(variant, repository, hosts):
     arguments, step, reason = BAD[variant]
     before = versions()
     if variant not in ("revision", "folder"):
         repository.commit(variant, "bad")
     try:
-        run = play("deploy", *arguments)
+        with visitors(pause_seconds=1) as loads:
+            run = play("deploy", *arguments)
     finally:
         repository.commit("good", next(iter(before.values())))
     assert run.code != 0
     failures = re.findall(r"The release failed in step '+(\w+)'+ .*?keeps serving", run.text)
     assert failures and set(failures) == {step}, run.output[-4000:]
     assert reason in run.text, run.output[-4000:]
-    assert versions() == before
+    assert {name: load.versions() for name, load in loads.items()} == {name: {version} for name, version in before.items()}
     for host in hosts:
         running, current = running_releases(host)
         assert running == [current]
@@ -155,6 +157,7 @@ def test_a_server_option_that_does_not_exist_is_refused_and_the_old_configuratio
     assert versions() == serving("5")
 
 
+@pytest.mark.long
 def test_the_repository_may_be_a_url(hosts):
     for host in hosts:
         host.check_output(

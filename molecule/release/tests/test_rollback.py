@@ -112,6 +112,7 @@ def test_hooks_run_around_their_steps_and_one_that_fails_stops_the_release(hosts
     assert versions() == dict.fromkeys(ADDRESSES, "hooks")
 
 
+@pytest.mark.long
 def test_a_lock_is_broken_only_when_asked_to(hosts, repository):
     for host in hosts:
         host.check_output("sudo -u probe sh -c 'echo somebody@elsewhere ships main since long ago >/srv/probe/home/release.lock'")

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 testinfra_hosts = ["ansible://lb1"]
 
 BEAT = {"name": "beat", "command": "python manage.py work beat", "hosts": "one"}
@@ -13,6 +15,7 @@ def deploy(site, order, processes):
     assert run.code == 0, run.output[-4000:]
 
 
+@pytest.mark.long
 def test_one_scheduler_moves_with_the_order_of_the_hosts(site):
     first, second = site.web
     try:

@@ -23,7 +23,7 @@ def themselves(site):
         site.healthy()
 
 
-@pytest.mark.parametrize("how", [the_playbook, themselves], ids=lambda how: how.__name__)
+@pytest.mark.parametrize("how", [the_playbook, pytest.param(themselves, marks=pytest.mark.long)], ids=lambda how: how.__name__)
 def test_nobody_notices_that_web_hosts_reboot(site, how, figure):
     before = {name: site.boot(name) for name in site.web}
     with contextlib.ExitStack() as stack:
