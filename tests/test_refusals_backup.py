@@ -18,7 +18,7 @@ BAD = [
 
 
 def test_bad_values(each_is_refused):
-    each_is_refused(BAD, ("app", "check"), ("postgresql", "check"), ("postgresql_backup", "check"), **SITE)
+    each_is_refused(BAD, ("postgresql_backup", "check"), **SITE)
 
 
 @pytest.mark.parametrize(
