@@ -313,7 +313,8 @@ class Restore:
         settings = [word for name, value in self.private_settings(directory, archiving).items() for word in ("-c", f"{name}={value}")]
         self.log.unlink(missing_ok=True)
         write(self.log, "", mode=0o640)
-        with self.log.open("ab") as log:
+        # An opening that may create is refused even to root where others write too: fs.protected_regular, proc_sys_fs(5).
+        with self.log.open("r+b") as log:
             server = subprocess.Popen(
                 [self.program("postgres"), "-D", directory, *settings],
                 cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=become_postgres, umask=0o077,
