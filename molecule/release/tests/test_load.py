@@ -44,5 +44,6 @@ def test_nobody_notices_a_deploy_a_rollback_or_a_changed_configuration(repositor
 
     for name, load in loads.items():
         figure(f"{name}, without a balancer: {load.report()}")
+        assert load.versions() == {original, "next"}
     assert [row for row in served if row[2] != row[3]] == []
     assert set(versions().values()) == {original}

@@ -58,6 +58,7 @@ def test_a_bad_release_is_noticed_by_nobody_and_names_its_step(variant, reposito
     failures = re.findall(r"The release failed in step '+(\w+)'+ .*?keeps serving", run.text)
     assert failures and set(failures) == {step}, run.output[-4000:]
     assert reason in run.text, run.output[-4000:]
+    assert versions() == before
     assert {name: load.versions() for name, load in loads.items()} == {name: {version} for name, version in before.items()}
     for host in hosts:
         running, current = running_releases(host)

@@ -2,14 +2,8 @@
 
 import pytest
 import requests
-from playing import Site
 
 testinfra_hosts = ["ansible://all"]
-
-
-@pytest.fixture(scope="module")
-def site(request):
-    return Site(request.config.getoption("ansible_inventory"))
 
 
 @pytest.fixture

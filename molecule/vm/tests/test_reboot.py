@@ -8,7 +8,6 @@ import time
 
 import pytest
 import requests
-from playing import Site
 
 testinfra_hosts = ["ansible://all"]
 
@@ -39,11 +38,6 @@ class Reboot:
     # From the first login until the site answered.
     seconds: float
     processor: str
-
-
-@pytest.fixture(scope="session")
-def site(request):
-    return Site(request.config.getoption("ansible_inventory"))
 
 
 def answers(address):
