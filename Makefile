@@ -71,7 +71,7 @@ clean: ## Remove the lab's hosts, networks and images, and .venv and .cache.
 
 # The lock is the only prerequisite: a changed requirements.txt makes a new virtualenv.
 .venv/ready: requirements.txt
-	@$(SHARED)/engine packages git openssh-client iproute2
+	@$(SHARED)/engine packages git openssh-client iproute2 procps
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(SHARED)/engine packages python3-venv
 	@printf '== Installing the tools into .venv (a minute)\n'
 	@rm -rf .venv
