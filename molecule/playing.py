@@ -68,7 +68,7 @@ def start(inventory, playbook, *arguments):
     )
 
 
-def finish(process, timeout_seconds=1800):
+def finish(process, timeout_seconds=3600):
     """Wait for a playbook that was started."""
     output, _nothing = process.communicate(timeout=timeout_seconds)
     return Run(process.returncode, output)

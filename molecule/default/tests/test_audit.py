@@ -36,7 +36,8 @@ def lynis(reach):
         # It takes minutes on a slow machine: longer than a login waits.
         reach.root(f"systemd-run --quiet --collect --unit={unit} sh -eu {directory}/run {directory}")
         deadline = time.monotonic() + 3600
-        while reach.ssh(f"systemctl --quiet is-active {unit}").returncode == 0 and time.monotonic() < deadline:
+        # 3 or 4: it is over. On a machine that is this busy a login may fail, which is 255 of ssh.
+        while reach.ssh(f"systemctl --quiet is-active {unit}").returncode in (0, 255) and time.monotonic() < deadline:
             time.sleep(5)
         lines = reach.root(f"cat {directory}/report || journalctl --unit={unit}").splitlines()
     finally:
@@ -60,7 +61,7 @@ def test_lynis_is_content(reach, lynis, figure):
 
 def test_ssh_audit_finds_nothing(reach, figure):
     result = subprocess.run(
-        [pathlib.Path(sys.executable).with_name("ssh-audit"), "--json", "--port", str(reach.port), reach.address],
+        [pathlib.Path(sys.executable).with_name("ssh-audit"), "--json", "--timeout=60", "--port", str(reach.port), reach.address],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     report = json.loads(result.stdout)

@@ -112,6 +112,7 @@ def test_the_audit_is_on_and_hears_of_a_change(host, reboots):
         assert "enabled 0" not in host.check_output("auditctl -s")
         host.check_output("touch /etc/sudoers.d/heard && rm /etc/sudoers.d/heard")
         assert "/etc/sudoers.d/heard" in host.check_output("ausearch --input-logs --start recent --key privileges")
+        assert host.check_output("journalctl --boot --quiet _TRANSPORT=audit") == "", "the journal has no copy"
 
 
 def test_a_dry_run_over_everything_finds_nothing_to_do(site, reboots):
