@@ -32,6 +32,12 @@ BAD = [
     ({"app_health_checks": [{"path": "status"}]}, "app_health_checks needs at least one check"),
     ({"app_health_checks": []}, "app_health_checks needs at least one check"),
     ({"app_shared_paths": ["../../etc"]}, "app_shared_paths holds ../../etc: give paths inside the release"),
+    ({"app_shared_paths": ["data", "."]}, "app_shared_paths holds .: give paths inside the release"),
+    ({"app_shared_paths": ["./"]}, "app_shared_paths holds ./: give paths inside the release"),
+    ({"app_media_root": "../media"}, "app_media_root is '../media': give a folder inside the release"),
+    ({"app_media_root": "."}, "app_media_root is '.': give a folder inside the release"),
+    ({"app_media_root": "/srv/shop/releases/media"}, "app_media_root is '/srv/shop/releases/media', and /srv/shop/releases is where releases come and go"),
+    ({"app_media_root": "/srv/shop/static/media"}, "app_media_root is '/srv/shop/static/media', and /srv/shop/static is where releases come and go"),
     ({"uwsgi_backlog": "many"}, "uwsgi_backlog is 'many': give a whole number"),
 ]
 

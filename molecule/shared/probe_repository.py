@@ -81,6 +81,52 @@ def static(project):
         file.write('h1 { background: url("missing.png") }\n')
 
 
+def connected(project, own=False):
+    """Ask the database while the application loads, and keep the connection; or open one of its own, apart from Django's."""
+    opens = (
+        "import psycopg; self.own_connection = psycopg.connect(autocommit=True)" if own
+        else "from django.db import connection; connection.cursor().execute('SELECT 1')"
+    )  # fmt: skip
+    (project / "pages/apps.py").write_text(
+        "from django.apps import AppConfig\n\n\n"
+        "class Config(AppConfig):\n"
+        '    name = "pages"\n\n'
+        "    def ready(self):\n"
+        f"        {opens}\n"
+    )
+    with (project / "probe/settings.py").open("a") as file:
+        file.write('DATABASES["default"]["CONN_MAX_AGE"] = 600\n')
+
+
+def tenant(project, fails=False):
+    """Let `migrate` do more than Django's: a part that fails, or writes a note; what listens to post_migrate writes one, too."""
+    _operation(project, "tenant", 'migrations.AddField("Note", "tenant", models.TextField(null=True))')
+    part = 'raise CommandError("the second tenant is away")' if fails else 'Note.objects.create(text="tenant")'
+    (project / "pages/management/commands/migrate.py").write_text(
+        "from django.core.management.base import CommandError\n"
+        "from django.core.management.commands.migrate import Command as Django\n\n"
+        "from pages.models import Note\n\n\n"
+        "class Command(Django):\n"
+        "    def handle(self, *args, **options):\n"
+        "        super().handle(*args, **options)\n"
+        f"        {part}\n"
+    )
+    with (project / "pages/models.py").open("a") as file:
+        file.write(
+            "\n\nfrom django.db.models.signals import post_migrate\n\n\n"
+            "def listen(sender, **_signal):\n"
+            '    if sender.label == "pages":\n'
+            '        Note.objects.create(text="post_migrate")\n\n\n'
+            "post_migrate.connect(listen)\n"
+        )
+
+
+def talkative(project):
+    """Let settings print, and end without a line break, what could be taken for an answer."""
+    with (project / "probe/settings.py").open("a") as file:
+        file.write("""\nprint('{"breaking": []}\\nNo planned migration operations.\\n[X] pages.0001_initial', end="", flush=True)\n""")
+
+
 VARIANTS = {function.__name__: function for function in (good, requirement, migration, nullable, breaking, check, error, load, static)}
 
 

@@ -97,6 +97,7 @@ import os
 import re
 import socket
 import ssl
+import stat
 import subprocess
 import time
 
@@ -119,6 +120,10 @@ SELECT json_build_object(
         WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
         ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp())::int END
 )"""
+
+
+# More than any file that is read here ever has.
+MOST_BYTES = 64 * 1024 * 1024
 
 
 class Unknown(Exception):
@@ -316,10 +321,13 @@ def link(path):
 
 
 def read(path):
-    """Return the content of a file; nothing where there is none."""
+    """Return the content of a plain file; nothing where there is none.
+
+    The application may write where some of them lie: a link could lead elsewhere, and a pipe would never end.
+    """
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8", errors="replace") as file:
+            return file.read(MOST_BYTES) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""
     except OSError:
         return ""
 

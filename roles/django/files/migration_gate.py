@@ -2,11 +2,14 @@
 
 Run with the interpreter, environment and folder of a release that knows them (or on standard input):
 
-    python migration_gate.py              the planned ones, for the release that still serves
-    python migration_gate.py FILE         the applied ones, for the release whose `showmigrations --plan` is in FILE
+    python migration_gate.py plan             the planned ones, before a first release: nothing serves that they could break
+    python migration_gate.py plan judge       the planned ones, for the release that still serves
+    python migration_gate.py applied FILE     the applied ones, for the release whose list is in FILE
+    python migration_gate.py list             what this release knows, as `showmigrations --plan` tells it
 
-Prints JSON: `migrations`, their names, and `breaking`, empty when nothing breaks: `migration`, `operation`, `why`. Exits 0
-either way.
+All but the last print JSON on one line, the last one: `migrations`, their names; `breaking`, empty when nothing breaks:
+`migration`, `operation`, `why`; of a plan also `plan`, the lines in which Django tells it, and `fresh`, whether the database had
+no release before. Exits 0 either way. What the project's own code prints goes to standard error.
 
 Between `migrate` and the switch, and after a rollback, the old code works on the new schema: it selects every column it
 knows of, and inserts rows without the columns it does not know of. What takes something away from that is breaking:
@@ -20,7 +23,9 @@ A table that the plan itself makes is unknown to the old code, so whatever happe
 words are judged. Python code is not judged, nor is an index or a constraint.
 """
 
+import io
 import json
+import os
 import pathlib
 import re
 import sys
@@ -220,26 +225,73 @@ def known_migrations(text):
     return {tuple(key.split(".", 1)) for key in re.findall(r"^\[[X ]\]\s+(\S+)", text, re.MULTILINE)}
 
 
-def main(*known):
+def answers():
+    """Return where the answer goes, and send what everybody else prints to standard error."""
+    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    return stream
+
+
+def told(command, **arguments):
+    """Return what one of Django's own commands prints. A project's `migrate` may do more, also when it is only asked for the plan."""
+    from django.core.management import call_command
+
+    text = io.StringIO()
+    call_command(command, no_color=True, stdout=text, **arguments)
+    return text.getvalue()
+
+
+def main(mode, *arguments):
+    stream = answers()
+
     import django
-    from django.db import connection
-    from django.db.migrations.executor import MigrationExecutor
 
     django.setup()
+    from django.core.management.commands import migrate, showmigrations
+    from django.db import connection
+
+    if mode == "list":
+        text = told(showmigrations.Command(), format="plan")
+    elif mode == "applied":
+        text = json.dumps(judge_applied(connection, pathlib.Path(arguments[0]).read_text()))
+    else:
+        lines = told(migrate.Command(), plan=True).splitlines()
+        text = json.dumps(judge_planned(connection, "judge" in arguments) | {"plan": lines})
+    # On a line of its own, even where something else came before.
+    stream.write(f"\n{text}\n")
+    stream.close()
+
+
+def judge_planned(connection, judge):
+    from django.db.migrations.executor import MigrationExecutor
+
     executor = MigrationExecutor(connection)
     graph, applied = executor.loader.graph, executor.loader.applied_migrations
-    if known:
-        keys = known_migrations(pathlib.Path(known[0]).read_text())
-        everything = [migration for migration, _backwards in executor.migration_plan(graph.leaf_nodes(), clean_start=True)]
-        plan = [migration for migration in everything if key(migration) in applied and key(migration) not in keys]
-        before = [key(migration) for migration in everything if key(migration) in keys]
-        names = sorted(".".join(name) for name in set(applied) - keys)
-    else:
-        plan = [migration for migration, _backwards in executor.migration_plan(graph.leaf_nodes())]
-        before = [name for name in applied if name in graph.nodes]
-        names = [".".join(key(migration)) for migration in plan]
+    plan = [migration for migration, _backwards in executor.migration_plan(graph.leaf_nodes())]
+    before = [name for name in applied if name in graph.nodes]
+    names = [".".join(key(migration)) for migration in plan]
+    return {"migrations": names, "fresh": not before, "breaking": breaking(executor, plan, before, connection) if judge else []}
+
+
+def judge_applied(connection, text):
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    graph, applied = executor.loader.graph, executor.loader.applied_migrations
+    keys = known_migrations(text)
+    everything = [migration for migration, _backwards in executor.migration_plan(graph.leaf_nodes(), clean_start=True)]
+    plan = [migration for migration in everything if key(migration) in applied and key(migration) not in keys]
+    before = [key(migration) for migration in everything if key(migration) in keys]
+    names = sorted(".".join(name) for name in set(applied) - keys)
+    return {"migrations": names, "breaking": breaking(executor, plan, before, connection)}
+
+
+def breaking(executor, plan, before, connection):
+    if not plan:
+        return []
     state = executor.loader.project_state(before) if before else executor._create_project_state()
-    print(json.dumps({"migrations": names, "breaking": judge_plan(plan, state, connection)}, indent=1))
+    return judge_plan(plan, state, connection)
 
 
 def key(migration):

@@ -113,8 +113,10 @@ def place(files, store, name):
 def collect(root, files, store, *others):
     if not root.is_dir():
         sys.exit(f"app_static_root is {root}, where nothing was collected: give the STATIC_ROOT of the application.")
-    shutil.rmtree(files, ignore_errors=True)
-    files.mkdir()
+    # The directory itself is not ours to make.
+    files.mkdir(exist_ok=True)
+    for path in files.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     collected = names(root)
     known = {content(other / name): other / name for other in others for name in names(other)}
     origins, new = {}, []

@@ -1,7 +1,11 @@
 """What the migration gate lets pass and what it stops: migrations as Django writes them, with PostgreSQL's types."""
 
 import importlib.util
+import json
+import os
 import pathlib
+import subprocess
+import sys
 
 import django
 import pytest
@@ -160,3 +164,73 @@ def test_a_table_made_by_an_earlier_migration_of_the_plan_is_unknown_to_the_old_
 def test_every_breaking_operation_is_listed():
     found = judge([migrations.RemoveField("Book", "pages"), migrations.RenameField("Book", "title", "name")], [migrations.DeleteModel("Book")])
     assert [finding["migration"] for finding in found] == ["shop.0002_next", "shop.0002_next", "shop.0003_next"]
+
+
+# --- The answer -------------------------------------------------------------------------------
+
+SETTINGS = """
+import os, sys
+SECRET_KEY = "x"
+INSTALLED_APPS = ["shelf"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db"}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+print('{"breaking": [{"migration": "x"}]}')
+print("[X]  shelf.0009_invented", end="")
+os.system("echo from a child")
+os.write(1, b"straight to the descriptor")
+"""
+MIGRATION = """
+from django.db import migrations, models
+class Migration(migrations.Migration):
+    dependencies = %s
+    operations = [%s]
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Return a function that runs the gate as the role does, on a project whose settings print."""
+    (tmp_path / "shelf/migrations").mkdir(parents=True)
+    for name, text in {
+        "settings.py": SETTINGS,
+        "shelf/__init__.py": "",
+        "shelf/models.py": "from django.db import models\nclass Book(models.Model):\n    title = models.TextField()\n",
+        "shelf/migrations/__init__.py": "",
+        "shelf/migrations/0001_initial.py": MIGRATION
+        % ([], "migrations.CreateModel('Book', [('id', models.BigAutoField(primary_key=True)), ('title', models.TextField())])"),
+    }.items():
+        (tmp_path / name).write_text(text)
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": str(tmp_path)}
+
+    def run(*words, program="-"):
+        return subprocess.run(
+            [sys.executable, program, *words], input=GATE.read_text(), cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        ).stdout  # fmt: skip
+
+    run.migrate = lambda: run("migrate", program="-mdjango")
+    run.directory = tmp_path
+    return run
+
+
+def answer(output):
+    return json.loads(output.splitlines()[-1])
+
+
+def test_an_answer_is_read_whatever_settings_print(project):
+    first = answer(project("plan"))
+    assert (first["migrations"], first["fresh"], first["breaking"]) == (["shelf.0001_initial"], True, [])
+    assert first["plan"] == ["Planned operations:", "shelf.0001_initial", "    Create model Book"]
+    known = project("list")
+    assert gate.known_migrations(known) == {("shelf", "0001_initial")}, known
+    project.migrate()
+    assert answer(project("plan", "judge")) == {
+        "migrations": [], "fresh": False, "breaking": [], "plan": ["Planned operations:", "  No planned migration operations."]
+    }  # fmt: skip
+    (project.directory / "shelf/migrations/0002_less.py").write_text(MIGRATION % ([("shelf", "0001_initial")], "migrations.RemoveField('Book', 'title')"))
+    (finding,) = answer(project("plan", "judge"))["breaking"]
+    assert (finding["migration"], finding["why"]) == ("shelf.0002_less", "drops the column shelf_book.title")
+    assert answer(project("plan"))["breaking"] == [], "nothing serves that it could break"
+    project.migrate()
+    (project.directory / "known").write_text(known)
+    applied = answer(project("applied", "known"))
+    assert applied["migrations"] == ["shelf.0002_less"] and [row["migration"] for row in applied["breaking"]] == ["shelf.0002_less"]

@@ -3,6 +3,7 @@
 import os
 import time
 
+from django.apps import apps
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.http import HttpResponse, HttpResponseBadRequest, JsonResponse
@@ -91,6 +92,14 @@ def whoami(request):
 def write(request):
     Note.objects.create(text=request.POST.get("text", "")[:200])
     return answer(count=Note.objects.count())
+
+
+def number(request, number):
+    """Answer with the number that was asked for, by way of the database: on a connection of the application's own where it has one."""
+    own = getattr(apps.get_app_config("pages"), "own_connection", connection)
+    with own.cursor() as cursor:
+        cursor.execute("SELECT %s::int, pg_sleep(0.02)", [number])
+        return answer(number=cursor.fetchone()[0])
 
 
 def status(request):

@@ -9,4 +9,5 @@ urlpatterns = [
     path("whoami/", views.whoami),
     path("write/", views.write),
     path("status/", views.status),
+    path("number/<int:number>/", views.number),
 ]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import pathlib
 
 
@@ -55,3 +56,13 @@ def test_a_file_that_is_no_mapping_is_nothing(tmp_path):
     for content in ("", "[]", "{torn"):
         (tmp_path / "release.json").write_text(content)
         assert site_status.load(str(tmp_path / "release.json")) is None
+
+
+def test_a_file_of_the_application_is_read_and_nothing_that_it_leads_to(tmp_path):
+    (tmp_path / "secret").write_text("root's")
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(tmp_path / "pipe")
+    os.truncate(os.open(tmp_path / "sparse", os.O_CREAT | os.O_WRONLY), 10**12)
+    assert [site_status.read(tmp_path / name) for name in ("secret", "link", "pipe", "nothing")] == ["root's", "", "", ""]
+    assert len(site_status.read("/proc/self/stat")) > 10
+    assert len(site_status.read(tmp_path / "sparse")) == site_status.MOST_BYTES

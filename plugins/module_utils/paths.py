@@ -1,0 +1,134 @@
+# Copyright: selfhost.django contributors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+"""Folders and files below folders that another account may write to, reached by descriptors and never by names alone.
+
+Whoever may write to a folder may put a link in the place of anything in it, at any moment. So each folder on the way is opened
+from the one above it (openat(2)), without following a link, and what is done is done to what was opened.
+"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import posixpath
+import pwd
+import secrets
+import stat
+
+# A link is an error, and so is whatever is no directory.
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# As many links as the kernel follows itself (path_resolution(7)).
+MOST_LINKS = 40
+
+
+class UnsafePath(Exception):
+    """One sentence on a path that root must not use."""
+
+
+def outermost(paths):
+    """Return the paths that are inside no other one, each once, in order; relative paths, as an inventory gives them."""
+    clean = sorted({posixpath.normpath(path) for path in paths})
+    return [path for path in clean if not any(is_inside(path, other) for other in clean if other != path)]
+
+
+def is_inside(path, folder):
+    """Whether a path is the folder or below it; both absolute, or both relative to the same place."""
+    path, folder = posixpath.normpath(path), posixpath.normpath(folder)
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def is_private(information):
+    """Whether nobody but root may change what is in the folder."""
+    return information.st_uid == 0 and not information.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def open_directory(path, make=None):
+    """Return a descriptor of the directory at an absolute path.
+
+    A link is followed where root made it, in a folder to which nobody else may write, and so on up to the root of all: an
+    operator may have moved a folder to another disk. `make` is called with (descriptor of the folder above, name) for each
+    directory that is missing; without it FileNotFoundError is raised. UnsafePath is raised for any other link.
+    """
+    parts = [part for part in path.split("/") if part]
+    descriptor, trusted, links = os.open("/", DIRECTORY), True, 0
+    seen = ""
+    try:
+        while parts:
+            name = parts.pop(0)
+            trusted = trusted and is_private(os.fstat(descriptor))
+            try:
+                following = os.open(name, DIRECTORY, dir_fd=descriptor)
+            except FileNotFoundError:
+                if not make:
+                    raise
+                make(descriptor, name)
+                following = os.open(name, DIRECTORY, dir_fd=descriptor)
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise
+                information = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if not stat.S_ISLNK(information.st_mode):
+                    raise UnsafePath(f"{seen}/{name} is no directory: move it away, or give another path.") from error
+                target = os.readlink(name, dir_fd=descriptor)
+                links += 1
+                if not trusted or information.st_uid != 0 or links > MOST_LINKS:
+                    raise UnsafePath(
+                        f"{seen}/{name} is a link to {target}, where another account may put links: root does not follow it. "
+                        "Put a folder in its place, or give the path that it leads to."
+                    ) from error
+                parts = [part for part in target.split("/") if part] + parts
+                if target.startswith("/"):
+                    os.close(descriptor)
+                    descriptor, seen = os.open("/", DIRECTORY), ""
+                continue
+            os.close(descriptor)
+            descriptor, seen = following, f"{seen}/{name}"
+        return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def account(owner, group):
+    """Return the numbers of an account and a group, by names or numbers; ValueError with a sentence for one that is not there."""
+    numbers = []
+    for kind, name, find in (("user", owner, pwd.getpwnam), ("group", group, grp.getgrnam)):
+        try:
+            numbers.append(int(name) if str(name).isdigit() else find(str(name))[2])
+        except KeyError:
+            raise ValueError(f"There is no {kind} {name} on this host.") from None
+    return tuple(numbers)
+
+
+def read_file(directory, name):
+    """Return content, owner, group and mode of a plain file in an open directory; None where there is none. A link is none."""
+    try:
+        # Not blocked by a pipe that nobody writes to.
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    with open(descriptor, "rb") as file:
+        information = os.fstat(descriptor)
+        if not stat.S_ISREG(information.st_mode):
+            return None
+        return file.read(), information.st_uid, information.st_gid, stat.S_IMODE(information.st_mode)
+
+
+def write_file(directory, name, content, uid, gid, mode):
+    """Let a name in an open directory be a file with this content, owner, group and mode, from one moment to the next."""
+    scratch = f".{name}.{secrets.token_hex(8)}"
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            os.fchown(descriptor, uid, gid)
+            os.fchmod(descriptor, mode)
+            file.flush()
+            os.fsync(descriptor)
+        os.rename(scratch, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        os.unlink(scratch, dir_fd=directory)
+        raise

@@ -1,0 +1,296 @@
+#!/usr/bin/python
+# Copyright: selfhost.django contributors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_files
+short_description: Write the files of a release, and bring back those that releases share
+description:
+  - A file whose path is relative lies in the release. One with an absolute path, or below what outlives releases, is shared by all
+    releases, and belongs to the one that serves.
+  - Each release keeps what its shared files are in C(files.json) in its directory, which root alone reads. There it is kept, too, what was
+    in the place of files that another release is about to write and this one, which serves, has not.
+  - With O(undo) the files are again what they were, and one that was not there goes, if it still is what O(undo) made it.
+  - No link is followed that another account than root could have made.
+version_added: 0.1.0
+author:
+  - selfhost.django contributors (@selfhost)
+options:
+  release:
+    description: Directory of the release whose files are to be in place.
+    type: path
+    required: true
+  serving:
+    description: Directory of the release that serves meanwhile, of which is kept what was there; empty where there is none.
+    type: str
+    default: ""
+  undo:
+    description: Directory of the release that is given up.
+    type: str
+    default: ""
+  files:
+    description: Files of O(release), where it does not keep them yet.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path, or one relative to the folder of manage.py.
+        type: str
+        required: true
+      content:
+        description: What it holds, a text; a mapping or a list is written as JSON.
+        type: raw
+        required: true
+      owner:
+        description: Account that it belongs to.
+        type: str
+        default: root
+      group:
+        description: Group that it belongs to; by default O(group).
+        type: str
+      mode:
+        description: Permissions, as an octal number.
+        type: raw
+        default: "0640"
+  group:
+    description: Group of files that name none.
+    type: str
+    default: root
+  project:
+    description: Folder of manage.py in the release. Without it no file of the release alone is written.
+    type: str
+    default: ""
+  shared:
+    description: Directory of what outlives releases.
+    type: path
+    required: true
+  shared_paths:
+    description: Paths, relative to the folder of manage.py, that are links to O(shared).
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    support: full
+    description: Says what it would do and does nothing.
+  platform:
+    support: full
+    description: The platforms it runs on.
+    platforms: posix
+"""
+
+EXAMPLES = r"""
+- name: Write the files of the application
+  selfhost.django.release_files:
+    release: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d
+    serving: /srv/shop/releases/9a8b7c6d5e4f-0a1b2c3d
+    project: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d/code
+    shared: /srv/shop/shared
+    group: shop
+    files:
+      - {path: /etc/shop/payment.ini, content: "[payment]\n"}
+"""
+
+RETURN = r"""
+paths:
+  description: Files that were written or removed.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import base64
+import glob
+import json
+import os
+import posixpath
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.paths import (
+    DIRECTORY, UnsafePath, account, is_inside, open_directory, outermost, read_file, write_file,
+)  # fmt: skip
+
+RECORD = "files.json"
+ABSENT = None
+# Nobody has said what a file was.
+UNKNOWN = object()
+
+
+def place(path, project, shared, shared_paths):
+    """Return where a file lies, and whether all releases share it."""
+    if path.startswith("/"):
+        return posixpath.normpath(path), True
+    for outer in outermost(shared_paths):
+        if is_inside(path, outer):
+            return posixpath.join(shared, posixpath.normpath(path)), True
+    return posixpath.join(project, posixpath.normpath(path)), False
+
+
+def state_of(entry, group):
+    """Return (content, owner, group, mode) of a file as the inventory gives it; a mapping or a list is written as JSON."""
+    content, mode = entry["content"], entry["mode"]
+    try:
+        mode = mode if isinstance(mode, int) else int(mode, 8)
+    except ValueError:
+        raise ValueError(f"mode of {entry['path']} in app_files is '{mode}': give an octal number in quotes, such as '0640'.") from None
+    text = content if isinstance(content, str) else json.dumps(content)
+    return text.encode(), *account(entry["owner"], entry["group"] or group), mode
+
+
+def make(above, name):
+    """Make a directory that belongs to whom the one above it belongs."""
+    os.mkdir(name, 0o755, dir_fd=above)
+    descriptor, parent = os.open(name, DIRECTORY, dir_fd=above), os.fstat(above)
+    os.fchown(descriptor, parent.st_uid, parent.st_gid)
+    os.close(descriptor)
+
+
+class Files:
+    """Files of this host, reached without following a link of another account."""
+
+    def __init__(self, check=False):
+        self.check = check
+        self.changed = []
+
+    def read(self, path):
+        """Return (content, owner, group, mode) of a file, ABSENT where there is none."""
+        try:
+            directory = open_directory(posixpath.dirname(path))
+        except FileNotFoundError:
+            return ABSENT
+        try:
+            return read_file(directory, posixpath.basename(path))
+        finally:
+            os.close(directory)
+
+    def write(self, path, state):
+        """Let a file be what is said, or go."""
+        if self.read(path) == state:
+            return
+        self.changed.append(path)
+        if self.check:
+            return
+        directory = open_directory(posixpath.dirname(path), make)
+        try:
+            if state is ABSENT:
+                os.unlink(posixpath.basename(path), dir_fd=directory)
+            else:
+                write_file(directory, posixpath.basename(path), *state)
+        finally:
+            os.close(directory)
+
+
+def load(release):
+    """Return what a release keeps: its shared `files`, and what it `found` where others wrote theirs; None where it keeps nothing."""
+    state = Files().read(posixpath.join(release, RECORD)) if release else ABSENT
+    # One that is not root's was not written here.
+    if state is ABSENT or state[1] != 0:
+        return None
+    return {
+        part: {
+            path: entry and (base64.b64decode(entry["content"]), entry["owner"], entry["group"], entry["mode"])
+            for path, entry in entries.items()
+        }
+        for part, entries in json.loads(state[0]).items()
+    }
+
+
+def save(files, release, record):
+    """Keep the shared files of a release, for root alone to read."""
+    entries = {
+        part: {
+            path: state and {"content": base64.b64encode(state[0]).decode(), "owner": state[1], "group": state[2], "mode": state[3]}
+            for path, state in sorted(states.items())
+        }
+        for part, states in record.items()
+    }
+    files.write(posixpath.join(release, RECORD), (json.dumps(entries, indent=1).encode() + b"\n", 0, 0, 0o600))
+
+
+def found(now, before, written):
+    """Return what is kept of a file that another release is about to write, which the release that serves has not written.
+
+    `now` is what it is, `before` what was kept of it earlier, `written` what other releases made of it: a run that was killed may
+    have left that.
+    """
+    return before if before is not UNKNOWN and now in written else now
+
+
+def undone(now, was, mine):
+    """Return what a file has to be when the release that made it `mine` is given up, and it `was` another before."""
+    if was is UNKNOWN or (was is ABSENT and now != mine):
+        # Somebody else's by now.
+        return now
+    return was
+
+
+def apply(files, release, serving="", undo="", entries=(), group="root", project="", shared="", shared_paths=()):
+    """Let the files of a release be in place."""
+    record = load(release)
+    if record is None:
+        record = {"files": {}, "found": {}}
+        for entry in entries:
+            path, is_shared = place(entry["path"], project, shared, shared_paths)
+            if is_shared:
+                record["files"][path] = state_of(entry, group)
+            elif project:
+                files.write(path, state_of(entry, group))
+        if record["files"]:
+            save(files, release, record)
+    mine = record["files"]
+    if serving and serving != release:
+        keeper = load(serving) or {"files": {}, "found": {}}
+        others = [load(path) for path in glob.glob(posixpath.join(posixpath.dirname(serving), "*")) if path != serving]
+        for path in mine.keys() - keeper["files"].keys():
+            written = [other["files"][path] for other in others if other and path in other["files"]]
+            keeper["found"][path] = found(files.read(path), keeper["found"].get(path, UNKNOWN), written)
+        if mine:
+            save(files, serving, keeper)
+    wanted = dict(mine)
+    for path, state in ((load(undo) or {}).get("files") or {}).items():
+        if path not in mine:
+            wanted[path] = undone(files.read(path), record["found"].get(path, UNKNOWN), state)
+    for path, state in wanted.items():
+        files.write(path, state)
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "release": {"type": "path", "required": True},
+            "serving": {"type": "str", "default": ""},
+            "undo": {"type": "str", "default": ""},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "str", "required": True},
+                    "content": {"type": "raw", "required": True},
+                    "owner": {"type": "str", "default": "root"},
+                    "group": {"type": "str"},
+                    "mode": {"type": "raw", "default": "0640"},
+                },
+            },
+            "group": {"type": "str", "default": "root"},
+            "project": {"type": "str", "default": ""},
+            "shared": {"type": "path", "required": True},
+            "shared_paths": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    parameters = {name: module.params[name] for name in ("release", "serving", "undo", "group", "project", "shared", "shared_paths")}
+    files = Files(module.check_mode)
+    os.umask(0o022)
+    try:
+        apply(files, entries=module.params["files"], **parameters)
+    except (UnsafePath, ValueError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=bool(files.changed), paths=[path for path in files.changed if posixpath.basename(path) != RECORD])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Loads the application for uWSGI, before its workers are forked, so that no two of them share a connection.
+
+What is open when workers are forked is open in each: two that read from one connection get each other's answers. Connections of
+Django are closed after loading, and each worker opens its own. Where anything else has left a connection open, which only its own
+code could close, this server begins again and lets each worker load the application for itself (uWSGI's `lazy-apps`): that takes
+more memory, and gives nobody another visitor's answer.
+
+    SELFHOST_MODULE       module and callable, as app_wsgi_module names them
+    SELFHOST_SERVE        program and release that start this server
+    SELFHOST_LAZY         set when each worker loads the application for itself
+"""
+
+import importlib
+import os
+import socket
+import stat
+import sys
+
+
+def connections():
+    """Return the open stream connections of this process: addresses of the other side, by the kernel's name for the socket."""
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            information = os.fstat(int(name))
+            if not stat.S_ISSOCK(information.st_mode):
+                continue
+            with socket.socket(fileno=os.dup(int(name))) as copy:
+                if copy.type == socket.SOCK_STREAM:
+                    found[information.st_ino] = address(copy)
+        except OSError:
+            # Closed meanwhile, or it listens.
+            continue
+    return found
+
+
+def address(connection):
+    """Return the other side of a connection in words; OSError where there is none."""
+    peer = connection.getpeername()
+    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else os.fsdecode(peer) or "a socket without a name"
+
+
+def close_django():
+    """Close what Django's own database layer has open in this thread, pools included."""
+    database = sys.modules.get("django.db")
+    if database is None:
+        return
+    for connection in database.connections.all(initialized_only=True):
+        connection.close()
+        # Django 5.1 and later, where the settings ask for a pool.
+        if getattr(connection, "pool", None):
+            connection.close_pool()
+
+
+def load(name):
+    """Return the callable of `module:callable`; without one it is called `application`."""
+    module, _colon, path = name.partition(":")
+    found = importlib.import_module(module)
+    for part in (path.removesuffix("()") or "application").split("."):
+        found = getattr(found, part)
+    return found() if path.endswith("()") else found
+
+
+def begin_again(serve):
+    """Take the place of this process, with the socket that systemd handed over, and let each worker load the application."""
+    os.environ |= {"SELFHOST_LAZY": "1", "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+    os.set_inheritable(3, True)
+    os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+    os.execv(serve[0], serve)
+
+
+def prepare():
+    """Return the application, loaded so that workers may be forked."""
+    before = connections()
+    application = load(os.environ["SELFHOST_MODULE"])
+    if "SELFHOST_LAZY" in os.environ:
+        return application
+    close_django()
+    left = sorted({peer for inode, peer in connections().items() if inode not in before})
+    if left:
+        print(
+            f"{os.environ['SELFHOST_MODULE']} leaves connections open to {', '.join(left)} when it is loaded, which all workers would share: "
+            "each worker loads it for itself, which takes more memory. Open them with the first request instead.",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+        begin_again(os.environ["SELFHOST_SERVE"].split())
+    return application
+
+
+if "SELFHOST_MODULE" in os.environ:
+    application = prepare()

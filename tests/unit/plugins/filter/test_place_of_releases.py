@@ -1,0 +1,33 @@
+"""Uploads lie where no release clears them away."""
+
+import pytest
+from ansible_collections.selfhost.django.plugins.filter.place_of_releases import place_of_releases
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/srv/shop/shared/media", ""),
+        ("/srv/shop/shared/data/media/", ""),
+        ("/var/lib/shop/media", ""),
+        ("/srv/shop-media", ""),
+        ("/srv/shop/shared", "/srv/shop/shared"),
+        ("/srv/shop/shared/../releases/x", "/srv/shop/releases"),
+        ("/srv/shop/releases/media", "/srv/shop/releases"),
+        ("/srv/shop/current/code/media", "/srv/shop/current"),
+        ("/srv/shop/media", ""),
+        ("/srv/shop/home/media", "/srv/shop/home"),
+        ("/srv/shop", "/srv/shop/static"),
+        ("/srv", "/srv/shop/static"),
+        ("/srv/shop/static", "/srv/shop/static"),
+        ("/srv/shop/static/media", "/srv/shop/static"),
+    ],
+)
+def test_where_uploads_lie(path, place):
+    assert place_of_releases(path, "/srv/shop", "/srv/shop/static") == place
+
+
+def test_a_store_elsewhere():
+    assert place_of_releases("/mnt/static/media", "/srv/shop", "/mnt/static") == "/mnt/static"
+    assert place_of_releases("/mnt", "/srv/shop", "/mnt/static") == "/mnt/static"
+    assert place_of_releases("/srv/shop", "/srv/shop", "/mnt/static") == "/srv/shop"

@@ -1,0 +1,125 @@
+"""What is open when workers are forked: closed by Django's own layer, or reason for each worker to load the application for itself."""
+
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+LOADER = pathlib.Path(__file__).resolve().parents[3] / "roles/uwsgi/files/application.py"
+# Stands in for `app-serve RELEASE`: says what it was started with.
+SERVE = "#!/bin/sh\necho began again: $1, lazy=$SELFHOST_LAZY, descriptors=$LISTEN_FDS, mine=$([ $LISTEN_PID = $$ ] && echo yes)\nls /proc/self/fd | wc -l\n"
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that loads an application as uWSGI does, and returns the finished process."""
+    serve = tmp_path / "serve"
+    serve.write_text(SERVE)
+    serve.chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def run(code, name="shop:application", **environment):
+            (tmp_path / "shop.py").write_text("import socket\nPORT = %d\n%s" % (server.getsockname()[1], textwrap.dedent(code)))
+            # The socket that systemd hands over.
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(str(tmp_path / "app.sock"))
+                listening.listen()
+                number = listening.fileno()
+                python = [sys.executable, "-c", f"import runpy; print('loaded', runpy.run_path({str(LOADER)!r})['application'])"]
+                done = subprocess.run(
+                    ["bash", "-c", f'exec 3<&{number} {number}<&-; exec "$@"', "bash", *python],
+                    env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "SELFHOST_MODULE": name, "SELFHOST_SERVE": f"{serve} r1"} | environment,
+                    capture_output=True, text=True, pass_fds=[number], cwd=tmp_path,
+                )  # fmt: skip
+            (tmp_path / "app.sock").unlink()
+            return done
+
+        yield run
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "found"),
+    [
+        ("application = 'plain'", "shop:application", "plain"),
+        ("application = 'by default'", "shop", "by default"),
+        ("class serve:\n    wsgi = 'inside'", "shop:serve.wsgi", "inside"),
+        ("def make():\n    return 'made'", "shop:make()", "made"),
+    ],
+)
+def test_names_of_the_application(start, code, name, found):
+    done = start(code, name)
+    assert (done.returncode, done.stdout.split(maxsplit=1)[1].strip()) == (0, found), done.stderr
+
+
+QUIET = {
+    "a connection that was closed": "socket.create_connection(('127.0.0.1', PORT)).close()",
+    "one that sends datagrams, as for a log": "log = socket.socket(type=socket.SOCK_DGRAM); log.connect(('127.0.0.1', 9))",
+    "one that listens": "server = socket.create_server(('127.0.0.1', 0))",
+    "a file": "file = open('/dev/null')",
+}
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_workers_are_forked_after_loading(start, name):
+    done = start(f"{QUIET[name]}\napplication = 'forked'")
+    assert (done.stdout, done.stderr) == ("loaded forked\n", "")
+
+
+LEFT = {
+    "to a server": ("connection = socket.create_connection(('127.0.0.1', PORT))", "127.0.0.1:"),
+    "in a thread of its own": (
+        "import threading\nfound = []\n"
+        "thread = threading.Thread(target=lambda: found.append(socket.create_connection(('127.0.0.1', PORT))))\nthread.start()\nthread.join()",
+        "127.0.0.1:",
+    ),
+    "to a socket in the file system": ("connection = socket.socket(socket.AF_UNIX)\nconnection.connect('app.sock')", "app.sock"),
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_is_left_open_is_named_and_each_worker_loads_for_itself(start, name):
+    code, peer = LEFT[name]
+    done = start(f"{code}\napplication = 'shared'")
+    assert "loaded" not in done.stdout
+    assert re.search(f"shop:application leaves connections open to .*{peer}", done.stderr)
+    # The socket of the server goes along, and nothing else: 0, 1, 2, 3, and the directory that is listed.
+    assert done.stdout.splitlines() == ["began again: r1, lazy=1, descriptors=1, mine=yes", "5"]
+
+
+def test_a_worker_that_loads_for_itself_keeps_its_connection(start):
+    done = start("connection = socket.create_connection(('127.0.0.1', PORT))\napplication = 'own'", SELFHOST_LAZY="1")
+    assert (done.stdout, done.stderr) == ("loaded own\n", "")
+
+
+DJANGO = """
+import sys, types
+class Connection:
+    def __init__(self):
+        self.socket = socket.create_connection(('127.0.0.1', PORT))
+        self.pooled = socket.create_connection(('127.0.0.1', PORT))
+        self.pool = object()
+    def close(self):
+        self.socket.close()
+    def close_pool(self):
+        self.pooled.close()
+made = [Connection()]
+database = types.ModuleType("django.db")
+database.connections = types.SimpleNamespace(all=lambda initialized_only: made)
+sys.modules["django.db"] = database
+application = 'forked'
+"""
+
+
+def test_connections_of_django_are_closed_and_its_pools(start):
+    done = start(DJANGO)
+    assert (done.stdout, done.stderr) == ("loaded forked\n", "")
+
+
+def test_what_does_not_load_says_why(start):
+    done = start("raise RuntimeError('this revision does not load')")
+    assert done.returncode != 0 and done.stderr.strip().endswith("RuntimeError: this revision does not load")
