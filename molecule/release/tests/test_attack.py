@@ -25,7 +25,7 @@ true
 """
 # Walled in, it looks for a process of its own account outside.
 ESCAPE = """
-while sleep 0.05; do for process in /proc/[0-9]*; do touch $process/root/srv/probe/home/escaped 2>/dev/null; done; done
+while sleep 0.2; do for process in /proc/[0-9]*; do { true >>"$process/root/srv/probe/home/escaped"; } 2>/dev/null; done; done
 """
 ESCAPING = {"name": "escape", "command": "sh escape.sh"}
 INI = "/etc/probe-attack/shop.ini"

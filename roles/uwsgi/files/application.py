@@ -63,6 +63,9 @@ def load(name):
 
 def begin_again(serve):
     """Take the place of this process, with the socket that systemd handed over, and let each worker load the application."""
+    # What uWSGI leaves for itself when it reloads: the descriptor with which it tells systemd that it is ready would be closed.
+    for name in ("NOTIFY_SOCKET_FD", "UWSGI_RELOADS", "UWSGI_ORIGINAL_PROC_NAME"):
+        os.environ.pop(name, None)
     os.environ |= {"SELFHOST_LAZY": "1", "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
     os.set_inheritable(3, True)
     os.closerange(4, os.sysconf("SC_OPEN_MAX"))
