@@ -12,7 +12,7 @@ import pytest
 
 LOADER = pathlib.Path(__file__).resolve().parents[3] / "roles/uwsgi/files/application.py"
 # Stands in for `app-serve RELEASE`: says what it was started with.
-SERVE = "#!/bin/sh\necho began again: $1, lazy=$SELFHOST_LAZY, descriptors=$LISTEN_FDS, mine=$([ $LISTEN_PID = $$ ] && echo yes)\nls /proc/self/fd | wc -l\n"
+SERVE = "#!/bin/sh\necho began again: $1, lazy=$SELFHOST_LAZY, descriptors=$LISTEN_FDS, of uWSGI=$NOTIFY_SOCKET_FD$UWSGI_RELOADS, mine=$([ $LISTEN_PID = $$ ] && echo yes)\nls /proc/self/fd | wc -l\n"
 
 
 @pytest.fixture
@@ -84,11 +84,11 @@ LEFT = {
 @pytest.mark.parametrize("name", LEFT)
 def test_what_is_left_open_is_named_and_each_worker_loads_for_itself(start, name):
     code, peer = LEFT[name]
-    done = start(f"{code}\napplication = 'shared'")
+    done = start(f"{code}\napplication = 'shared'", NOTIFY_SOCKET_FD="9", UWSGI_RELOADS="0")
     assert "loaded" not in done.stdout
     assert re.search(f"shop:application leaves connections open to .*{peer}", done.stderr)
     # The socket of the server goes along, and nothing else: 0, 1, 2, 3, and the directory that is listed.
-    assert done.stdout.splitlines() == ["began again: r1, lazy=1, descriptors=1, mine=yes", "5"]
+    assert done.stdout.splitlines() == ["began again: r1, lazy=1, descriptors=1, of uWSGI=, mine=yes", "5"]
 
 
 def test_a_worker_that_loads_for_itself_keeps_its_connection(start):
