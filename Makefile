@@ -1,5 +1,5 @@
 # The commands of this checkout; `make` alone lists them. They install what they need and keep what they make in
-# .venv and .cache, so that `make clean` leaves no trace but Debian packages.
+# .cache, so that `make clean` leaves no trace but Debian packages.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -16,8 +16,8 @@ LAB ?= container
 
 SHARED := molecule/shared
 DEMO_NAME := $(if $(filter vm,$(LAB)),demo_vm,demo)
-DEMO := ansible-playbook --inventory inventories/$(DEMO_NAME).yml
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+DEMO := ansible-playbook --inventory molecule/inventories/$(DEMO_NAME).yml
+export PATH := $(CURDIR)/.cache/venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # Into a file or a pipe goes plain text.
 ifndef MAKE_TERMOUT
@@ -27,12 +27,12 @@ endif
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-demo: .venv/ready ## Boot a Debian host and serve a Wagtail site on it; prints its URL. Run again, it changes nothing. LAB=vm: on a virtual machine.
+demo: .cache/venv/ready ## Boot a Debian host and serve a Wagtail site on it; prints its URL. Run again, it changes nothing. LAB=vm: on a virtual machine.
 	@$(SHARED)/$(if $(filter vm,$(LAB)),vm disk,engine up) debian-13
 	@$(DEMO) $(SHARED)/create.yml $(SHARED)/prepare.yml playbooks/site.yml $(SHARED)/welcome.yml
 	@cat .cache/lab/$(DEMO_NAME)/welcome
 
-demo-down: .venv/ready ## Stop the demo and remove its host; LAB as before.
+demo-down: .cache/venv/ready ## Stop the demo and remove its host; LAB as before.
 	@$(DEMO) $(SHARED)/destroy.yml
 
 test: ## Everything below in turn, on fresh hosts; prints what each part took.
@@ -44,37 +44,38 @@ test: ## Everything below in turn, on fresh hosts; prints what each part took.
 	done; \
 	printf '\n'; cat .cache/summary; exit $$failed
 
-lint: .venv/ready ## ansible-lint (profile production, no skips), yamllint, changelog fragments.
+lint: .cache/venv/ready ## ansible-lint (profile production, no skips), yamllint, changelog fragments.
 	ansible-lint --offline
 	yamllint --strict .
 	antsibull-changelog lint
 
-static: .venv/ready ## Tests that need no host: specs against defaults, refusals, units, the built collection.
+static: .cache/venv/ready ## Tests that need no host: specs against defaults, refusals, units, the built collection.
 	pytest -q --numprocesses auto --dist loadfile tests
 
-scenarios: .venv/ready ## Molecule scenarios, side by side; logs in .cache/logs, screenshots in .cache/artifacts.
+scenarios: .cache/venv/ready ## Molecule scenarios, side by side; logs in .cache/logs, screenshots in .cache/artifacts.
 	@$(SHARED)/engine packages chromium
 	@$(SHARED)/engine up debian-13 debian-12
 	@$(SHARED)/run $(SCENARIOS)
 
-test-vm: .venv/ready ## The scenarios on virtual machines, one after the other; takes hours where the processor does not virtualise.
+test-vm: .cache/venv/ready ## The scenarios on virtual machines, one after the other; takes hours where the processor does not virtualise.
 	@$(SHARED)/engine packages chromium
 	@$(SHARED)/vm disk debian-13 debian-12
 	@PARALLEL=1 LIMIT=8h $(SHARED)/run vm vm_replication
 
-collection: .venv/ready ## Build the collection's archive into .cache/build.
+collection: .cache/venv/ready ## Build the collection's archive into .cache/build.
 	ansible-galaxy collection build --force --output-path .cache/build .
 
-clean: ## Remove the lab's hosts, networks and images, and .venv and .cache.
+clean: ## Remove the lab's hosts, networks and images, and .cache.
 	@$(SHARED)/engine clean
-	rm -rf .venv .cache
+	rm -rf .cache
 
-# The lock is the only prerequisite: a changed requirements.txt makes a new virtualenv.
-.venv/ready: requirements.txt
+# The lock is the only prerequisite: a changed requirements.txt makes a new virtualenv. It is make's own: what the user makes in
+# .venv stays as it is.
+.cache/venv/ready: requirements.txt
 	@$(SHARED)/engine packages git openssh-client iproute2 procps
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(SHARED)/engine packages python3-venv
-	@printf '== Installing the tools into .venv (a minute)\n'
-	@rm -rf .venv
-	@$(PYTHON) -m venv .venv
-	@.venv/bin/pip install -qq --requirement requirements.txt
+	@printf '== Installing the tools into .cache/venv (a minute)\n'
+	@rm -rf .cache/venv
+	@$(PYTHON) -m venv .cache/venv
+	@.cache/venv/bin/pip install -qq --requirement requirements.txt
 	@touch $@

@@ -1,5 +1,6 @@
 """What answers from outside, and what the firewall leaves alone."""
 
+import shlex
 import socket
 import time
 
@@ -38,7 +39,26 @@ def test_a_neighbour_reaches_no_more_than_anybody(reach, site, neighbour):
     assert site.open_ports(reach.name, seen_from=neighbour) == {4: OPEN, 6: OPEN}
 
 
-def test_a_neighbour_that_guesses_is_banned_and_this_machine_never(reach, site, neighbour):
+# Run by the application, has its lines say that they are sshd's: 192.0.2.66 by syslog's socket, 192.0.2.67 by the journal's own.
+FORGE = """
+import ctypes, os, socket, time
+ctypes.CDLL(None).prctl(15, b"sshd", 0, 0, 0)
+ways = [("/dev/log", b"<38>sshd[%d]: Failed password for root from 192.0.2.66 port 4711 ssh2" % os.getpid())]
+ways += [("/run/systemd/journal/socket", b"SYSLOG_IDENTIFIER=sshd\\n_COMM=sshd\\n_UID=0\\n_EXE=/usr/sbin/sshd\\n"
+          b"PRIORITY=6\\nMESSAGE=Failed password for root from 192.0.2.67 port 4711 ssh2\\n")]
+for _line in range(8):
+    for path, line in ways:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as way:
+            way.connect(path)
+            way.send(line)
+    time.sleep(0.2)
+# The journal asks who wrote a line while it reads it.
+time.sleep(1)
+"""
+
+
+def test_a_neighbour_that_guesses_is_banned_and_nobody_else(reach, site, neighbour, variables):
+    """This machine is spared, and so is whom the application accuses."""
     address = site.addresses[neighbour]
 
     def banned():
@@ -50,6 +70,8 @@ def test_a_neighbour_that_guesses_is_banned_and_this_machine_never(reach, site, 
         )
 
     try:
+        reach.root(f"runuser -u {variables['app_user']} -- python3 -c {shlex.quote(FORGE)}")
+        assert "192.0.2.66" in reach.root("journalctl --sync; journalctl --quiet --identifier=sshd --since=-1min")
         # sshd itself makes who has failed wait (PerSourcePenalties): that slows the guesses down.
         deadline = time.monotonic() + 180
         while address not in banned():
@@ -62,7 +84,7 @@ def test_a_neighbour_that_guesses_is_banned_and_this_machine_never(reach, site, 
         assert banned() == [address]
         assert reach.root("id -un").strip() == "root"
     finally:
-        reach.root(f"fail2ban-client set sshd unbanip {address}")
+        reach.root(f"fail2ban-client set sshd unbanip {address} 192.0.2.66 192.0.2.67")
 
 
 def test_nothing_else_listens_beyond_the_loopback(reach, site):

@@ -83,6 +83,7 @@ class Project:
                 f"rm -rf /etc/systemd/system/{self.name}[.@-]* /etc/nginx/conf.d/{self.name}.conf /etc/nginx/{self.name} "
                 f"/etc/uwsgi/{self.name}.ini /usr/local/bin/{self.name}-* /etc/{self.name} /srv/{self.name} /var/lib/{self.name} /var/log/{self.name}; "
                 "systemctl daemon-reload; systemctl reset-failed; cd /; "
+                f"sed -i '/\"{self.name}\"/d' /etc/postgresql/*/main/pg_hba.conf; "
                 f"sudo -u postgres dropdb --if-exists --force {self.name}; sudo -u postgres dropuser --if-exists {self.name}; "
                 f"userdel {self.name} 2>/dev/null; true"
             )
@@ -95,12 +96,19 @@ def site(request):
 
 @pytest.fixture(scope="module", autouse=True)
 def probe_away(site):
-    """The probe's own site makes room, since a web server has one default site, and comes back."""
+    """The probe's own site makes room, since a host serves one application, and comes back."""
     for host in site.hosts.values():
-        host.check_output("cd /etc/nginx/conf.d; test ! -f probe.conf || mv probe.conf /root; systemctl reload nginx")
+        host.check_output(
+            "test ! -f /etc/nginx/conf.d/probe.conf || mv /etc/nginx/conf.d/probe.conf /root; systemctl reload nginx; "
+            "test ! -L /srv/probe/current || mv -T /srv/probe/current /root/probe-current; "
+            "sed -i '/\"probe\"/d' /etc/postgresql/*/main/pg_hba.conf"
+        )
     yield
     for host in site.hosts.values():
-        host.check_output("cd /root; test ! -f probe.conf || mv probe.conf /etc/nginx/conf.d; systemctl reload nginx")
+        host.check_output(
+            "test ! -f /root/probe.conf || mv /root/probe.conf /etc/nginx/conf.d; systemctl reload nginx; "
+            "test ! -L /root/probe-current || mv -T /root/probe-current /srv/probe/current"
+        )
     # It has who may connect to the database anew, too.
     run = site.play("database", "--tags", "app,postgresql")
     assert run.code == 0, run.output[-4000:]
@@ -124,6 +132,7 @@ def more_style(sheet):
 
 def test_subfolder_with_top_level_modules_and_a_prefix(project, site):
     project.install()
+    project.play("status", "-e", "status_strict=true")
     first = project.pages("/words/")
     for host, page in first.items():
         assert "version=1 words=0" in page
