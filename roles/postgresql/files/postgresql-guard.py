@@ -17,7 +17,6 @@ that runs elsewhere and does not say what it is may be the primary, so it is wai
 nothing is known, and this one starts.
 """
 
-import concurrent.futures
 import json
 import os
 import pathlib
@@ -26,6 +25,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 CONFIGURATION = pathlib.Path("/etc/selfhost/postgresql-guard.json")
 # A server that runs and does not say what it is gets this long to do so. Hosts that lost power together come back together:
@@ -244,7 +244,7 @@ class Host:
     def peers(self):
         """Return all others' answers."""
         others = {name: address for name, address in self.hosts.items() if name != self.name}
-        with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
+        with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
             return dict(zip(others, pool.map(self.peer, others.values())))
 
     def processes(self):
@@ -377,7 +377,7 @@ def uptime():
 def listens(address, port):
     """Return whether a server takes connections at all, however slow it is, and whatever it says to them."""
     try:
-        socket.create_connection((address, port), timeout=3).close()
+        socket.create_connection((address.encode(), port), timeout=3).close()
     except OSError:
         return False
     return True
