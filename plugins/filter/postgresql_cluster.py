@@ -13,6 +13,7 @@ description:
   - Finds the primary in what the hosts' servers and data directories say of themselves. The inventory decides only where no
     host has data yet; then its first host is to be the primary.
   - A server that runs as a primary is the primary. Of several whose servers are stopped, it is the one on the highest timeline.
+  - No server is the primary where another one of the same cluster, also a standby, knows a newer timeline - another primary came after it.
   - Where that leaves a doubt, no host is the primary and the reason is given.
 options:
   _input:
@@ -21,6 +22,11 @@ options:
         C(primary) (it is no standby's), C(running), C(fenced), C(timeline), C(system).
     type: dict
     required: true
+  given_up:
+    description: Names of hosts whose data is to be replaced, whatever it is; what they know does not count.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -44,7 +50,22 @@ def _names(hosts):
     return " and ".join(hosts)
 
 
-def _primary(states):
+def _doubt(states, later):
+    return (
+        f"{_names(later)}, a standby, is on a newer timeline ({max(states[host]['timeline'] for host in later)}), so another server was promoted "
+        f"after it: start that one, or stop the server of {_names(later)} and give its data up with -e postgresql_rebuild={','.join(later)}"
+    )
+
+
+def _later(states, primary):
+    """Return the hosts that know of a primary after this one, by name."""
+    return [
+        host for host, state in states.items()
+        if state["exists"] and not state["fenced"] and state["system"] == states[primary]["system"] and state["timeline"] > states[primary]["timeline"]
+    ]  # fmt: skip
+
+
+def _primary(states, given_up):
     """Return the primary, or an empty name and the reason."""
     own = [host for host, state in states.items() if state["exists"] and state["primary"] and not state["fenced"]]
     running = [host for host in own if states[host]["running"]]
@@ -52,19 +73,21 @@ def _primary(states):
         return "", f"{_names(running)} both accept writes: stop the one whose data is not to be kept, then rebuild it"
     if running:
         (primary,) = running
-        ahead = [
-            host
-            for host in own
-            if states[host]["system"] == states[primary]["system"] and states[host]["timeline"] > states[primary]["timeline"]
-        ]
+        later = [host for host in _later(states, primary) if host not in given_up]
+        ahead = [host for host in later if host in own]
         if ahead:
             return "", f"{primary} accepts writes, but {_names(ahead)}, stopped, was promoted after it: decide which data is to be kept"
+        if later:
+            return "", f"{primary} accepts writes, but {_doubt(states, later)}"
         return primary, ""
     if own:
         newest = max(states[host]["timeline"] for host in own)
         last = [host for host in own if states[host]["timeline"] == newest]
         if len(last) > 1:
             return "", f"{_names(last)} are both primaries, and stopped: start the one whose data is to be kept"
+        later = [host for host in _later(states, last[0]) if host not in given_up]
+        if later:
+            return "", f"{last[0]} is a primary, and stopped, but {_doubt(states, later)}"
         return last[0], ""
     silent = [host for host, state in states.items() if not state["reachable"]]
     if silent:
@@ -75,9 +98,9 @@ def _primary(states):
     return next(iter(states), ""), ""
 
 
-def postgresql_cluster(states):
+def postgresql_cluster(states, given_up=()):
     states = {host: UNKNOWN | state for host, state in states.items()}
-    primary, problem = _primary(states)
+    primary, problem = _primary(states, given_up)
     apart = {}
     for host, state in states.items():
         if not primary or host == primary or not state["exists"]:

@@ -16,7 +16,8 @@ description:
   - A forced one needs proof that no other host can be the primary. A reachable host proves it by what it runs; for a host that
     cannot be reached, the operator vouches by naming it in O(dead).
   - With synchronous standbys it takes as many answers as make certain that one of them holds every acknowledged row, and the
-    standby that holds most.
+    standby that holds most. Only a server that runs answers; the control file of one that is stopped tells less than it may hold.
+  - A server on a newer timeline was promoted later, or follows one that was; a host on an older one does not become the primary.
 positional: _input
 options:
   _input:
@@ -118,12 +119,37 @@ def _demoted(answers):
     ]  # fmt: skip
 
 
+def _asked(answers):
+    """Return the standbys that said what they hold: those whose server runs and answers."""
+    return [name for name in _running(answers, recovery=True) if not answers[name]["fenced"]]
+
+
+def _mute(answers):
+    """Return the standbys whose server is stopped: their control file names their last checkpoint, and they may hold more."""
+    former = _demoted(answers)
+    return [
+        name for name, known in answers.items()
+        if known and known["exists"] and not known["running"] and known["standby"] and not known["fenced"] and name not in former
+    ]  # fmt: skip
+
+
 def _ahead(new, answers):
     """Return the standbys, or what is left of them, that hold more of the log than the new primary."""
     return [
         name for name, known in answers.items()
         if known and name != new and known["standby"] and not known["fenced"] and known.get("position", 0) > answers[new]["position"]
     ]  # fmt: skip
+
+
+def _check_timeline(new, answers, given_up=()):
+    """Refuse a new primary whose place another server has taken already."""
+    own = answers[new].get("timeline", 0)
+    for name, known in answers.items():
+        if known and name != new and name not in given_up and not known["fenced"] and known.get("timeline", 0) > own:
+            raise _Refusal(
+                f"{name} is on a newer timeline than {new} ({known['timeline']}, not {own}): "
+                + (f"switch over to {name}." if known["running"] else f"start the server of {name} first.")
+            )
 
 
 def _planned(new, answers, max_lag_mb):
@@ -146,6 +172,7 @@ def _planned(new, answers, max_lag_mb):
             raise _Refusal(f"{new} lags {lag:.1f} MB behind {old}, more than switchover_max_lag_mb ({max_lag_mb:g}): wait, or raise the limit.")
         return {"old": old, "lag_mb": round(lag, 2), "position": 0}
     # No primary: a run before this one was interrupted, or the primary was stopped. Nobody may know more than the new one.
+    _check_timeline(new, answers)
     unreachable = [name for name, known in answers.items() if known is None]
     if unreachable:
         raise _Refusal(f"No primary answers, and {_names(unreachable)} cannot be reached: for a dead primary use switchover_force=true.")
@@ -159,7 +186,13 @@ def _planned(new, answers, max_lag_mb):
     if position > answers[new]["position"]:
         ahead = dormant or _ahead(new, answers)
         raise _Refusal(f"{new} lacks {position - answers[new]['position']} bytes of the log that {_names(ahead)} holds: {_remedy(ahead[0], dormant)}")
-    return {"old": (dormant + _demoted(answers) + [None])[0], "position": position}
+    # A primary that stopped cleanly holds every row; without one, all others have to be asked.
+    former = dormant + _demoted(answers)
+    mute = _mute(answers)
+    if mute and not former:
+        raise _Refusal(f"The server of {_names(mute)} is stopped and may hold more of the log than {new}: start it first.")
+    given_up = [name for name, known in answers.items() if known["fenced"]]
+    return {"old": (former + [None])[0], "position": position, "certain": bool(former) or not given_up}
 
 
 def _remedy(name, dormant):
@@ -189,19 +222,24 @@ def _forced(new, answers, dead, synchronous):
             f"{_names(doubtful)} cannot be reached and may still run: switch it off, then vouch for that with "
             f"-e switchover_dead={','.join(doubtful)}."
         )
+    dormant = _dormant(answers)
+    _check_timeline(new, answers, given_up=dormant)
     ahead = _ahead(new, answers)
     if ahead:
-        raise _Refusal(f"{_names(ahead)} holds more of the log than {new}: switch over to {ahead[0]}.")
-    dormant = _dormant(answers)
-    # Any of `synchronous` among all standbys acknowledged a row: it takes the rest and one more to be certain to meet it.
-    lost = set(dormant) | set(dead)
-    standbys = len(answers) - 1
-    seen = len([name for name, known in answers.items() if known and name not in lost and not known["fenced"] and known["standby"]])
-    certain = 0 < synchronous and seen > standbys - synchronous
-    if synchronous > 0 and not certain:
         raise _Refusal(
-            f"Only {seen} of {standbys} standbys can be asked, so that a row which {synchronous} acknowledged may be missing: bring one back, "
-            "or accept the loss with -e postgresql_synchronous_standbys=0."
+            f"{_names(ahead)} holds more of the log than {new}: "
+            + (f"switch over to {ahead[0]}." if answers[ahead[0]]["running"] else f"start the server of {ahead[0]} first.")
+        )
+    # Any of `synchronous` among all standbys acknowledged a row: it takes the rest and one more to be certain to meet it.
+    standbys = len(answers) - 1
+    asked = len(_asked(answers))
+    certain = 0 < synchronous and asked > standbys - synchronous
+    if synchronous > 0 and not certain:
+        mute = _mute(answers) + _demoted(answers)
+        raise _Refusal(
+            f"Only {asked} of {standbys} standbys can be asked, so that a row which {synchronous} acknowledged may be missing: "
+            + (f"start the server of {_names(mute)}, " if mute else "bring one back, ")
+            + "or accept the loss with -e postgresql_synchronous_standbys=0."
         )
     old = (dormant + list(dead) + [None])[0]
     return {"old": old, "fence": dormant, "certain": certain, "position": 0}

@@ -137,6 +137,22 @@ def test_secrets_are_in_no_log_and_in_the_reach_of_nobody_else(cluster):
         assert found.stdout == ""
 
 
+def test_a_configuration_is_tried_whatever_postgres_laid_in_the_way(cluster, pair):
+    """Root writes, removes and waits nowhere that postgres could lead it to."""
+    host = cluster.hosts[pair[1]]
+    host.check_output("install -d /root/victims && echo precious >/root/victims/precious && echo 'work_mem = 5MB' >/root/candidate")
+    traps = ["/run/lock/selfhost-postgresql-try", "/run/lock/selfhost-postgresql-cluster", "/var/lib/postgresql/try-17"]
+    host.check_output("rm -rf %s" % " ".join(traps))
+    try:
+        for trap in traps:
+            host.check_output("runuser -u postgres -- ln -s %s %s", "/root/victims" if "try-17" in trap else "/root/victims/precious", trap)
+        host.check_output("/usr/local/sbin/postgresql-try settings /root/candidate")
+        assert "no_such" in host.run("echo no_such = 1 >/root/candidate; /usr/local/sbin/postgresql-try settings /root/candidate").stderr
+        assert host.check_output("cat /root/victims/precious; ls /root/victims") == "precious\nprecious"
+    finally:
+        host.run("rm -rf /root/victims /root/candidate %s" % " ".join(traps))
+
+
 def test_a_dry_run_over_the_cluster_finds_nothing_to_change(cluster):
     run = cluster.play("database", "--check")
     assert run.code == 0, run.output

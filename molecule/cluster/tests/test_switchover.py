@@ -10,6 +10,16 @@ import pytest
 
 DATA = "/var/lib/postgresql/17/main"
 UNIT = "postgresql@17-main"
+# Takes every connection that a server has, also the superuser's.
+FULL = """
+import psycopg2, time
+held = []
+try:
+    while True:
+        held.append(psycopg2.connect("dbname=postgres"))
+except psycopg2.OperationalError:
+    time.sleep(300)
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -63,9 +73,13 @@ def writing(writer, figure):
 
 def test_a_planned_switchover_and_back(cluster, writing, pair):
     old, new = pair
+    # What somebody who is postgres lays in the way of what root has written there.
+    host = cluster.hosts[old]
+    host.check_output(f"echo precious >/root/victim; runuser -u postgres -- ln -sf /root/victim {DATA}/.standby.signal.new")
     with writing("planned") as stream:
         run = cluster.play("switchover")
         assert run.code == 0, run.output
+    assert host.check_output("stat -c '%U %s' /root/victim; rm /root/victim") == "root 9"
     assert f"{new} is the primary on timeline" in run.text
     assert ("Change the inventory" in run.text) == (new != cluster.groups["database"][0])
     cluster.healthy()
@@ -87,6 +101,25 @@ def test_a_planned_switchover_and_back(cluster, writing, pair):
     assert (cluster.primary(), cluster.standbys()) == (old, [new])
     cluster.wait("all rows on the standby", lambda: not stream.lost(new))
     assert stream.lost(old) == []
+
+
+def test_a_primary_waits_for_the_word_of_a_server_that_runs(cluster, pair):
+    """The standby hangs, and may be the primary by now. Once it answers, the primary comes up, and nobody had to get up for it."""
+    old, new = pair
+    host, other = cluster.hosts[old], cluster.hosts[new]
+    host.check_output(f"systemctl stop {UNIT}")
+    try:
+        other.check_output(f"systemctl kill --signal=STOP {UNIT}")
+        refused = host.run(f"systemctl start {UNIT}")
+        assert refused.rc != 0
+        assert not runs(cluster, old)
+        assert f"a server runs on {new} and does not say what it is" in host.check_output(f"journalctl --unit {UNIT} --since -2min")
+        assert not host.file(f"{DATA}/fenced").exists
+        other.check_output(f"systemctl kill --signal=CONT {UNIT}")
+        cluster.wait("the primary", lambda: cluster.primaries() == [old], seconds=60)
+    finally:
+        other.run(f"systemctl kill --signal=CONT {UNIT}")
+        host.run(f"systemctl start {UNIT}")
 
 
 @pytest.mark.long
@@ -147,6 +180,7 @@ def test_a_forced_failover(cluster, writing, pair):
     assert stream.lost(new) == []
     assert f"-e postgresql_rebuild={old}" in run.text
     the_former_primary_stays_down(cluster, old, new)
+    whoever_knows_a_newer_timeline_is_believed(cluster, old, new)
 
     run = cluster.play("database", "--tags", "postgresql", "-e", f"postgresql_rebuild={old}")
     assert run.code == 0, run.output
@@ -174,6 +208,13 @@ def the_former_primary_stays_down(cluster, old, new):
     assert host.run(f"systemctl start {UNIT}").rc != 0
     assert not runs(cluster, old)
     assert host.file(f"{DATA}/fenced").exists
+    # Also from one that takes no more connections.
+    host.check_output(forget)
+    cluster.hosts[new].check_output("cd / && systemd-run --collect --unit=full --uid=postgres python3 -c %s", FULL)
+    cluster.wait("the last connection", lambda: "too many clients" in cluster.attempt(new, "SELECT 1").stderr, every=0.2)
+    assert host.run(f"systemctl start {UNIT}").rc != 0
+    assert not runs(cluster, old)
+    cluster.hosts[new].check_output("systemctl stop full")
     host.check_output(forget)
     host.run(behind_systemd)
     cluster.wait("the guard to stop a second primary", lambda: not runs(cluster, old))
@@ -199,6 +240,26 @@ def the_former_primary_stays_down(cluster, old, new):
     assert run.code == 0, run.output
     assert "fenced" in run.text
     assert not runs(cluster, old)
+    assert cluster.primaries() == [new]
+
+
+def whoever_knows_a_newer_timeline_is_believed(cluster, old, new):
+    """As after a power cut of the site: the former primary and a standby of the new one are up, the new one is not."""
+    host, other = cluster.hosts[old], cluster.hosts[new]
+    other.check_output(f"systemctl stop {UNIT}; runuser -u postgres -- touch {DATA}/standby.signal; systemctl start {UNIT}")
+    try:
+        host.check_output(f"rm -f {DATA}/fenced {DATA}/standby.signal")
+        assert host.run(f"systemctl start {UNIT}").rc != 0
+        assert not runs(cluster, old)
+        host.run("pg_ctlcluster --skip-systemctl-redirect 17 main start")
+        cluster.wait("the guard to stop it", lambda: not runs(cluster, old))
+        # Nothing is given up while no primary of that timeline is seen.
+        assert not host.file(f"{DATA}/fenced").exists
+        run = cluster.play("database", "--tags", "postgresql")
+        assert run.code != 0, run.output
+        assert f"{old} is a primary, and stopped, but {new}, a standby, is on a newer timeline" in run.text
+    finally:
+        other.check_output(f"systemctl stop {UNIT}; rm -f {DATA}/standby.signal; systemctl start {UNIT}")
     assert cluster.primaries() == [new]
 
 

@@ -2,7 +2,8 @@
 """Keeps two primaries from existing, and turns this host's server round when a switchover asks for it.
 
 postgresql-guard may-start          before every start: exit status 1 where this server must not run
-postgresql-guard watch              every few seconds: stops this server where another one has taken its place
+postgresql-guard watch              every few seconds: stops this server where another one has taken its place; exit status 75 where
+                                    `may-start` had put its start off and nothing speaks against it any more
 postgresql-guard state              what this host knows of itself and of the others, as JSON; changes nothing
 postgresql-guard demote             stop cleanly and become a standby
 postgresql-guard promote [POSITION] become the primary once everything before POSITION is replayed
@@ -10,27 +11,34 @@ postgresql-guard reinstate          undo `demote`, as long as nobody was promote
 postgresql-guard fence REASON       never let this data run again; a fresh copy replaces it
 
 Of two primaries the one with the newer timeline is the true one: it was promoted later. A server whose place was taken is
-fenced by a file in its data directory, so the fence lasts as long as the data that it is about. Where no other host
-answers, nothing is known, and the server starts.
+fenced by a file in its data directory, so the fence lasts as long as the data that it is about. Where only a standby that
+receives from nobody tells of a newer timeline, the server does not run either, but nothing is given up: no fence. A server
+that runs elsewhere and does not say what it is may be the primary, so it is waited for. Where no other server runs,
+nothing is known, and this one starts.
 """
 
-import concurrent.futures
 import json
 import os
 import pathlib
 import pwd
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 CONFIGURATION = pathlib.Path("/etc/selfhost/postgresql-guard.json")
-# Hosts that lost power together come back together: for this long after a boot, a silent one is asked again.
-BOOT_SECONDS = 300
+# A server that runs and does not say what it is gets this long to do so. Hosts that lost power together come back together:
+# for some time after a boot, a silent one gets it too.
 PATIENCE_SECONDS = 30
+BOOT_SECONDS = 300
 # A standby has this long to replay what the former primary wrote last.
 REPLAY_SECONDS = 60
 # Exit status of `promote`: nothing was begun, so the former primary may go on.
 NOT_BEGUN = 3
+# Exit status of `watch`: the server that was put off is to be started.
+START = 75
+ACCOUNT = "postgres"
 
 QUESTION = """
 SELECT json_build_object(
@@ -58,54 +66,101 @@ class Refusal(Exception):
 # --- Decisions: nothing here asks or touches anything -----------------------------------------
 
 
+def speaks(peer):
+    """Return whether a server said what it is."""
+    return peer.get("recovery") is not None
+
+
+def relatives(own, peers):
+    """Return the servers of the same cluster that said what they are, by name."""
+    return {name: peer for name, peer in peers.items() if speaks(peer) and peer["system"] == own["system"]}
+
+
+def doubtful(peers):
+    """Return the names of the servers that run and do not say what they are."""
+    return [name for name, peer in peers.items() if peer.get("alive") and not speaks(peer)]
+
+
 def successor(own, peers):
     """Return the name of the peer that shows that this data's time as a primary is over, or None.
 
     A standby counts only while it receives: then there is a primary of that timeline, even if it is not seen from here.
     """
-    for name, peer in peers.items():
-        if peer.get("system") != own["system"]:
-            continue
+    for name, peer in relatives(own, peers).items():
         if peer["timeline"] > own["timeline"] and (not peer["recovery"] or peer["receiving"]):
             return name
     return None
 
 
-def why_not_start(own, peers):
-    """Return why this server must not start, or None."""
+def newest(own, peers):
+    """Return the name of the peer on the newest timeline, if that is newer than this data's, or None.
+
+    Whoever made that timeline was promoted after this data's time as a primary, even if it does not run just now.
+    """
+    later = {name: peer["timeline"] for name, peer in relatives(own, peers).items() if peer["timeline"] > own["timeline"]}
+    return max(later, key=later.get, default=None)
+
+
+def why_no_primary(own, peers):
+    """Return what the others say that forbids this data to be a primary, or None."""
+    name = successor(own, peers)
+    if name:
+        return f"{name} has taken its place (timeline {peers[name]['timeline']}, here {own['timeline']})"
+    name = newest(own, peers)
+    if name:
+        return (
+            f"{name} is on a newer timeline ({peers[name]['timeline']}, here {own['timeline']}), so another server was promoted after this one: "
+            f"start that one, or, to give up what it wrote, stop the server of {name}, start this one and rebuild {name}"
+        )
+    return None
+
+
+def why_never_start(own, peers):
+    """Return why this server must not start, whatever is still to be heard, or None."""
     if own["fenced"]:
         return f"it is fenced: {own['fenced']}"
     if own["standby"]:
         return None
-    name = successor(own, peers)
-    if name:
-        return f"{name} has taken its place (timeline {peers[name]['timeline']}, here {own['timeline']})"
-    for name, peer in peers.items():
+    reason = why_no_primary(own, peers)
+    if reason:
+        return reason
+    for name, peer in relatives(own, peers).items():
         # A primary of an older timeline is the one that has to go, and its own guard sees to that.
-        if peer.get("system") == own["system"] and not peer["recovery"] and peer["timeline"] == own["timeline"]:
+        if not peer["recovery"] and peer["timeline"] == own["timeline"]:
             return f"{name} is the primary already"
     return None
 
 
+def why_not_start(own, peers):
+    """Return why this server must not start now, or None."""
+    reason = why_never_start(own, peers)
+    doubts = doubtful(peers)
+    if reason or own["standby"] or not doubts:
+        return reason
+    names = " and ".join(doubts)
+    return (
+        f"a server runs on {names} and does not say what it is ({peers[doubts[0]].get('error')}), so it may be the primary: this one starts by itself "
+        f"once that is known not to be so; where it cannot be mended, stop the server of {names} and start this one"
+    )
+
+
 def why_stop(own, peers, order):
-    """Return why this running server must stop at once, or None; `order` holds the names of all hosts."""
+    """Return why this running server must stop at once, or None; `order` holds the names of all hosts.
+
+    One that does not say what it is stops nobody: every restart of a standby would take the site down.
+    """
     if not own["running"]:
         return None
     if own["fenced"]:
         return f"it is fenced: {own['fenced']}"
     if own["recovery"] is not False:
         return None
-    name = successor(own, peers)
-    if name:
-        return f"{name} has taken its place (timeline {peers[name]['timeline']}, here {own['timeline']})"
-    for name, peer in peers.items():
+    reason = why_no_primary(own, peers)
+    if reason:
+        return reason
+    for name, peer in relatives(own, peers).items():
         # Two that were promoted apart from each other: the one that stands first in the inventory stays, the same on both.
-        if (
-            peer.get("system") == own["system"]
-            and not peer["recovery"]
-            and peer["timeline"] == own["timeline"]
-            and order.index(name) < order.index(own["host"])
-        ):
+        if not peer["recovery"] and peer["timeline"] == own["timeline"] and order.index(name) < order.index(own["host"]):
             return f"{name} is a primary too, of the same timeline, and comes first"
     return None
 
@@ -140,38 +195,56 @@ class Host:
         self.remote = configuration["remote"]
 
     def run(self, *command, timeout=30, **options):
-        """Run as postgres, whoever runs this."""
-        if os.geteuid() == 0:
-            account = pwd.getpwnam("postgres")
-            options |= {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": os.getgrouplist("postgres", account.pw_gid)}
+        """Run as postgres, with no way back to root."""
+        if os.getuid() == 0:
+            account = pwd.getpwnam(ACCOUNT)
+            options |= {"user": account.pw_uid, "group": account.pw_gid}
         environment = {"PATH": "/usr/bin:/bin", "HOME": "/var/lib/postgresql", "LC_ALL": "C"}
         return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=timeout, **options)
 
-    def ask(self, target, statement, timeout=10):
+    def systemctl(self, verb):
+        """Have systemd do something with the server's unit, as whoever called this; False where that failed."""
+        back = {"user": 0, "group": 0} if os.getuid() == 0 and os.geteuid() != 0 else {}
+        return subprocess.run(["systemctl", verb, self.unit], check=False, **back).returncode == 0
+
+    def ask(self, target, *statements, timeout=10):
         """Return the answer of a server; ConnectionError where there is none."""
         dsn = " ".join(f"{name}='{value}'" for name, value in target.items())
+        words = [word for statement in statements for word in ("-c", statement)]
         try:
-            result = self.run(f"{self.programs}/psql", "-XAtqwd", dsn, "-v", "ON_ERROR_STOP=1", "-c", statement, timeout=timeout)
+            result = self.run(f"{self.programs}/psql", "-XAtqwd", dsn, "-v", "ON_ERROR_STOP=1", *words, timeout=timeout)
         except subprocess.TimeoutExpired as error:
             raise ConnectionError("no answer in time") from error
         if result.returncode != 0:
             raise ConnectionError(" ".join(result.stderr.split()))
         return result.stdout.strip()
 
+    def question(self, target):
+        """Return what a server says of itself; ConnectionError where it does not.
+
+        As a sender of the log would be asked: that has a place of its own when all connections are taken, and it alone tells
+        which timeline a standby replays, long before its control file does.
+        """
+        said = self.ask(target | {"replication": "database"}, "IDENTIFY_SYSTEM", QUESTION)
+        try:
+            identified, answer = said.split("\n", 1)
+            answer = json.loads(answer)
+            return answer | {"timeline": max(answer["timeline"], int(identified.split("|")[1])), "recovery": bool(answer["recovery"])}
+        except (ValueError, LookupError, TypeError) as error:
+            raise ConnectionError(f"an answer that is none: {' '.join(said.split())[:200]}") from error
+
     def peer(self, address):
         """Return what another host's server says of itself, or that it says nothing."""
         target = self.remote | {"host": address}
         try:
-            return json.loads(self.ask(target, QUESTION)) | {"alive": True}
+            return self.question(target) | {"alive": True}
         except ConnectionError as error:
-            # 0: accepts connections, 1: starts or stops. Both mean that it runs.
-            ready = self.run(f"{self.programs}/pg_isready", "-q", "-t", "3", "-h", address, "-p", str(target["port"]))
-            return {"alive": ready.returncode in (0, 1), "error": str(error)}
+            return {"alive": listens(address, target["port"]), "error": str(error)}
 
     def peers(self):
         """Return all others' answers."""
         others = {name: address for name, address in self.hosts.items() if name != self.name}
-        with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
+        with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
             return dict(zip(others, pool.map(self.peer, others.values())))
 
     def processes(self):
@@ -201,12 +274,16 @@ class Host:
         }
         if known["running"]:
             try:
-                return known | json.loads(self.ask(self.local, QUESTION))
+                return known | self.question(self.local)
             except ConnectionError as error:
                 known["error"] = str(error)
         # What is fenced, or was never made, has nothing to say.
         if known["exists"] and not known["fenced"]:
             known |= control(self.controldata())
+            if known["standby"]:
+                # A standby fetches the history of a timeline before anything of it is in the control file.
+                histories = [int(path.stem, 16) for path in (self.data / "pg_wal").glob("[0-9A-F]" * 8 + ".history")]
+                known["timeline"] = max([known["timeline"], *histories])
         return known
 
     def controldata(self):
@@ -216,14 +293,19 @@ class Host:
             raise Refusal(" ".join(result.stderr.split()))
         return result.stdout
 
-    # --- The fence ---
+    # --- Files of the data directory ---
+
+    def read(self, name):
+        """Return what a file of the data directory says as JSON; whatever else lies there is not waited for."""
+        with open(self.data / name, encoding="utf-8", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
+            return json.loads(file.read(65536))
 
     def fence_reason(self):
         try:
-            return json.loads((self.data / "fenced").read_text())["reason"]
+            return str(self.read("fenced")["reason"])
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, OSError):
+        except (ValueError, LookupError, TypeError, OSError):
             # Whatever is in it, somebody meant it.
             return "the reason is not readable"
 
@@ -232,20 +314,20 @@ class Host:
         if (self.data / name).exists():
             return False
         scratch = self.data / f".{name}.new"
-        with open(scratch, "w", encoding="utf-8") as file:
+        scratch.unlink(missing_ok=True)
+        # Always a file of one's own, and never what somebody has put in its place.
+        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        self.owner(scratch)
-        scratch.chmod(0o600)
         scratch.rename(self.data / name)
         self.sync()
         return True
 
-    def owner(self, path):
-        """Give a file to whom the data belongs."""
-        directory = self.data.stat()
-        os.chown(path, directory.st_uid, directory.st_gid)
+    def remove(self, name):
+        """Take a file out of the data directory for good."""
+        (self.data / name).unlink(missing_ok=True)
+        self.sync()
 
     def sync(self):
         directory = os.open(self.data, os.O_RDONLY)
@@ -253,6 +335,24 @@ class Host:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+    # --- A start that was put off ---
+
+    def put_off(self, names):
+        """Remember whom the start of this server waits for; an empty list: for nobody."""
+        if self.waits_for() != names:
+            self.remove("start-put-off")
+            if names:
+                self.write("start-put-off", json.dumps(names) + "\n")
+
+    def waits_for(self):
+        """Return whom the start of this server was put off for."""
+        try:
+            return list(self.read("start-put-off"))
+        except (ValueError, TypeError, OSError):
+            return []
+
+    # --- Fence and stop ---
 
     def fence(self, reason):
         """Keep this data from running as a primary, however it is started; True where that is new."""
@@ -274,15 +374,36 @@ def uptime():
     return float(pathlib.Path("/proc/uptime").read_text().split()[0])
 
 
+def listens(address, port):
+    """Return whether a server takes connections at all, however slow it is, and whatever it says to them."""
+    try:
+        socket.create_connection((address.encode(), port), timeout=3).close()
+    except OSError:
+        return False
+    return True
+
+
+def hear(host, own):
+    """Return what the others say, after some patience with those that do not."""
+    heard = {}
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        for name, peer in host.peers().items():
+            # Silence takes nothing back: who was seen to run a moment ago may run again in another.
+            if speaks(peer) or peer["alive"] or name not in doubtful(heard):
+                heard[name] = peer
+        awaited = [name for name, peer in heard.items() if not speaks(peer)] if uptime() < BOOT_SECONDS else doubtful(heard)
+        if why_never_start(own, heard) or not awaited or time.monotonic() >= deadline:
+            return heard
+        time.sleep(2)
+
+
 def may_start(host):
     own = host.own()
     peers = {}
     if own["exists"] and not own["standby"] and not own["fenced"]:
-        peers = host.peers()
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while uptime() < BOOT_SECONDS and time.monotonic() < deadline and any("error" in peer for peer in peers.values()):
-            time.sleep(2)
-            peers = host.peers()
+        peers = hear(host, own)
+        host.put_off([] if why_never_start(own, peers) else doubtful(peers))
     reason = why_not_start(own, peers)
     if not reason:
         return
@@ -291,14 +412,38 @@ def may_start(host):
     raise Refusal(f"The server of {host.name} does not start: {reason}.")
 
 
+def resume(host, own):
+    """Return START where nothing speaks any more against the start that was put off."""
+    awaited = host.waits_for()
+    if not awaited or own["standby"] or own["fenced"]:
+        return 0
+    peers = host.peers()
+    # They have to say it themselves: a primary that is only restarted falls silent too.
+    if any(name in peers and not speaks(peers[name]) for name in awaited):
+        return 0
+    reason = why_never_start(own, peers)
+    if not reason:
+        return 0 if doubtful(peers) else START
+    host.put_off([])
+    if successor(own, peers):
+        host.fence(reason)
+    raise Refusal(f"The server of {host.name} does not start: {reason}.")
+
+
 def watch(host):
     own = host.own()
-    if not own["running"] or (own["recovery"] is not False and not own["fenced"]):
-        return
-    reason = why_stop(own, {} if own["fenced"] else host.peers(), list(host.hosts))
+    if not own["running"]:
+        return resume(host, own)
+    host.put_off([])
+    if own["recovery"] is not False and not own["fenced"]:
+        return 0
+    peers = {} if own["fenced"] else host.peers()
+    reason = why_stop(own, peers, list(host.hosts))
     if not reason:
-        return
-    host.fence(reason)
+        return 0
+    # What only a standby tells that receives from nobody is no ground to give the data up.
+    if own["fenced"] or successor(own, peers) or not newest(own, peers):
+        host.fence(reason)
     host.halt()
     raise Refusal(f"The server of {host.name} was stopped: {reason}.")
 
@@ -315,7 +460,7 @@ def demote(host):
         host.ask(host.local, "CHECKPOINT", timeout=3600)
     started = time.time()
     if own["running"] and own["recovery"] is False:
-        subprocess.run(["systemctl", "stop", host.unit], check=False)
+        host.systemctl("stop")
         if host.processes():
             # It was not systemd that started it.
             host.run(f"{host.programs}/pg_ctl", "-D", str(host.data), "-m", "fast", "-t", "3600", "stop", timeout=3700)
@@ -323,7 +468,7 @@ def demote(host):
     if own["running"] and own["recovery"] is False:
         raise Refusal(f"The server of {host.name} did not stop.", NOT_BEGUN)
     if not own["running"] and not own["standby"] and own["cluster"] != "shut down":
-        subprocess.run(["systemctl", "start", host.unit], check=False)
+        host.systemctl("start")
         raise Refusal(f"The server of {host.name} did not stop cleanly (its state is '{own['cluster']}'): it was started again.", NOT_BEGUN)
     # Before anybody is promoted: from here on, this host cannot come back as a primary.
     changed = host.write("standby.signal", "")
@@ -338,9 +483,13 @@ def promote(host, position="0"):
     if not own["running"] or own["recovery"] is None or own["fenced"]:
         raise Refusal(f"The server of {host.name} is no running standby.", NOT_BEGUN)
     # The last look before the point of no return.
-    rivals = [name for name, peer in host.peers().items() if peer["alive"] and not peer.get("recovery")]
+    peers = host.peers()
+    rivals = [name for name, peer in peers.items() if peer["alive"] and not peer.get("recovery")]
     if rivals:
         raise Refusal(f"{' and '.join(rivals)} may still be a primary.", NOT_BEGUN)
+    reason = why_no_primary(own, peers)
+    if reason:
+        raise Refusal(f"The server of {host.name} is not promoted: {reason}.", NOT_BEGUN)
     deadline = time.monotonic() + REPLAY_SECONDS
     while True:
         replayed = int(host.ask(host.local, "SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint"))
@@ -360,9 +509,9 @@ def reinstate(host):
     own = host.own()
     if own["running"] or own["fenced"] or own["cluster"] != "shut down":
         raise Refusal(f"The server of {host.name} is not as `demote` left it.")
-    (host.data / "standby.signal").unlink(missing_ok=True)
-    host.sync()
-    subprocess.run(["systemctl", "start", host.unit], check=True)
+    host.remove("standby.signal")
+    if not host.systemctl("start"):
+        raise Refusal(f"The server of {host.name} is a primary again and did not start: its journal says why (journalctl -u {host.unit}).")
 
 
 def fence(host, reason):
@@ -380,17 +529,26 @@ COMMANDS = {
 }
 
 
+def become_postgres():
+    """Leave root's rights, but for what systemd is asked: in its folders postgres could lead root's hand elsewhere."""
+    account = pwd.getpwnam(ACCOUNT)
+    os.initgroups(ACCOUNT, account.pw_gid)
+    os.setegid(account.pw_gid)
+    os.seteuid(account.pw_uid)
+
+
 def main(arguments):
     if not arguments or arguments[0] not in COMMANDS:
         print(__doc__, file=sys.stderr)
         return 2
     os.umask(0o077)
+    if os.geteuid() == 0:
+        become_postgres()
     try:
-        COMMANDS[arguments[0]](Host(json.loads(CONFIGURATION.read_text())), *arguments[1:])
+        return COMMANDS[arguments[0]](Host(json.loads(CONFIGURATION.read_text())), *arguments[1:]) or 0
     except (Refusal, ConnectionError) as refusal:
         print(f"postgresql-guard: {refusal}", file=sys.stderr)
         return getattr(refusal, "status", 1)
-    return 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,11 @@
 
 import importlib.util
 import json
+import os
 import pathlib
+import pwd
+import socket
+import tempfile
 
 import pytest
 
@@ -13,6 +17,9 @@ spec.loader.exec_module(guard)
 
 SILENT = {"alive": False, "error": "connection refused"}
 STARTING = {"alive": True, "error": "the database system is starting up"}
+FULL = {"alive": True, "error": "sorry, too many clients already"}
+WAITS = "a server runs on db2 and does not say what it is (the database system is starting up), so it may be the primary"
+NEWER = "db3 is on a newer timeline (2, here 1), so another server was promoted after this one"
 
 
 def own(**values):
@@ -29,12 +36,20 @@ def peer(timeline=1, recovery=True, receiving=True, system="7"):
     [
         pytest.param(own(), {}, None, id="alone"),
         pytest.param(own(), {"db2": SILENT}, None, id="nobody answers"),
-        pytest.param(own(), {"db2": STARTING}, None, id="the other one is not up yet"),
+        pytest.param(own(), {"db2": STARTING}, WAITS, id="the other one is not up yet"),
+        pytest.param(own(), {"db2": FULL}, "a server runs on db2 and does not say what it is (sorry, too many", id="the other one cannot be asked"),
+        pytest.param(own(), {"db2": STARTING, "db3": peer()}, WAITS, id="one of two cannot be asked"),
+        pytest.param(own(), {"db2": STARTING, "db3": FULL}, "a server runs on db2 and db3 and does not say", id="none of two can be asked"),
+        pytest.param(own(), {"db2": STARTING, "db3": peer(timeline=2)}, "db3 has taken its place", id="one cannot be asked, the other knows"),
+        pytest.param(own(standby=True), {"db2": STARTING}, None, id="a standby, and the other one is not up yet"),
         pytest.param(own(), {"db2": peer()}, None, id="its standby"),
+        pytest.param(own(), {"db2": peer(receiving=False)}, None, id="its standby, which waits for it"),
         pytest.param(own(timeline=2), {"db2": peer(timeline=1, recovery=False)}, None, id="an older primary, which has to go itself"),
         pytest.param(own(), {"db2": peer(timeline=2, recovery=False)}, "db2 has taken its place (timeline 2, here 1)", id="a newer primary"),
         pytest.param(own(), {"db2": SILENT, "db3": peer(timeline=2)}, "db3 has taken its place", id="a standby of a newer primary"),
-        pytest.param(own(), {"db2": SILENT, "db3": peer(timeline=2, receiving=False)}, None, id="what is left of a former timeline"),
+        pytest.param(own(), {"db2": SILENT, "db3": peer(timeline=2, receiving=False)}, NEWER, id="a standby of a newer primary that is down"),
+        pytest.param(own(timeline=2), {"db2": SILENT, "db3": peer(receiving=False)}, None, id="a standby of an older timeline"),
+        pytest.param(own(), {"db2": SILENT, "db3": peer(timeline=2, receiving=False, system="8")}, None, id="a standby of another cluster"),
         pytest.param(own(), {"db2": peer(recovery=False)}, "db2 is the primary already", id="a primary of the same timeline"),
         pytest.param(own(), {"db2": peer(timeline=9, recovery=False, system="8")}, None, id="another cluster"),
         pytest.param(own(standby=True), {"db2": peer(timeline=2, recovery=False)}, None, id="a standby"),
@@ -53,9 +68,12 @@ def test_start(own, peers, reason):
         pytest.param(own(), {"db2": SILENT}, None, id="nobody answers"),
         pytest.param(own(), {"db2": peer()}, None, id="its standby"),
         pytest.param(own(timeline=2), {"db2": peer(timeline=1, recovery=False)}, None, id="the newer of two primaries"),
+        pytest.param(own(), {"db2": STARTING}, None, id="a standby that is restarted takes no site down"),
+        pytest.param(own(), {"db2": FULL, "db3": SILENT}, None, id="nor one that cannot be asked"),
         pytest.param(own(), {"db2": peer(timeline=2, recovery=False)}, "db2 has taken its place", id="the older of two primaries"),
         pytest.param(own(), {"db2": SILENT, "db3": peer(timeline=3)}, "db3 has taken its place", id="a standby of a newer primary"),
-        pytest.param(own(timeline=5), {"db2": peer(timeline=6, receiving=False)}, None, id="a standby that was left behind by a restore"),
+        pytest.param(own(), {"db2": SILENT, "db3": peer(timeline=2, receiving=False)}, NEWER, id="a standby of a newer primary that is down"),
+        pytest.param(own(timeline=6), {"db2": peer(timeline=5, receiving=False)}, None, id="a standby that was left behind by a restore"),
         pytest.param(own(), {"db2": peer(recovery=False)}, None, id="of two equal ones, the first"),
         pytest.param(own(host="db2"), {"db1": peer(recovery=False)}, "db1 is a primary too", id="of two equal ones, the second"),
         pytest.param(own(recovery=True, standby=True), {"db2": peer(timeline=2, recovery=False)}, None, id="a standby"),
@@ -91,14 +109,18 @@ def test_control_file():
 
 
 @pytest.fixture
-def host(tmp_path):
-    data = tmp_path / "data"
-    data.mkdir()
-    configuration = {
-        "host": "db1", "hosts": {"db1": "192.0.2.1", "db2": "192.0.2.2"}, "data": str(data), "programs": "/nonexistent",
+def configuration(tmp_path):
+    return {
+        "host": "db1", "hosts": {"db1": "192.0.2.1", "db2": "192.0.2.2"}, "data": str(tmp_path / "data"), "programs": "/nonexistent",
         "unit": "none.service", "local": {}, "remote": {},
     }  # fmt: skip
-    return guard.Host(configuration)
+
+
+@pytest.fixture
+def host(configuration):
+    host = guard.Host(configuration)
+    host.data.mkdir()
+    return host
 
 
 def test_a_fence_stays_and_keeps_its_first_reason(host):
@@ -134,6 +156,172 @@ def test_hosts_that_boot_together_wait_for_each_other(host, monkeypatch):
     with pytest.raises(guard.Refusal, match="db2 has taken its place"):
         guard.may_start(host)
     assert host.fence_reason()
+
+
+@pytest.fixture
+def stopped(host, monkeypatch):
+    """A primary that is down, long after the boot; returns a function that says what the others answer, look by look."""
+    clock = iter(range(0, 100000, 2))
+    monkeypatch.setattr(guard, "uptime", lambda: 90000.0)
+    monkeypatch.setattr(guard.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(guard.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(host, "own", lambda: own(running=False, recovery=None, fenced=host.fence_reason()))
+
+    def others(*answers):
+        looks = iter(answers)
+        last = [{}]
+        monkeypatch.setattr(host, "peers", lambda: last.append(next(looks, last[-1])) or last[-1])
+
+    return others
+
+
+def test_whoever_runs_is_given_time_to_say_what_it_is(host, stopped):
+    stopped({"db2": STARTING}, {"db2": STARTING}, {"db2": peer(receiving=False)})
+    guard.may_start(host)
+    stopped({"db2": STARTING}, {"db2": peer(timeline=2, recovery=False)})
+    with pytest.raises(guard.Refusal, match="db2 has taken its place"):
+        guard.may_start(host)
+
+
+def test_silence_takes_nothing_back(host, stopped):
+    """A primary that is restarted does not answer for a moment."""
+    stopped({"db2": STARTING}, {"db2": SILENT})
+    with pytest.raises(guard.Refusal, match="a server runs on db2"):
+        guard.may_start(host)
+    assert guard.watch(host) == 0
+    assert host.fence_reason() is None
+
+
+def test_a_start_that_was_put_off_is_made_good_without_anybody(host, stopped):
+    stopped({"db2": STARTING})
+    assert guard.watch(host) == 0, "whoever is down for another reason stays down"
+    with pytest.raises(guard.Refusal, match="does not start: a server runs on db2"):
+        guard.may_start(host)
+    for still in (STARTING, SILENT):
+        stopped({"db2": still})
+        assert guard.watch(host) == 0
+    stopped({"db2": peer(receiving=False), "db3": FULL})
+    assert guard.watch(host) == 0, "another one is in doubt now"
+    stopped({"db2": peer(receiving=False)})
+    assert guard.watch(host) == guard.START
+    guard.may_start(host)
+    assert guard.watch(host) == 0, "it was started: what ends it after that is another matter"
+
+
+@pytest.mark.parametrize(
+    ("answer", "fenced"),
+    [
+        pytest.param({"db2": peer(timeline=2, recovery=False)}, True, id="a newer primary"),
+        pytest.param({"db2": peer(timeline=2, receiving=False)}, False, id="what is left of one"),
+        pytest.param({"db2": peer(recovery=False)}, False, id="an equal one"),
+    ],
+)
+def test_a_start_that_was_put_off_is_given_up_where_the_other_is_the_primary(host, stopped, answer, fenced):
+    stopped({"db2": STARTING})
+    with pytest.raises(guard.Refusal):
+        guard.may_start(host)
+    stopped(answer)
+    with pytest.raises(guard.Refusal, match="The server of db1 does not start: db2 "):
+        guard.watch(host)
+    assert bool(host.fence_reason()) == fenced
+    stopped({"db2": peer(receiving=False)})
+    assert guard.watch(host) == 0, "nothing starts by itself what somebody has to decide about"
+
+
+def test_nothing_is_given_up_for_a_standby_that_receives_from_nobody(host, monkeypatch):
+    halted = []
+    monkeypatch.setattr(host, "own", own)
+    monkeypatch.setattr(host, "halt", lambda: halted.append(True))
+    monkeypatch.setattr(host, "peers", lambda: {"db2": SILENT, "db3": peer(timeline=2, receiving=False)})
+    with pytest.raises(guard.Refusal, match="db1 was stopped: db3 is on a newer timeline"):
+        guard.watch(host)
+    assert halted and host.fence_reason() is None
+    monkeypatch.setattr(host, "peers", lambda: {"db2": SILENT, "db3": peer(timeline=2)})
+    with pytest.raises(guard.Refusal, match="db3 has taken its place"):
+        guard.watch(host)
+    assert host.fence_reason()
+
+
+def test_two_that_are_down_do_not_wait_for_each_other(host, stopped):
+    """Neither of them runs yet: only one that takes connections is waited for."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        assert guard.listens(*nobody.getsockname()) is False
+        nobody.listen()
+        assert guard.listens(*nobody.getsockname()) is True, "however slow: nobody here ever says a word"
+    stopped({"db2": SILENT})
+    guard.may_start(host)
+
+
+@pytest.mark.parametrize("said", ["", "7|1|0/0|", "7|1|0/0|\nnull", "7|1|0/0|\n{}", "no\n{}", '7|1|0/0|\n{"timeline": null, "recovery": true}'])
+def test_an_answer_that_is_none_is_no_answer(host, monkeypatch, said):
+    monkeypatch.setattr(host, "ask", lambda *_anything, **_more: said)
+    monkeypatch.setattr(guard, "listens", lambda *_anything: True)
+    host.remote = {"port": 1}
+    answer = host.peer("192.0.2.2")
+    assert guard.doubtful({"db2": answer}) == ["db2"]
+    assert answer["error"]
+
+
+def test_a_standby_is_on_the_timeline_that_it_replays_whatever_its_control_file_says(host, monkeypatch):
+    monkeypatch.setattr(host, "ask", lambda *_anything, **_more: '7|2|0/0|\n{"system": "7", "timeline": 1, "recovery": true, "receiving": false}')
+    host.remote = {"port": 1}
+    assert host.peer("192.0.2.2")["timeline"] == 2
+
+
+# --- Files ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["fenced", "standby.signal", "start-put-off"])
+def test_what_somebody_laid_in_its_way_is_not_written_through(host, tmp_path, name):
+    victim = tmp_path / "victim"
+    victim.write_text("root's\n")
+    victim.chmod(0o644)
+    for trap in (host.data / f".{name}.new", host.data / name):
+        trap.symlink_to(victim)
+        host.write(name, "x")
+        assert (victim.read_text(), victim.stat().st_mode & 0o777) == ("root's\n", 0o644)
+        host.remove(name)
+        assert victim.exists()
+
+
+def test_a_fence_that_nobody_ever_writes_to_is_not_waited_for(host):
+    os.mkfifo(host.data / "fenced")
+    assert host.fence_reason() == "the reason is not readable"
+    host.remove("fenced")
+    for text in ("null", "[]", "{}", "7"):
+        (host.data / "fenced").write_text(text)
+        assert host.fence_reason() == "the reason is not readable"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to leave")
+def test_root_touches_the_data_as_its_account_alone(configuration, monkeypatch):
+    """That account may lead root's hand elsewhere in its own folders: there root has no more rights than the account."""
+    account = next(entry for entry in pwd.getpwall() if entry.pw_uid)
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        file, roots, data = (pathlib.Path(place) / name for name in ("guard.json", "etc", "data"))
+        roots.mkdir()
+        data.symlink_to(roots)
+        file.write_text(json.dumps(configuration | {"data": str(data)}))
+        monkeypatch.setattr(guard, "ACCOUNT", account.pw_name)
+        monkeypatch.setattr(guard, "CONFIGURATION", file)
+
+        def fence():
+            """Call it in a process of its own, which does not come back to root."""
+            child = os.fork()
+            if not child:
+                try:
+                    os._exit(guard.main(["fence", "because"]))
+                except PermissionError:
+                    os._exit(77)
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+        assert fence() == 77
+        assert list(roots.iterdir()) == []
+        os.chown(roots, account.pw_uid, account.pw_gid)
+        assert fence() == 0
+        assert {(path.name, path.stat().st_uid) for path in roots.iterdir()} == {("fenced", account.pw_uid), ("standby.signal", account.pw_uid)}
 
 
 def test_what_it_knows_is_json(host, capsys, monkeypatch):

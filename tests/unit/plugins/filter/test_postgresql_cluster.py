@@ -56,6 +56,10 @@ def test_the_primary_is_the_one_that_the_hosts_show(states, name, apart):
     [
         ([primary(), primary(2)], "a and b both accept writes"),
         ([primary(), primary(2, running=False)], "a accepts writes, but b, stopped, was promoted after it"),
+        ([primary(), standby(2)], "a accepts writes, but b, a standby, is on a newer timeline (2), so another server was promoted after it"),
+        ([primary(), standby(2, running=False)], "a accepts writes, but b, a standby, is on a newer timeline (2)"),
+        ([primary(running=False), standby(2)], "a is a primary, and stopped, but b, a standby, is on a newer timeline (2)"),
+        ([primary(running=False), standby(2, running=False)], "a is a primary, and stopped, but b, a standby, is on a newer timeline (2)"),
         ([primary(running=False), primary(running=False)], "a and b are both primaries, and stopped"),
         ([SILENT, standby()], "none of the hosts that answer is the primary, and a cannot be asked"),
         ([SILENT, BARE], "none of the hosts that answer is the primary, and a cannot be asked"),
@@ -68,6 +72,15 @@ def test_a_doubt_is_told_and_makes_nobody_the_primary(states, problem):
     assert seen["primary"] == ""
     assert seen["problem"].startswith(problem)
     assert seen["apart"] == {}
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_what_a_standby_knows_does_not_count_where_it_is_given_up_or_of_another_cluster(running):
+    states = {"a": primary(running=running), "b": standby(2, running=running)}
+    assert "-e postgresql_rebuild=b" in view(states)["problem"]
+    assert view(states, given_up=["b"])["primary"] == "a"
+    assert view({"a": primary(running=running), "b": standby(2, system="8")})["primary"] == "a"
+    assert view({"a": primary(running=running), "b": standby(2, fenced=True)})["primary"] == "a"
 
 
 def test_a_running_primary_is_never_passed_over_for_a_stopped_host():

@@ -1,6 +1,7 @@
 """Which host becomes the primary, and what a switchover refuses: decided from the servers' answers alone."""
 
 import importlib.util
+import itertools
 import pathlib
 
 import pytest
@@ -41,6 +42,11 @@ def crashed(**values):
 
 def hung(**values):
     return server(recovery=None, error="no answer in time", cluster="in production", **values)
+
+
+def idle(**values):
+    """A standby whose server is stopped: what its control file says is as old as its last checkpoint."""
+    return stopped(**({"standby": True, "cluster": "shut down in recovery", "position": 90 * MB} | values))
 
 
 FENCED = {name: value for name, value in stopped(fenced="db2 has taken its place", standby=True).items() if name not in ("system", "position", "timeline")}
@@ -100,6 +106,24 @@ ORPHAN = standby(receiving=False, peers={"db1": GONE})
             id="forced, two standbys",
         ),
         pytest.param(
+            {"db1": crashed(timeline=2), "db2": ORPHAN}, {"force": True}, {"new": "db2", "fence": ["db1"], "certain": False},
+            id="forced, nothing of the last timeline has come across",
+        ),
+        pytest.param(
+            {"db1": crashed(), "db2": ORPHAN, "db3": idle()}, {"to": "db2", "force": True, "synchronous": 2}, {"new": "db2", "certain": True},
+            id="forced, each of two standbys acknowledged, one answers",
+        ),
+        pytest.param(
+            {"db1": stopped(standby=True), "db2": ORPHAN}, {"to": "db2", "force": True, "synchronous": 1}, {"new": "db2", "certain": True},
+            id="forced, after an interrupted switchover",
+        ),
+        # Without a primary that stopped cleanly, all others have been asked, or it is not certain.
+        pytest.param({"db1": FENCED, "db2": ORPHAN}, {"to": "db2"}, {"new": "db2", "certain": False}, id="the former primary was given up"),
+        pytest.param(
+            {"db1": stopped(standby=True), "db2": ORPHAN, "db3": idle()}, {"to": "db2"}, {"new": "db2", "old": "db1", "certain": True},
+            id="interrupted before the promotion, another is stopped",
+        ),
+        pytest.param(
             {"db1": FENCED, "db2": primary(timeline=2)}, {"to": "db2", "force": True}, {"finish": True, "rejoin": [], "fence": []}, id="forced, done before"
         ),
     ],
@@ -152,12 +176,62 @@ def test_plan(answers, arguments, expected):
             "Only 1 of 2 standbys can be asked, so that a row which 1 acknowledged may be missing",
         ),
         ({"db1": crashed(), "db2": FENCED}, {"force": True}, "db2 is fenced"),
+        (
+            {"db1": crashed(), "db2": ORPHAN, "db3": idle()}, {"to": "db2", "force": True, "synchronous": 1},
+            "Only 1 of 2 standbys can be asked, so that a row which 1 acknowledged may be missing: start the server of db3, or accept",
+        ),
+        (
+            {"db1": crashed(), "db2": ORPHAN, "db3": idle(position=101 * MB)}, {"to": "db2", "force": True},
+            "db3 holds more of the log than db2: start the server of db3 first.",
+        ),
+        (
+            {"db1": FENCED, "db2": ORPHAN, "db3": idle()}, {"to": "db2"},
+            "The server of db3 is stopped and may hold more of the log than db2: start it first.",
+        ),
+        (
+            {"db1": crashed(), "db2": ORPHAN, "db3": standby(timeline=2, receiving=False)}, {"to": "db2", "force": True},
+            "db3 is on a newer timeline than db2 (2, not 1): switch over to db3.",
+        ),
+        (
+            {"db1": None, "db2": ORPHAN, "db3": idle(timeline=2)}, {"to": "db2", "force": True, "dead": ["db1"]},
+            "db3 is on a newer timeline than db2 (2, not 1): start the server of db3 first.",
+        ),
+        ({"db1": stopped(timeline=2), "db2": ORPHAN}, {}, "db1 is on a newer timeline than db2 (2, not 1): start the server of db1 first."),
     ],
 )  # fmt: skip
 def test_refusal(answers, arguments, sentence):
     result = plan(answers, **arguments)
     assert result["refusal"].startswith(sentence), result
     assert result["new"] is None
+
+
+OTHERS = {
+    "answers": (standby(receiving=False), True),
+    "stopped": (idle(), False),
+    "killed": (idle(cluster="in archive recovery"), False),
+    "demoted": (stopped(standby=True, position=90 * MB), False),
+    "fenced": (FENCED, False),
+    "bare": ({"exists": False, "running": False, "standby": False, "fenced": None, "recovery": None, "peers": {}}, False),
+    "away": (None, False),
+}
+
+
+@pytest.mark.parametrize("synchronous", [0, 1, 2, 3])
+@pytest.mark.parametrize("others", [pair for count in (0, 1, 2) for pair in itertools.combinations_with_replacement(OTHERS, count)], ids="-".join)
+def test_nothing_is_certain_over_a_server_that_was_not_asked(others, synchronous):
+    """Of two to four hosts one is dead: a row is found for certain where fewer standbys are not asked than acknowledged it."""
+    answers = {"db1": None, "db2": ORPHAN} | {f"db{number}": OTHERS[kind][0] for number, kind in enumerate(others, 3)}
+    dead = [name for name, known in answers.items() if known is None]
+    result = plan(answers, to="db2", force=True, dead=dead, synchronous=synchronous)
+    silent = len([kind for kind in others if not OTHERS[kind][1]])
+    if synchronous == 0:
+        assert (result["refusal"], result["certain"]) == ("", False)
+    elif silent < synchronous:
+        assert (result["refusal"], result["certain"]) == ("", True)
+    else:
+        assert result["refusal"].startswith(f"Only {1 + len(others) - silent} of {1 + len(others)} standbys can be asked")
+        for number, kind in enumerate(others, 3):
+            assert (f"db{number}" in result["refusal"]) == (kind in ("stopped", "killed", "demoted"))
 
 
 def test_a_forced_failover_never_passes_over_a_host_that_nobody_knows_of():
