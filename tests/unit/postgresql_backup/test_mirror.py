@@ -219,3 +219,22 @@ def test_uploads_that_have_gone_are_told_and_those_that_never_were_are_not(tmp_p
     (tmp_path / "backup/staging/web1").mkdir()
     (tmp_path / "backup/staging/web1/file").write_text("file")
     assert media.own(given, "web1", tree, True) == [f"{tree['path']} is not there any more"]
+
+
+def test_directories_of_what_is_not_copied_any_more_go(tmp_path):
+    given, _tree = settings(tmp_path)
+    staging = tmp_path / "backup" / "staging"
+    trees = [{"name": "", "path": "/m"}, {"name": "private/a", "path": "/p"}]
+    given["media"]["trees"] = trees
+    for name in ("web1", "web9", "shared@web1/private/a", "shared@web1/former", "shared@web9/private"):
+        (staging / name).mkdir(parents=True)
+    media.prepare(given)
+    assert sorted(str(path.relative_to(staging)) for path in staging.rglob("*")) == ["shared@web1", "shared@web1/private", "shared@web1/private/a", "web1"]
+
+
+def test_a_link_in_the_place_of_a_directory_is_not_handed_over(tmp_path):
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "web1").symlink_to(tmp_path / "victim")
+    media.make_folder(str(tmp_path / "web1"), "nobody")
+    assert (tmp_path / "victim").stat().st_uid == os.geteuid()
+    assert not (tmp_path / "web1").is_symlink()
