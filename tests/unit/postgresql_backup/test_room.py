@@ -12,11 +12,12 @@ sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
 core, physical, room = (importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "physical", "room"))
 
 MB = 1024**2
+NOW = 1_800_000_000
 
 
 def row(label, size, delta, stop="0/0"):
     kinds = {"D": "diff", "I": "incr", "F": "full"}
-    return {"label": label, "type": kinds[label[-1]], "info": {"size": size * MB, "repository": {"delta": delta * MB}}, "lsn": {"stop": stop}}
+    return {"label": label, "type": kinds[label[-1]], "info": {"size": size * MB, "repository": {"delta": delta * MB}}, "lsn": {"stop": stop}, "timestamp": {"stop": NOW - 3600}}
 
 
 FULL = row("20260104-010000F", 1000, 250)
@@ -54,10 +55,12 @@ def test_what_a_backup_takes(kind, backups, database, expected):
         ([FULL | {"lsn": {"stop": "1/0"}}], 4096 + 100, 25),
         ([FULL | {"lsn": {"stop": "1/0"}}], 100, 0),  # back in time
         ([FULL | {"lsn": None}], 100, 0),
+        # There was none for four days: what is to come is a day's share.
+        ([FULL | {"lsn": {"stop": "0/0"}, "timestamp": {"stop": NOW - 4 * 86400}}], 400, 25),
     ],
 )
 def test_what_the_log_takes_until_the_next_backup(backups, position, expected):
-    assert room.log(backups, position * MB) == expected * MB
+    assert room.log(backups, position * MB, NOW) == expected * MB
 
 
 def test_what_a_dump_takes():

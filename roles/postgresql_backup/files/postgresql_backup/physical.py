@@ -43,7 +43,7 @@ def make_room(settings, kind, repository, path, keep):
     ((database, position),) = core.ask(
         settings.connection, "SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database)::bigint, (pg_current_wal_lsn() - '0/0')::bigint"
     )
-    needed = room.backup(kind, found, database) + room.log(found, position)
+    needed = room.backup(kind, found, database) + room.log(found, position, time.time())
     room.ask(settings, path, f"a {kind} backup, with the log until the next,", needed,
              None if keep else lambda: core.pgbackrest(settings, f"--repo={repository}", "expire"))  # fmt: skip
 

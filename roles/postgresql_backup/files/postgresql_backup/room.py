@@ -8,6 +8,7 @@ from . import core
 GROWTH = 2
 # What a dump is larger than the last one.
 DUMP_GROWTH = 1.25
+DAY = 86400
 
 
 # --- What it takes ----------------------------------------------------------------------------
@@ -33,12 +34,13 @@ def backup(kind, backups, database):
     return min(whole, int(GROWTH * max(row["info"]["repository"]["delta"] for row in since) + grown))
 
 
-def log(backups, position):
-    """Return how many bytes of log the archive is to get until the next backup: as many as since the last one."""
+def log(backups, position, now):
+    """Return how many bytes of log the archive is to get until the next backup: as many as since the last one, or of that a day's share."""
     if not backups or not (backups[-1].get("lsn") or {}).get("stop"):
         return 0
     high, _slash, low = backups[-1]["lsn"]["stop"].partition("/")
-    return int(max(0, position - (int(high, 16) << 32) - int(low, 16)) * ratio(backups))
+    share = min(1.0, DAY / max(1, now - backups[-1]["timestamp"]["stop"]))
+    return int(max(0, position - (int(high, 16) << 32) - int(low, 16)) * ratio(backups) * share)
 
 
 def dump(last, database):
