@@ -44,6 +44,8 @@ class Mirror:
                     self.link(name, source, target)
                 elif found and stat.S_ISREG(found.st_mode):
                     self.file(name, found, source, target)
+                elif found:
+                    remove(name, target)
             except OSError as error:
                 # It has gone, or has become something else, since it was looked at.
                 if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL):
