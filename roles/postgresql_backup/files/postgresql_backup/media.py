@@ -56,6 +56,15 @@ def choose(snapshots, name=None, moment=None):
     return known[-1][1:]
 
 
+def present_names(found, hosts):
+    """Return, by their names in a copy, the names that directories have now: the only web host may be another one than in those days."""
+    former = {name.removeprefix("shared@") for name in found}
+    if len(former) == len(hosts) == 1 and former != set(hosts):
+        (old,), (new,) = former, hosts
+        return {name: name.removesuffix(old) + new for name in found}
+    return {name: name for name in found}
+
+
 def parse(text):
     """Return a moment of ISO 8601, or as PostgreSQL prints it; without a zone it is UTC."""
     text = re.sub(r"Z$", "+00:00", text.strip())
@@ -308,8 +317,8 @@ def restore(settings, arguments):
     os.makedirs(target, mode=0o700, exist_ok=True)
     restic(settings, "restore", "--quiet", "--no-lock", "--verify", f"--target={target}", snapshot)
     brought = os.path.join(target, staging(settings).lstrip("/"))
-    for host in os.listdir(brought):
-        os.rename(os.path.join(brought, host), os.path.join(target, host))
+    for name, present in present_names(os.listdir(brought), settings["media"]["sources"]).items():
+        os.rename(os.path.join(brought, name), os.path.join(target, present))
     shutil.rmtree(os.path.join(target, staging(settings).lstrip("/").split("/")[0]))
     if any(settings["media"]["sources"].values()):
         # Who hands them over to the web hosts.
