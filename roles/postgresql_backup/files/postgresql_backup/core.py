@@ -14,6 +14,8 @@ import time
 
 CONFIGURATION = "/etc/pgbackrest/postgresql-backup.json"
 DEVNULL = subprocess.DEVNULL
+# Exit status for want of room: EX_CANTCREAT of sysexits.h.
+FULL = 73
 # Set in the environment of what runs in a unit of its own.
 WALLED = "POSTGRESQL_BACKUP_WALLED"
 
@@ -115,7 +117,7 @@ def run(*command, user=None, check=True, watch=None, **options):
             raise
     done = subprocess.CompletedProcess(process.args, process.returncode, *output)
     if trouble:
-        raise Failure(f"{command[0]} was {trouble}", 73)
+        raise Failure(f"{command[0]} was {trouble}", FULL)
     if check and done.returncode:
         raise Failure(((done.stderr or "") + (done.stdout or "")).strip() or f"{command[0]} ended with {done.returncode}", done.returncode)
     return done

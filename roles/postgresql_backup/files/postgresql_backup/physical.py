@@ -68,6 +68,9 @@ def backup(settings, arguments):
                     made.append((repository, newest(settings, repository)))
                 except core.Failure as failure:
                     failures.append((repository, failure))
+                    if failure.code == core.FULL and not keep:
+                        # Takes away what was begun, too.
+                        core.pgbackrest(settings, f"--repo={repository}", "expire", check=False)
             for repository, row in made:
                 core.say(describe(row, repository if len(settings.repositories) > 1 else None), arguments.quiet)
             if made:
@@ -117,7 +120,7 @@ def check(settings, arguments):
         if gap := open_gap(read_gap(settings), information["backup"], settings.repositories):
             raise core.Failure(
                 f"the log from {gap['log']} on is missing, which was given up because the server's disk was nearly full: no moment since can be gone back "
-                "to before the next backup. Make room, then: postgresql-backup full", 73
+                "to before the next backup. Make room, then: postgresql-backup full", core.FULL
             )
         core.remove(settings.path(GAP))
     core.say(f"the archive works up to {record['label']}", arguments.quiet)
@@ -154,7 +157,7 @@ def archive(settings, arguments):
     if not SEGMENT.fullmatch(name) or not room.is_too_little_for_the_log(free, room.reserve(settings)):
         os.execvp("pgbackrest", ["pgbackrest", f"--stanza={settings.name}", "archive-push", path])
     message = f"the disk has only {core.human(free)} free: the log {name} is given up, and no moment after it can be gone back to before the next backup"
-    core.complain(core.Failure(message, 73))
+    core.complain(core.Failure(message, core.FULL))
     first = read_gap(settings) or {"log": name}
     core.write(settings.path(GAP), json.dumps(first | {"time": time.time()}) + "\n")
     status.write(settings, "archive", "failed", message=message)

@@ -81,7 +81,7 @@ def ask(settings, path, what, needed, expire=None):
         raise core.Failure(
             f"{what} takes about {core.human(needed)}, but {path} has {core.human(free(path))} free, of which {core.human(reserve(settings))} "
             "(postgresql_backup_reserve_mb) stay free: make room, or keep backups on a volume of their own",
-            73,
+            core.FULL,
         )
 
 
