@@ -22,13 +22,13 @@ def media(root):
 
 def test_files_of_any_kind_and_name_neither_stop_the_backup_nor_lead_it_away(root, variables):
     """Restored as they were: links as links, and what holds nothing left out."""
-    user, folder = variables["app_user"], f"{variables['app_media_path']}/of-the-test"
+    folder = f"{variables['app_media_path']}/of-the-test"
     make = (
-        f"runuser -u {user} -- sh -euc 'mkdir {folder}; cd {folder}; mkfifo pipe; ln -s /etc/shadow link; ln -s /etc folder; echo kept >one; ln one other; "
-        'printf x >"$(printf "two\\nlines")"''
+        'mkdir "$1"; cd "$1"; mkfifo pipe; ln -s /etc/shadow link; ln -s /etc folder; echo kept >one; ln one other; '
+        """printf x >"$(printf 'two\\nlines')" """
     )
     try:
-        root.check_output("sh -c %s", f"cd / && {make}")
+        root.check_output("cd / && runuser -u %s -- sh -euc %s sh %s", variables["app_user"], make, folder)
         done = root.run("timeout 240 postgresql-backup media --quiet")
         assert done.rc == 0, done.stderr
         assert media(root)["verdict"] == "ok"

@@ -317,8 +317,8 @@ def restore(settings, arguments):
     os.makedirs(target, mode=0o700, exist_ok=True)
     restic(settings, "restore", "--quiet", "--no-lock", "--verify", f"--target={target}", snapshot)
     brought = os.path.join(target, staging(settings).lstrip("/"))
-    for name, present in present_names(os.listdir(brought), settings["media"]["sources"]).items():
-        os.rename(os.path.join(brought, name), os.path.join(target, present))
+    for former, present in present_names(os.listdir(brought), settings["media"]["sources"]).items():
+        os.rename(os.path.join(brought, former), os.path.join(target, present))
     shutil.rmtree(os.path.join(target, staging(settings).lstrip("/").split("/")[0]))
     if any(settings["media"]["sources"].values()):
         # Who hands them over to the web hosts.
