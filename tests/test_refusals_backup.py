@@ -12,7 +12,7 @@ BAD = [
     ({"postgresql_backup_repositories": [PATH, {"type": "tape", "path": "/x"}]}, "postgresql_backup_repositories: number 2 is of type 'tape'"),
     ({"postgresql_backup_repositories": [{**S3, "secret": ""}]}, "postgresql_backup_repositories: number 1 lacks secret"),
     ({"postgresql_backup_logical_path": "dumps"}, "postgresql_backup_logical_path is 'dumps': give an absolute path"),
-    ({"postgresql_backup_logical_retention": 0}, "postgresql_backup_logical_retention is '0': give a whole number"),
+    ({"postgresql_backup_logical_retention_days": 0}, "postgresql_backup_logical_retention_days is '0': give a whole number"),
     ({"postgresql_backup_check_schedule": "hourly"}, "postgresql_backup_check_schedule is 'hourly': give the five fields"),
 ]
 
@@ -38,6 +38,6 @@ def test_a_backup_host_that_cannot_be(preflight, database, variables, sentence):
 
 
 def test_several_repositories_are_not_refused_and_their_secrets_are_not_told(preflight):
-    code, output = preflight(arguments=["-vvv"], postgresql_backup_repositories=[PATH, S3 | {"uri_style": "path", "full_retention": 2}])
+    code, output = preflight(arguments=["-vvv"], postgresql_backup_repositories=[PATH, S3 | {"uri_style": "path", "retention_days": 2}])
     assert code == 0, output
     assert S3["secret"] not in output

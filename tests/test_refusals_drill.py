@@ -21,9 +21,10 @@ def test_bad_values(each_is_refused):
         (None, {"restore_media": "perhaps"}, "restore_media is 'perhaps': give true or false."),
         (None, {"restore_dump": "latest"}, "restore_media does not go with restore_dump"),
         (None, {"restore_in_place": "yes"}, "restore_in_place is 'yes': the uploads are put in the place of those of 'shop/main' only when"),
-        ({"web": ["site1"], "database": ["site2"]}, {}, "restore_media is true, yet the uploads are in no backup"),
+        ({"web": ["site1"], "database": ["site2"]}, {}, "restore_media is true, yet the uploads are in no backup: the web hosts are others than"),
+        ({"database": ["site2"]}, {}, "restore_media is true, yet the uploads are in no backup: the site has no web host."),
     ],
-    ids=["switch", "dump", "confirmation", "nobody"],
+    ids=["switch", "dump", "confirmation", "nobody", "no web host"],
 )
 def test_uploads_that_cannot_be_restored(preflight, groups, variables, sentence):
     code, output = preflight(playbook="restore_media", groups=groups, **({"restore_media": "true"} | variables))

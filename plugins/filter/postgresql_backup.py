@@ -1,16 +1,17 @@
 # Copyright (c) selfhost.django contributors
 # MIT License (see LICENSE)
-"""What is wrong with a list of repositories for backups."""
+"""What is wrong with a list of repositories for backups; where they are, and which folders go into them."""
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 
 NAME = "postgresql_backup_repositories"
 PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
 NEEDED = {"path": ["path"], "s3": ["path", "bucket", "endpoint", "region", "key", "secret"]}
-FREE = ["type", "passphrase", "full_retention", "differential_retention"]
+FREE = ["type", "passphrase", "retention_days"]
 # pgBackRest 2.45 knows as many repositories as it has numbers for.
 MOST = 256
 
@@ -46,10 +47,30 @@ def _wrong(row):
     passphrase = str(row.get("passphrase") or "")
     if passphrase and (len(passphrase) < 16 or passphrase != passphrase.strip()):
         return "has a passphrase of less than 16 characters, or one that begins or ends with a space"
-    for name in ("full_retention", "differential_retention"):
-        if name in row and not re.fullmatch(r"[1-9][0-9]{0,3}", str(row[name])):
-            return f"has the {name} '{row[name]}': give a whole number from 1 to 9999"
+    if "retention_days" in row and not re.fullmatch(r"[1-9][0-9]{0,3}", str(row["retention_days"])):
+        return f"has the retention_days '{row['retention_days']}': give a whole number from 1 to 9999"
     return ""
+
+
+def postgresql_backup_repository_paths(rows):
+    """Return where on this host each repository is, in their order; an empty word for one that is elsewhere."""
+    return [row["path"] if row["type"] == "path" else "" for row in rows]
+
+
+def postgresql_backup_trees(media, shared, paths):
+    """Return the folders that outlive a release, each once and with all that is in it: rows of path and name below `shared`.
+
+    The folder of the uploads has no name, so that copies of other versions have it in the same place. A folder inside another one goes with it.
+    """
+    trees = {posixpath.normpath(media): ""} if media else {}
+    for path in paths:
+        full = posixpath.normpath(posixpath.join(shared, str(path)))
+        trees.setdefault(full, posixpath.relpath(full, shared))
+    return [
+        {"path": path, "name": name}
+        for path, name in trees.items()
+        if not any(path != other and path.startswith(f"{other}/") for other in trees)
+    ]
 
 
 class FilterModule:
@@ -57,4 +78,8 @@ class FilterModule:
 
     def filters(self):
         """Return the filters of this file by name."""
-        return {"postgresql_backup_repositories_wrong": postgresql_backup_repositories_wrong}
+        return {
+            "postgresql_backup_repositories_wrong": postgresql_backup_repositories_wrong,
+            "postgresql_backup_trees": postgresql_backup_trees,
+            "postgresql_backup_repository_paths": postgresql_backup_repository_paths,
+        }

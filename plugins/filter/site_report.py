@@ -300,6 +300,13 @@ def backup_rows(page, host, data):
     return rows
 
 
+def unkept_problem(page, host, data):
+    """Note files that a lost machine would take with it."""
+    paths = subject(page, host, data, "unkept")
+    if paths:
+        page.problem(host, f"In no backup: {', '.join(paths)}. A host in the group backup would copy what is there.")
+
+
 def balancer_rows(page, host, data):
     """Return the rows of the servers behind a balancer."""
     found = subject(page, host, data, "balancer")
@@ -379,6 +386,9 @@ def site_report(hosts, limits):
     currents = {str(data["status"]["application"]["current"]).split("-")[0] for data in web.values() if isinstance(data["status"].get("application"), dict)}
     if len(currents) > 1:
         page.problem(", ".join(web), "The web hosts serve different revisions.")
+    for host, data in known.items():
+        if "unkept" in data["status"]:
+            unkept_problem(page, host, data)
     for host, data in web.items():
         if isinstance(data["status"].get("application"), dict) and data["status"]["application"]["lock"]:
             page.problem(host, f"The deploy lock is held: {data['status']['application']['lock']}.", "warn")

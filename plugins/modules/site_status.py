@@ -60,6 +60,11 @@ options:
   backup:
     description: File that the backups write their verdicts to.
     type: path
+  unkept:
+    description: Paths that are in no backup; told are those that hold something.
+    type: list
+    elements: path
+    default: []
   database_port:
     description: Port of this host's PostgreSQL server; without it no server is asked.
     type: int
@@ -271,6 +276,10 @@ class Host:
         """Return the verdicts of the backups by kind; none when there was none yet."""
         return (load(self.parameters["backup"]) or {}).get("kinds", {})
 
+    def unkept(self):
+        """Return the paths in no backup that hold something."""
+        return sorted(path for path in set(self.parameters["unkept"]) if os.path.isdir(path) and os.listdir(path))
+
     def database(self):
         """Return what the server says of itself."""
         port = str(self.parameters["database_port"])
@@ -357,6 +366,7 @@ def main():
             "certificates": {"type": "list", "elements": "path", "default": []},
             "paths": {"type": "list", "elements": "path", "default": []},
             "backup": {"type": "path"},
+            "unkept": {"type": "list", "elements": "path", "default": []},
             "database_port": {"type": "int"},
             "balancer": {"type": "path"},
             "timeout_seconds": {"type": "int", "default": 30},
@@ -370,6 +380,7 @@ def main():
         "application": module.params["root"],
         "certificates": True,
         "backup": module.params["backup"],
+        "unkept": module.params["unkept"],
         "database": module.params["database_port"],
         "balancer": module.params["balancer"],
     }

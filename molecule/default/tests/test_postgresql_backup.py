@@ -202,3 +202,65 @@ def test_nobody_else_reads_the_backups_or_their_passphrase(host, variables):
         if variables["postgresql_backup_passphrase"]:
             found = host.run("grep -rlF -e %s /var/log/postgresql /var/log/pgbackrest /etc/cron.d", variables["postgresql_backup_passphrase"])
             assert found.stdout == ""
+
+
+def test_any_number_of_backups_in_a_day_leaves_the_history_from_before(host, variables):
+    """As after several restores in place, each of which ends with a full backup."""
+    before = [backup["label"] for backup in information(host, variables)["backup"]]
+    with host.sudo():
+        for _number in range(5):
+            done = host.run("/usr/local/sbin/postgresql-backup full --quiet")
+            assert done.rc == 0, done.stderr
+    after = [backup["label"] for backup in information(host, variables)["backup"]]
+    assert after[: len(before)] == before
+    assert len(after) == len(before) + 5
+
+
+@pytest.fixture
+def nearly_full(host, variables):
+    """Return a configuration by which the disk is nearly full: more is to stay free than is, but half of it is still there."""
+    path = "/etc/pgbackrest/of-the-tests.json"
+    with host.sudo():
+        free = min(int(host.check_output("df --output=avail -m %s | tail -1", variables[f"postgresql_backup_{name}_path"].rstrip("/")))
+                   for name in ("logical", "media"))  # fmt: skip
+        host.check_output("sed 's/\"reserve_mb\": .*/\"reserve_mb\": %d,/' /etc/pgbackrest/postgresql-backup.json >%s" % (int(free * 1.5), path))
+        host.check_output("chmod 0640 %s && chgrp postgres %s", path, path)
+        yield f"POSTGRESQL_BACKUP_CONFIGURATION={path}"
+        host.check_output("rm -f %s /var/lib/postgresql-backup/gap.json", path)
+
+
+@pytest.mark.parametrize("kind", ["full", "diff", "logical", "media"])
+def test_what_would_not_fit_is_not_made_and_is_noticed(host, variables, nearly_full, kind):
+    """Of the disk that a server shares with its backups, some stays free for the server."""
+    before = [backup["label"] for backup in information(host, variables)["backup"]], status_of(host).get(kind, {}).get("label")
+    with host.sudo():
+        done = host.run(f"{nearly_full} /usr/local/sbin/postgresql-backup {kind} --quiet")
+    assert done.rc == 73, done.stderr
+    assert "(postgresql_backup_reserve_mb) stay free" in done.stderr
+    row = status_of(host)[kind]
+    assert row["verdict"] == "failed"
+    assert "(postgresql_backup_reserve_mb) stay free" in row["message"]
+    assert ([backup["label"] for backup in information(host, variables)["backup"]], row["label"]) == before
+    with host.sudo():
+        done = host.run(f"/usr/local/sbin/postgresql-backup {kind} --quiet")
+    assert done.rc == 0, done.stderr
+
+
+def test_the_server_outlives_a_full_disk_and_the_gap_in_its_log_is_told_until_a_backup_closes_it(host, variables, nearly_full):
+    """A piece of log is given up instead of the server; until the next backup nobody is told that the archive works."""
+    with host.sudo():
+        host.check_output("sed -i 's/\"reserve_mb\": .*/\"reserve_mb\": 100000000,/' /etc/pgbackrest/of-the-tests.json")
+    with host.sudo("postgres"):
+        done = host.run(f"cd / && {nearly_full} /usr/local/sbin/postgresql-backup archive pg_wal/0000000F0000000000000001")
+    # For the server it is done.
+    assert done.rc == 0
+    assert "the log 0000000F0000000000000001 is given up" in done.stderr
+    check = next(line for line in cron_lines(host) if " check " in line[2])
+    done = as_cron_would(host, check)
+    assert done.rc == 73
+    assert "the log from 0000000F0000000000000001 on is missing" in done.stderr
+    assert status_of(host)["archive"]["verdict"] == "failed"
+    assert as_cron_would(host, next(line for line in cron_lines(host) if " diff " in line[2])).rc == 0
+    done = as_cron_would(host, check)
+    assert (done.rc, done.stderr) == (0, "")
+    assert status_of(host)["archive"]["verdict"] == "ok"

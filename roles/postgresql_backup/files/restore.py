@@ -1,6 +1,7 @@
 """Bring a moment of the database back: beside the running cluster, or in its place.
 
-Run as root on a database host, given to python3 on standard input: python3 - ACTION SPECIFICATION, the latter as JSON.
+Run as root on a database host, given to python3 on standard input: python3 - ACTION SPECIFICATION, the latter as JSON. All it reads and
+writes is postgres', so it works as postgres; root only starts and stops the servers.
 
 look       what there is: servers, repository, space, what an interrupted run left
 beside     restore into a second cluster of its own, which is left running
@@ -32,6 +33,8 @@ import time
 import urllib.parse
 
 USER = "postgres"
+# In a directory of root's alone, as /run/lock is not.
+LOCK = "/run/selfhost-restore.lock"
 SOCKETS = "/var/run/postgresql"
 # What the server says when the log ends before the moment, and when a backup does not lie on the way to it.
 UNREACHED = "recovery ended before configured recovery target was reached"
@@ -67,7 +70,24 @@ class Failure(Exception):
 # --- Commands -----------------------------------------------------------------------------------
 
 
+def act_as_postgres():
+    """Work with postgres' rights, which are taken back for what only root may do."""
+    account = pwd.getpwnam(USER)
+    os.initgroups(USER, account.pw_gid)
+    os.setegid(account.pw_gid)
+    os.seteuid(account.pw_uid)
+
+
+def become_root():
+    os.seteuid(0)
+    os.setegid(0)
+    os.setgroups([0])
+    os.setuid(0)
+
+
 def become_postgres():
+    """Give every other right up."""
+    os.seteuid(0)
     account = pwd.getpwnam(USER)
     os.initgroups(USER, account.pw_gid)
     os.setgid(account.pw_gid)
@@ -81,7 +101,7 @@ def run(*command, check=True, user=USER, **options):
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": pwd.getpwnam(user).pw_dir, "PGOPTIONS": "-c synchronous_commit=local"}
     done = subprocess.run(
         [str(word) for word in command], cwd="/", env=environment, capture_output=True, text=True, errors="replace", check=False,
-        stdin=subprocess.DEVNULL, umask=0o077, preexec_fn=become_postgres if user == USER else None, **options,
+        stdin=subprocess.DEVNULL, umask=0o077, preexec_fn=become_postgres if user == USER else become_root, **options,
     )  # fmt: skip
     if check and done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
@@ -96,12 +116,11 @@ def sql(statement, port, directory=SOCKETS, database="postgres", check=True):
 
 
 def write(path, text, mode=0o600):
-    """Write a file of postgres' in one step, on the disk when this returns."""
+    """Write a file in one step, on the disk when this returns."""
     path = pathlib.Path(path)
-    account = pwd.getpwnam(USER)
     new = path.with_name(f".{path.name}.new")
     with open(new, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-        os.fchown(file.fileno(), account.pw_uid, account.pw_gid)
+        os.fchmod(file.fileno(), mode)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -219,6 +238,8 @@ class Restore:
         """Have the archive hold the log up to now, with a commit behind the moment that is asked for: recovery stops at that."""
         if sql("SELECT pg_is_in_recovery()", self.port, check=False) != "f":
             return not self.asked.get("complete_log")
+        if self.is_stranger():
+            return True
         sql("SELECT pg_current_xact_id()", self.port)
         segment = sql("SELECT pg_walfile_name(pg_switch_wal())", self.port)
         deadline = time.monotonic() + self.asked["archive_seconds"]
@@ -230,6 +251,12 @@ class Restore:
                     return True
             time.sleep(1)
         return False
+
+    def is_stranger(self):
+        """Whether the server that runs is none whose history the repository holds, as on a new host in the place of a lost one."""
+        done = self.pgbackrest("--output=json", "--log-level-console=off", "info", check=False)
+        known = [str(row["system-id"]) for row in (json.loads(done.stdout, strict=False) or [{}])[0].get("db", [])] if done.returncode == 0 else []
+        return bool(known) and sql("SELECT system_identifier FROM pg_control_system()", self.port) not in known
 
     def stop_private(self, directory):
         """Stop a server that an interrupted run left at work in a directory that is not yet anybody's."""
@@ -341,10 +368,7 @@ class Restore:
         return "", json.loads(reached)
 
     def make(self, directory):
-        if not directory.exists():
-            account = pwd.getpwnam(USER)
-            directory.mkdir(mode=0o700)
-            os.chown(directory, account.pw_uid, account.pw_gid)
+        directory.mkdir(mode=0o700, exist_ok=True)
 
     # --- Beside ---------------------------------------------------------------------------------
 
@@ -395,8 +419,6 @@ class Restore:
             "pg_ctl.conf": "pg_ctl_options = ''\n",
         }.items():
             write(self.beside_settings / name, text, mode=0o640 if name.startswith("pg_hba") else 0o644)
-        account = pwd.getpwnam(USER)
-        os.chown(self.beside_settings, account.pw_uid, account.pw_gid)
         run("systemctl", "start", self.beside_unit, user="root")
         self.wait(self.asked["beside_port"])
 
@@ -525,8 +547,11 @@ class Restore:
             if not found:
                 raise Failure(f"restore_dump is 'latest', and {self.asked['dumps']} holds no dump of {database}")
             path = found[-1]
-        if not pathlib.Path(path).is_file():
-            raise Failure(f"restore_dump is '{path}', which is not there")
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            raise Failure(f"restore_dump is '{path}', which is not there, or not for {USER} to read: {error.strerror}") from None
         return {"path": str(path), "bytes": os.path.getsize(path)}
 
     def databases(self):
@@ -586,11 +611,13 @@ def main(action, specification):
     restore = Restore(json.loads(specification))
     try:
         if action == "look":
+            act_as_postgres()
             result = restore.look()
         else:
             # The program of a run whose connection was lost may still be at work.
-            with open("/run/lock/selfhost-restore", "w", encoding="utf-8") as lock:
+            with open(LOCK, "w", encoding="utf-8") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                act_as_postgres()
                 if action in ("beside", "remove", "dump"):
                     restore.forget()
                 result = getattr(restore, action)()

@@ -1,8 +1,10 @@
 """The arithmetic of the program that makes backups: status, moments, what is due and what goes."""
 
+import calendar
 import importlib
 import json
 import multiprocessing
+import os
 import pathlib
 import sys
 
@@ -130,10 +132,16 @@ def test_transactions_that_a_restore_could_hold_and_the_counts_not(first, later,
 # --- Dumps ------------------------------------------------------------------------------------
 
 
-def test_the_newest_dumps_are_kept_and_strangers_left_alone():
+def test_dumps_are_kept_by_their_age_however_many_are_made_and_strangers_left_alone():
     names = ["20260103T010000Z", "20260101T010000Z", "20260102T010000Z", "20260104T010000Z.partial", "of-mine"]
-    assert logical.expired(names, 2) == ["20260101T010000Z"]
-    assert logical.expired(names, 7) == []
+    now = calendar.timegm((2026, 1, 5, 0, 59, 0))
+    # Of what is older than the days, the newest stays: it is what can be gone back to at their beginning.
+    assert logical.expired(names, 1, now) == ["20260101T010000Z", "20260102T010000Z"]
+    assert logical.expired(names, 2, now) == ["20260101T010000Z"]
+    assert logical.expired(names, 4, now) == []
+    by_hand = [f"20260105T00{minute:02}00Z" for minute in range(50)]
+    assert logical.expired([*names, *by_hand], 2, now) == ["20260101T010000Z"]
+    assert logical.expired(["20250101T010000Z", "20260105T005900Z"], 7, now) == []
     assert logical.unfinished(names) == ["20260104T010000Z.partial"]
 
 
@@ -174,3 +182,17 @@ def test_what_a_newer_timeline_has_replaced_goes():
 )
 def test_when_the_log_cannot_go_on(words, lost):
     assert bool(receive.LOST.search(words)) is lost
+
+
+# --- What another account has made -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["link", "hard link", "pipe"])
+def test_a_lock_that_leads_elsewhere_is_not_opened(settings, tmp_path, what):
+    """The directory is postgres', and root locks there as well."""
+    precious, lock = tmp_path / "precious", pathlib.Path(settings.path("media.lock"))
+    precious.write_text("precious")
+    {"link": lock.symlink_to, "hard link": lock.hardlink_to, "pipe": lambda _target: os.mkfifo(lock)}[what](precious)
+    with pytest.raises(core.Failure, match=r"media.lock (cannot be opened|is no file of its own)"), core.lock(settings, "media", "a backup of the uploads"):
+        pass
+    assert precious.read_text() == "precious"

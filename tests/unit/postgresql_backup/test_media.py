@@ -84,3 +84,18 @@ def test_what_another_user_did_or_could_not_do_comes_back(monkeypatch):
     with pytest.raises(core.Failure, match="the server refuses") as caught:
         child.call("somebody", refuse)
     assert caught.value.code == 7
+
+
+@pytest.mark.parametrize(
+    ("found", "hosts", "expected"),
+    [
+        (["web1", "shared@web1"], ["web1"], ["web1", "shared@web1"]),
+        (["old", "shared@old"], ["new"], ["new", "shared@new"]),
+        (["shared@old"], ["new"], ["shared@new"]),
+        (["web1", "web2"], ["web1"], ["web1", "web2"]),
+        (["web1"], ["web2", "web3"], ["web1"]),
+        ([], ["web1"], []),
+    ],
+)
+def test_the_files_of_a_lost_host_are_those_of_the_one_in_its_place(found, hosts, expected):
+    assert list(media.present_names(found, dict.fromkeys(hosts, "")).values()) == expected

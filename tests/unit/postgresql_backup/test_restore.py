@@ -3,7 +3,9 @@
 import contextlib
 import importlib.util
 import json
+import os
 import pathlib
+import pwd
 
 import pytest
 
@@ -126,3 +128,74 @@ def test_another_wish_is_not_mixed_with_an_unfinished_one(restore, tmp_path):
     other.asked = SPECIFICATION | {"words": "another moment"}
     with pytest.raises(module.Failure, match="a restore in place to a moment is not finished"):
         other.prepare()
+
+
+# --- Whose folders these are ---------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="works for another account")
+def test_root_writes_nothing_where_postgres_may_put_a_link_in_the_way(tmp_path, monkeypatch):
+    """As postgres would become root: by a link where the program is about to write."""
+    account, folder, precious = pwd.getpwnam("nobody"), tmp_path / "folder", tmp_path / "precious"
+    for path in (tmp_path, *tmp_path.parents):
+        if path.stat().st_mode & 0o001 == 0 and path.stat().st_uid == 0:
+            path.chmod(path.stat().st_mode | 0o011)
+    precious.write_text("precious")
+    precious.chmod(0o600)
+    folder.mkdir()
+    os.chown(folder, account.pw_uid, account.pw_gid)
+    (folder / ".note.new").symlink_to(precious)
+    monkeypatch.setattr(module, "USER", "nobody")
+    monkeypatch.setattr(module, "LOCK", str(tmp_path / "lock"), raising=False)
+    monkeypatch.setattr(module.Restore, "complete", lambda self: module.write(folder / "note", "of the attacker's") or {})
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            module.main("complete", json.dumps(SPECIFICATION))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert precious.read_text() == "precious"
+    assert precious.stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="works for another account")
+def test_only_what_root_alone_may_do_is_roots(monkeypatch):
+    """Programs get postgres' rights for good, systemctl gets root's back."""
+    monkeypatch.setattr(module, "USER", "nobody")
+    show = ["sh", "-c", "grep -E '^(Uid|Groups):' /proc/self/status | cut -f 2-"]
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            module.act_as_postgres()
+            os.write(writer, json.dumps([module.run(*show, user="nobody").stdout, module.run(*show, user="root").stdout]).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        dropped, kept = json.load(pipe)
+    os.waitpid(child, 0)
+    number = pwd.getpwnam("nobody").pw_uid
+    assert dropped.splitlines()[0].split() == [str(number)] * 4
+    assert kept.splitlines() == ["0\t0\t0\t0", "0 "]
+
+
+def test_a_server_of_another_history_has_no_log_that_a_restore_waits_for(restore, monkeypatch):
+    """As on a new host, where the repository of a lost one was put."""
+    make, _steps = restore
+    answers = {"SELECT pg_is_in_recovery()": "f", "SELECT system_identifier FROM pg_control_system()": "222"}
+    monkeypatch.setattr(module, "sql", lambda statement, *_rest, **_options: answers[statement])
+    known = [{"db": [{"system-id": 111}]}]
+
+    class Done:
+        returncode = 0
+
+        @property
+        def stdout(self):
+            return json.dumps(known)
+
+    monkeypatch.setattr(module.Restore, "pgbackrest", lambda self, *_arguments, **_options: Done())
+    assert make().flush()
+    known[0]["db"].append({"system-id": 222})
+    # Its log is waited for.
+    with pytest.raises(KeyError):
+        make().flush()

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pwd
+import stat
 import subprocess
 import sys
 import syslog
@@ -13,6 +14,8 @@ import time
 
 CONFIGURATION = "/etc/pgbackrest/postgresql-backup.json"
 DEVNULL = subprocess.DEVNULL
+# Exit status for want of room: EX_CANTCREAT of sysexits.h.
+FULL = 73
 # Set in the environment of what runs in a unit of its own.
 WALLED = "POSTGRESQL_BACKUP_WALLED"
 
@@ -92,12 +95,29 @@ def wall_in(name, user):
     os.execvp("systemd-run", ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", unit, *options, *sys.argv])
 
 
-def run(*command, user=None, check=True, **options):
-    """Run a program, as another user where one is named; return it with its output. A failure is told in its own words."""
+def run(*command, user=None, check=True, watch=None, **options):
+    """Run a program, as another user where one is named; return it with its output. A failure is told in its own words.
+
+    `watch` is asked every second; what it has to say ends the program.
+    """
     if user and pwd.getpwnam(user).pw_uid != os.geteuid():
         command = ("runuser", "-u", user, "--", *command)
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "replace"} | options
-    done = subprocess.run([str(word) for word in command], check=False, **options)
+    with subprocess.Popen([str(word) for word in command], **options) as process:
+        trouble, output = "", None
+        try:
+            while output is None:
+                try:
+                    output = process.communicate(timeout=1 if watch and not trouble else None)
+                except subprocess.TimeoutExpired:
+                    if trouble := watch():
+                        process.terminate()
+        except BaseException:
+            process.kill()
+            raise
+    done = subprocess.CompletedProcess(process.args, process.returncode, *output)
+    if trouble:
+        raise Failure(f"{command[0]} was {trouble}", FULL)
     if check and done.returncode:
         raise Failure(((done.stderr or "") + (done.stdout or "")).strip() or f"{command[0]} ended with {done.returncode}", done.returncode)
     return done
@@ -173,8 +193,15 @@ HELD = []
 @contextlib.contextmanager
 def lock(settings, name, what):
     """Keep others out for as long as this runs, and whatever it starts by `pgbackrest`; they are told who is at work."""
-    file = os.fdopen(os.open(settings.path(f"{name}.lock"), os.O_RDWR | os.O_CREAT, 0o640), "r+", encoding="utf-8")
-    with file:
+    # The directory is postgres': what root opens in it is no link, and nothing to wait for.
+    try:
+        opened = os.open(settings.path(f"{name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o640)
+    except OSError as error:
+        raise Failure(f"{settings.path(f'{name}.lock')} cannot be opened: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(opened).st_mode) or os.fstat(opened).st_nlink != 1:
+        os.close(opened)
+        raise Failure(f"{settings.path(f'{name}.lock')} is no file of its own: remove it")
+    with os.fdopen(opened, "r+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -221,6 +248,12 @@ def complain(failure):
     """Tell the journal in one line, and standard error (where cron mails it from) in full."""
     syslog.syslog(syslog.LOG_ERR, f"FAILED with {failure.code}: {sentence(str(failure))}")
     print(f"postgresql-backup: {failure}", file=sys.stderr)
+
+
+def remove(path):
+    """Remove a file where there is one."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def write(path, text, mode=0o640):

@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 
-from . import child, core, manifest, media, status
+from . import child, core, manifest, media, room, status
 
 UNIT = "postgresql-drill.service"
 USER = "postgres"
@@ -94,7 +94,7 @@ def own(settings, *parts):
 
 
 def clear(settings):
-    """Remove the cluster, whatever state it is in. Its processes are the unit's, which systemd ends with it."""
+    """Remove the cluster, whatever state it is in; no link is followed. Its processes are the unit's, which systemd ends with it."""
     if os.path.exists(own(settings, "data", "postmaster.pid")):
         core.run(settings.program("pg_ctl"), "-D", own(settings, "data"), "-m", "immediate", "-t", 60, "stop", user=USER, check=False)
     shutil.rmtree(own(settings), ignore_errors=True)
@@ -103,13 +103,13 @@ def clear(settings):
 
 
 def prepare(settings):
+    os.mkdir(own(settings), 0o750)
+    core.write(own(settings, "running"), f"{time.time()}\n")
     for name in ("data", "socket", "tablespaces", "lock"):
         os.mkdir(own(settings, name), 0o700)
-        shutil.chown(own(settings, name), USER, USER)
     with open("/etc/pgbackrest/pgbackrest.conf", encoding="utf-8") as file:
         text = configuration(file.read(), settings.name, own(settings, "lock"))
     core.write(own(settings, "pgbackrest.conf"), text, 0o600)
-    shutil.chown(own(settings, "pgbackrest.conf"), USER, USER)
 
 
 def pgbackrest(settings, *arguments, **options):
@@ -118,10 +118,10 @@ def pgbackrest(settings, *arguments, **options):
 
 
 def restore(settings, row, noted):
-    room = shutil.disk_usage(own(settings)).free
-    if room < row["info"]["size"] + SPARE_BYTES:
+    there = room.free(own(settings))
+    if there < row["info"]["size"] + max(SPARE_BYTES, room.reserve(settings)):
         raise core.Failure(
-            f"{own(settings)} has room for {core.human(room)}, the backup of {core.human(row['info']['size'])} does not fit: free some, or set "
+            f"{own(settings)} has room for {core.human(there)}, the backup of {core.human(row['info']['size'])} does not fit: free some, or set "
             "postgresql_backup_drill_path to a directory on another volume"
         )
     pgbackrest(
@@ -132,15 +132,19 @@ def restore(settings, row, noted):
     )  # fmt: skip
 
 
+def configure(settings):
+    core.write(own(settings, "data", "pg_hba.conf"), "local all postgres peer map=drill\nhost all all 127.0.0.1/32 scram-sha-256\n", 0o644)
+    core.write(own(settings, "data", "pg_ident.conf"), "drill root postgres\ndrill postgres postgres\n", 0o644)
+    core.write(own(settings, "data", "postgresql.conf"), "", 0o644)
+
+
 def start(settings):
     """Start the cluster and wait until it has replayed the log up to the restore point.
 
     Settings are given as options, which nothing in the restored files outranks. It is no standby for readers (`hot_standby`), so
     it need not be as large as the server it comes from, and since it is thrown away it does not wait for the disk (`fsync`).
     """
-    core.write(own(settings, "data", "pg_hba.conf"), "local all postgres peer map=drill\nhost all all 127.0.0.1/32 scram-sha-256\n", 0o644)
-    core.write(own(settings, "data", "pg_ident.conf"), "drill root postgres\ndrill postgres postgres\n", 0o644)
-    core.write(own(settings, "data", "postgresql.conf"), "", 0o644)
+    child.call(USER, configure, settings)
     control = core.run(settings.program("pg_controldata"), own(settings, "data"), user=USER, env=os.environ | {"LC_ALL": "C"}).stdout
     prepared = re.search(r"max_prepared_xacts setting:\s+(\d+)", control)
     values = {
@@ -175,11 +179,7 @@ def is_open(settings):
 
 def why(settings):
     """Return what the restored cluster's log complains of: what the archive said first, and the server last."""
-    try:
-        with open(own(settings, "server.log"), encoding="utf-8", errors="replace") as file:
-            log = file.read()
-    except OSError:
-        log = ""
+    log = child.call(USER, read, own(settings, "server.log"))
     lines = re.findall(r"P\d\d +ERROR: .*", log)[:1] + re.findall(r"(?:FATAL|PANIC): .*", log)[-1:]
     return "; ".join(lines) or "its log says nothing"
 
@@ -264,7 +264,7 @@ def migrate(settings, noted):
 
 def read(path):
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return ""
@@ -274,14 +274,11 @@ def read(path):
 
 
 def inside(settings):
-    """What the unit runs."""
+    """What the unit runs. The directory is postgres', who alone writes there."""
     clear(settings)
-    os.mkdir(own(settings), 0o750)
-    shutil.chown(own(settings), USER, USER)
-    core.write(own(settings, "running"), f"{time.time()}\n")
     fields = {}
     with recorded(settings, fields):
-        prepare(settings)
+        child.call(USER, prepare, settings)
         row = newest(json.loads(pgbackrest(settings, "--output=json", "info", log="off").stdout, strict=False)[0], settings.repositories)
         noted = manifest.read(settings, row["label"])
         fields |= {"label": row["label"], "size": row["info"]["size"], "backup_age_seconds": int(time.time() - row["timestamp"]["stop"])}
@@ -303,8 +300,6 @@ def recorded(settings, fields):
         enter(settings, "failed", fields | {"seconds": time.monotonic() - started, "message": core.sentence(str(failure))})
         raise failure from None
     finally:
-        with contextlib.suppress(OSError):
-            os.unlink(own(settings, "running"))
         clear(settings)
     enter(settings, "ok", fields | {"seconds": time.monotonic() - started})
 
@@ -315,8 +310,8 @@ def enter(settings, verdict, fields):
 
 def after(settings):
     """What the unit runs at its end, however it came: whoever was killed has neither told nor cleared away."""
-    if os.path.exists(own(settings, "running")):
-        began = float(read(own(settings, "running")) or time.time())
+    if child.call(USER, os.path.exists, own(settings, "running")):
+        began = float(child.call(USER, read, own(settings, "running")) or time.time())
         reason = os.environ.get("SERVICE_RESULT", "interrupted")
         enter(settings, "failed", {"seconds": time.time() - began, "message": f"the drill was ended from outside ({reason})"})
     clear(settings)

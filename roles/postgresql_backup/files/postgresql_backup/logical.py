@@ -6,7 +6,7 @@ import shutil
 import time
 import urllib.parse
 
-from . import core, physical, status
+from . import core, physical, room, status
 
 STAMP = "%Y%m%dT%H%M%SZ"
 FINISHED = re.compile(r"\d{8}T\d{6}Z")
@@ -24,25 +24,41 @@ def dump(settings, arguments):
             path = settings.dumps["path"]
             remove(path, unfinished(os.listdir(path)))
             started = time.time()
+            finished = sorted(name for name in os.listdir(path) if FINISHED.fullmatch(name))
+            ((databases,),) = core.ask(settings.connection, "SELECT sum(pg_database_size(oid))::bigint FROM pg_database")
+            room.ask(settings, path, "a dump", room.dump(size_of(os.path.join(path, finished[-1])) if finished else 0, databases),
+                     lambda: remove(path, expired(os.listdir(path), settings.dumps["keep_days"], started)))  # fmt: skip
             label = time.strftime(STAMP, time.gmtime(started))
             partial = os.path.join(path, f"{label}.partial")
             os.mkdir(partial)
-            for name in core.databases(settings):
-                write(settings, os.path.join(partial, file_of(name)), "pg_dump", "--format=custom", f"--dbname={core.libpq(settings.connection, dbname=name)}")
-            # Without passwords: they come from the site's own configuration.
-            write(settings, os.path.join(partial, "globals.sql"), "pg_dumpall", "--globals-only", "--no-role-passwords",
-                  f"--dbname={core.libpq(settings.connection, dbname='postgres')}")  # fmt: skip
+            try:
+                fill(settings, partial)
+            except BaseException:
+                remove(path, [f"{label}.partial"])
+                raise
             os.rename(partial, os.path.join(path, label))
             core.run("sync", "--file-system", path)
-            remove(path, expired(os.listdir(path), settings.dumps["keep"]))
-            size = sum(os.path.getsize(os.path.join(path, label, name)) for name in os.listdir(os.path.join(path, label)))
+            remove(path, expired(os.listdir(path), settings.dumps["keep_days"], started))
+            size = size_of(os.path.join(path, label))
             record |= {"label": label, "size": size, "databases": core.databases(settings)}
         core.say(f"logical backup {label}: {len(record['databases'])} databases, {core.human(size)}, {time.time() - started:.0f} s", arguments.quiet)
 
 
+def fill(settings, path):
+    for name in core.databases(settings):
+        write(settings, os.path.join(path, file_of(name)), "pg_dump", "--format=custom", f"--dbname={core.libpq(settings.connection, dbname=name)}")
+    # Without passwords: they come from the site's own configuration.
+    write(settings, os.path.join(path, "globals.sql"), "pg_dumpall", "--globals-only", "--no-role-passwords",
+          f"--dbname={core.libpq(settings.connection, dbname='postgres')}")  # fmt: skip
+
+
+def size_of(path):
+    return sum(os.path.getsize(os.path.join(path, name)) for name in os.listdir(path))
+
+
 def write(settings, path, program, *arguments):
     """Write what a program makes, and have the file readable as what it is."""
-    core.run(settings.program(program), "--no-password", f"--file={path}", *arguments, pass_fds=tuple(core.HELD))
+    core.run(settings.program(program), "--no-password", f"--file={path}", *arguments, pass_fds=tuple(core.HELD), watch=room.watch(settings, path))
     if program == "pg_dump":
         core.run(settings.program("pg_restore"), "--list", path, stdout=core.DEVNULL)
 
@@ -56,9 +72,10 @@ def unfinished(names):
     return [name for name in names if name.endswith(".partial") and FINISHED.fullmatch(name.removesuffix(".partial"))]
 
 
-def expired(names, keep):
-    """Return the dumps that are no longer kept: all but the newest."""
-    return sorted(name for name in names if FINISHED.fullmatch(name))[:-keep]
+def expired(names, days, now):
+    """Return the dumps that are no longer kept: all before the last one that is older than the days that can be gone back."""
+    border = time.strftime(STAMP, time.gmtime(now - days * 86400))
+    return sorted(name for name in names if FINISHED.fullmatch(name) and name < border)[:-1]
 
 
 def remove(path, names):

@@ -7,15 +7,19 @@ second only adds what came since. So a file whose row was written before that mo
 import datetime
 import json
 import os
+import pwd
 import re
 import shlex
 import shutil
+import stat
 import time
 
-from . import child, core, manifest, status
+from . import child, core, folders, manifest, mirror, room, status
 
 USER = "postgres"
 TAG = "point:"
+# What rsync ends with where some files could not be read.
+PARTIAL = 23
 
 
 # --- Which copy belongs to which moment -------------------------------------------------------
@@ -52,6 +56,15 @@ def choose(snapshots, name=None, moment=None):
     return known[-1][1:]
 
 
+def present_names(found, hosts):
+    """Return, by their names in a copy, the names that directories have now: the only web host may be another one than in those days."""
+    former = {name.removeprefix("shared@") for name in found}
+    if len(former) == len(hosts) == 1 and former != set(hosts):
+        (old,), (new,) = former, hosts
+        return {name: name.removesuffix(old) + new for name in found}
+    return {name: name for name in found}
+
+
 def parse(text):
     """Return a moment of ISO 8601, or as PostgreSQL prints it; without a zone it is UTC."""
     text = re.sub(r"Z$", "+00:00", text.strip())
@@ -75,6 +88,8 @@ def restic(settings, *arguments, **options):
         "RESTIC_CACHE_DIR": os.path.join(media["path"], "cache"),
         "RESTIC_PROGRESS_FPS": "0",
     }
+    if arguments[0] in ("backup", "restore"):
+        options |= {"watch": room.watch(settings, media["path"])}
     return core.run("restic", *arguments, env=environment, **options)
 
 
@@ -96,6 +111,24 @@ def staging(settings, *parts):
     return os.path.join(settings["media"]["path"], "staging", *parts)
 
 
+def place(host, tree):
+    """Return where a tree of a web host is below the staging directory. The uploads alone have the host's name: older copies know no others."""
+    return os.path.join(f"shared@{host}", tree["name"]) if tree["name"] else host
+
+
+def make_folder(path, owner):
+    """Make a directory in one that is root's alone; what stood in its way goes."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        core.remove(path)
+        os.mkdir(path, 0o700)
+    handle = os.open(path, folders.DIRECTORY)
+    try:
+        os.fchown(handle, pwd.getpwnam(owner).pw_uid, pwd.getpwnam(owner).pw_gid)
+        os.fchmod(handle, 0o700)
+    finally:
+        os.close(handle)
+
+
 def pull(settings, host, address, sources, target, *options):
     """Fetch from another host's read-only server; both sides prove themselves by the site's certificates."""
     tls = settings["media"]["tls"]
@@ -104,23 +137,60 @@ def pull(settings, host, address, sources, target, *options):
         "-CAfile", tls["ca"], "-cert", tls["certificate"], "-key", tls["key"], "-connect", f"{address}:{settings['media']['port']}",
     ]  # fmt: skip
     done = core.run(
-        "rsync", "-rlpt", "--safe-links", "--timeout=600", *options, *(f"{host}::{source}" for source in sources), target, user=USER, check=False,
-        env=os.environ | {"RSYNC_CONNECT_PROG": shlex.join(program)},
+        "rsync", "-rlpt", "--sparse", "--safe-links", "--timeout=600", *options, *(f"{host}::{source}" for source in sources), target, user=USER, check=False,
+        env=os.environ | {"RSYNC_CONNECT_PROG": shlex.join(program)}, watch=room.watch(settings, settings["media"]["path"]),
     )  # fmt: skip
     if done.returncode:
         complaints = [line for line in done.stderr.splitlines() if re.search("error", line, re.IGNORECASE)] or done.stderr.splitlines()[-1:]
         raise core.Failure(f"{host} does not hand over its files ({sources[0].split('/')[0]}): {'; '.join(complaints) or 'no word'}", done.returncode)
 
 
-def copy(settings, *options):
-    """Bring the uploads of every web host into the staging directory. Of this host's own, links are enough where the disk is the same."""
+def copy(settings, delete):
+    """Bring the files of every web host into the staging directory; return what could not be brought, in sentences."""
+    complaints = []
     for host, address in settings["media"]["sources"].items():
-        target = staging(settings, host) + "/"
-        if address:
-            pull(settings, host, address, ["media/"], target, *options)
-        elif os.path.isdir(settings["media"]["uploads"]):
-            source = settings["media"]["uploads"].rstrip("/") + "/"
-            core.run("rsync", "-aX", *options, f"--link-dest={source}", source, target)
+        for tree in settings["media"]["trees"]:
+            try:
+                if address:
+                    fetch(settings, host, address, tree, delete)
+                else:
+                    complaints += own(settings, host, tree, delete)
+            except core.Failure as failure:
+                # Without the uploads of a moment there is no copy of it. Of other files some may be for the application alone.
+                if not tree["name"] or failure.code != PARTIAL:
+                    raise
+                complaints.append(str(failure))
+    return complaints
+
+
+def fetch(settings, host, address, tree, delete):
+    """Fetch a tree of another host's, as a user who may write nothing else here."""
+    target = staging(settings, place(host, tree))
+    child.call(USER, os.makedirs, target, 0o700, True)
+    pull(settings, host, address, [f"shared/{tree['name']}/" if tree["name"] else "media/"], target + "/", *(["--delete"] if delete else []))
+
+
+def own(settings, host, tree, delete):
+    """Copy a tree of this host's own. It is the application's, which may do there what it likes meanwhile."""
+    target = staging(settings, place(host, tree))
+    try:
+        source = folders.open_folder(tree["path"])
+    except FileNotFoundError:
+        # As before the first release.
+        return [f"{tree['path']} is not there any more"] if os.path.isdir(target) and os.listdir(target) else []
+    except (OSError, folders.Strange) as error:
+        raise core.Failure(f"{tree['path']} is not copied: {error}") from None
+    os.makedirs(target, mode=0o700, exist_ok=True)
+    opened = [source]
+    try:
+        opened += [os.open(path, folders.DIRECTORY) for path in (target, staging(settings))]
+        copies = mirror.Mirror(opened[2], delete, lambda size: room.ask(settings, target, tree["path"], size))
+        copies.copy(source, opened[1])
+        os.fchmod(opened[1], stat.S_IMODE(os.fstat(source).st_mode))
+    finally:
+        for handle in opened:
+            os.close(handle)
+    return [f"{tree['path']}{path} lies too deep to be copied" for path in copies.left_out[:1]]
 
 
 def releases(settings):
@@ -128,8 +198,7 @@ def releases(settings):
     for host, address in settings["media"]["sources"].items():
         if address:
             target = settings.path("release", host) + "/"
-            os.makedirs(target, exist_ok=True)
-            shutil.chown(target, USER, USER)
+            child.call(USER, os.makedirs, target, 0o755, True)
             try:
                 pull(settings, host, address, ["release/release.json", "release/migrations.txt"], target, "--ignore-missing-args")
             except core.Failure as failure:
@@ -174,18 +243,57 @@ def media(settings, arguments):
     )
 
 
-def make(settings, fields):
-    open_repository(settings)
-    for host in os.listdir(staging(settings)):
-        if host not in settings["media"]["sources"]:
-            shutil.rmtree(staging(settings, host))
+def prepare(settings):
+    """Have a directory for every web host, and none that is not copied any more."""
+    owners = {
+        place(host, tree).split("/")[0]: USER if address else "root"
+        for host, address in settings["media"]["sources"].items()
+        for tree in settings["media"]["trees"]
+    }
+    for name in os.listdir(staging(settings)):
+        if name not in owners:
+            remove_folder(staging(settings), name)
+    for name, owner in owners.items():
+        make_folder(staging(settings, name), owner)
     for host, address in settings["media"]["sources"].items():
-        os.makedirs(staging(settings, host), mode=0o700, exist_ok=True)
-        owner = USER if address else "root"
-        shutil.chown(staging(settings, host), owner, owner)
-    copy(settings, "--delete")
+        shared = staging(settings, f"shared@{host}")
+        kept = {tree["name"].split("/")[0] for tree in settings["media"]["trees"] if tree["name"]}
+        for name in os.listdir(shared) if os.path.isdir(shared) else []:
+            if name not in kept:
+                child.call(USER, remove_folder, shared, name) if address else remove_folder(shared, name)
+
+
+def remove_folder(path, name):
+    handle = os.open(path, folders.DIRECTORY)
+    try:
+        mirror.remove(name, handle)
+    finally:
+        os.close(handle)
+
+
+def make_room(settings):
+    """Refuse a copy that would not fit: what restic is to add is what came since the last one."""
+    last = (status.read(settings)["kinds"].get("media") or {}).get("size_bytes") or 0
+    room.ask(settings, settings["media"]["path"], "a copy of the uploads", max(0, size(staging(settings)) - last), lambda: forget(settings))
+
+
+def size(path):
+    return sum(
+        os.lstat(os.path.join(folder, name)).st_blocks * 512 for folder, _folders, names in os.walk(path) for name in names
+    )
+
+
+def forget(settings):
+    restic(settings, "forget", "--quiet", "--host=uploads", "--group-by=host", f"--keep-within={settings['media']['keep_days']}d", "--prune")
+
+
+def make(settings, fields):
+    prepare(settings)
+    complaints = copy(settings, delete=True)
+    open_repository(settings)
+    make_room(settings)
     name, lsn = child.call(USER, name_moment, settings)
-    copy(settings)
+    complaints += copy(settings, delete=False)
     releases(settings)
     done = restic(settings, "backup", "--json", "--host=uploads", f"--tag={TAG}{name}", f"--tag=lsn:{lsn}", staging(settings))
     summary = next(row for row in map(json.loads, reversed(done.stdout.splitlines())) if row.get("message_type") == "summary")
@@ -194,7 +302,9 @@ def make(settings, fields):
         "added_bytes": summary["data_added"], "snapshot": summary["snapshot_id"], "lsn": lsn,
     }  # fmt: skip
     child.call(USER, archive_moment, settings)
-    restic(settings, "forget", "--quiet", "--host=uploads", "--group-by=host", f"--keep-within={settings['media']['keep_days']}d", "--prune")
+    forget(settings)
+    if complaints:
+        raise core.Failure(f"what is left was backed up, but {complaints[0]}")
 
 
 def restore(settings, arguments):
@@ -207,8 +317,8 @@ def restore(settings, arguments):
     os.makedirs(target, mode=0o700, exist_ok=True)
     restic(settings, "restore", "--quiet", "--no-lock", "--verify", f"--target={target}", snapshot)
     brought = os.path.join(target, staging(settings).lstrip("/"))
-    for host in os.listdir(brought):
-        os.rename(os.path.join(brought, host), os.path.join(target, host))
+    for former, present in present_names(os.listdir(brought), settings["media"]["sources"]).items():
+        os.rename(os.path.join(brought, former), os.path.join(target, present))
     shutil.rmtree(os.path.join(target, staging(settings).lstrip("/").split("/")[0]))
     if any(settings["media"]["sources"].values()):
         # Who hands them over to the web hosts.

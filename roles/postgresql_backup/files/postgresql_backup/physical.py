@@ -1,16 +1,29 @@
 """Physical backups and the archive of the write-ahead log, by pgBackRest."""
 
-from . import core, manifest, status
+import json
+import os
+import re
+import time
+
+from . import core, manifest, room, status
 
 UNREADABLE = 99
+SEGMENT = re.compile(r"[0-9A-F]{24}")
+# What pgBackRest says where a server is not the one whose backups are there.
+ANOTHER = "do not match the database"
+
+
+def backups(settings, repository):
+    """Return the backups of a repository, oldest first, as pgBackRest's `info` has them."""
+    return [row for row in core.information(settings, f"--repo={repository}")["backup"] if row["database"]["repo-key"] == repository]
 
 
 def newest(settings, repository):
     """Return the newest backup of a repository, as pgBackRest's `info` has it."""
-    backups = [row for row in core.information(settings, f"--repo={repository}")["backup"] if row["database"]["repo-key"] == repository]
-    if not backups:
+    found = backups(settings, repository)
+    if not found:
         raise core.Failure(f"repository {repository} holds no backup")
-    return backups[-1]
+    return found[-1]
 
 
 def source(settings):
@@ -24,8 +37,20 @@ def source(settings):
     return []
 
 
+def make_room(settings, kind, repository, path, keep):
+    """Refuse a backup that would not fit a directory of this host; what is past its time goes first, unless all is to be kept."""
+    found = backups(settings, repository)
+    ((database, position),) = core.ask(
+        settings.connection, "SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database)::bigint, (pg_current_wal_lsn() - '0/0')::bigint"
+    )
+    needed = room.backup(kind, found, database) + room.log(found, position, time.time())
+    room.ask(settings, path, f"a {kind} backup, with the log until the next,", needed,
+             None if keep else lambda: core.pgbackrest(settings, f"--repo={repository}", "expire"))  # fmt: skip
+
+
 def backup(settings, arguments):
     kind = arguments.command
+    keep = ["--no-expire-auto"] if arguments.no_expire else []
     refuse_elsewhere(settings)
     with core.lock(settings, "physical", f"a {kind} backup"):
         if core.is_standby(settings):
@@ -34,11 +59,18 @@ def backup(settings, arguments):
         with status.record(settings, kind) as record:
             made, failures = [], []
             for repository in settings.repositories:
+                path = settings.repository_paths[repository - 1]
                 try:
-                    core.pgbackrest(settings, f"--repo={repository}", f"--type={kind}", *source(settings), "backup")
+                    if path:
+                        make_room(settings, kind, repository, path, keep)
+                    core.pgbackrest(settings, f"--repo={repository}", f"--type={kind}", *keep, *source(settings), "backup",
+                                    watch=room.watch(settings, path))  # fmt: skip
                     made.append((repository, newest(settings, repository)))
                 except core.Failure as failure:
                     failures.append((repository, failure))
+                    if failure.code == core.FULL and not keep:
+                        # Takes away what was begun, too.
+                        core.pgbackrest(settings, f"--repo={repository}", "expire", check=False)
             for repository, row in made:
                 core.say(describe(row, repository if len(settings.repositories) > 1 else None), arguments.quiet)
             if made:
@@ -73,10 +105,62 @@ def check(settings, arguments):
         core.say("this server is a standby: the primary archives", arguments.quiet)
         return
     with status.record(settings, "archive") as record:
-        core.pgbackrest(settings, "check")
-        archives = core.information(settings)["archive"]
+        try:
+            core.pgbackrest(settings, "check")
+        except core.Failure as failure:
+            if ANOTHER not in str(failure):
+                raise
+            raise core.Failure(
+                "the repository holds the history of another server than the one that runs. If that is to come back: restore.yml with restore_in_place "
+                f"(README of the role postgresql_backup, \"A lost machine\"); if not, keep backups in another directory. ({failure})", failure.code
+            ) from None
+        information = core.information(settings)
+        archives = information["archive"]
         record["label"] = archives[-1]["max"] if archives else None
+        if gap := open_gap(read_gap(settings), information["backup"], settings.repositories):
+            raise core.Failure(
+                f"the log from {gap['log']} on is missing, which was given up because the server's disk was nearly full: no moment since can be gone back "
+                "to before the next backup. Make room, then: postgresql-backup full", core.FULL
+            )
+        core.remove(settings.path(GAP))
     core.say(f"the archive works up to {record['label']}", arguments.quiet)
+
+
+# --- The log ----------------------------------------------------------------------------------
+
+GAP = "gap.json"
+
+
+def open_gap(gap, found, repositories):
+    """Return a gap in the log for as long as some repository holds no backup that began after it."""
+    if not gap:
+        return None
+    newest = {number: max((row["timestamp"]["start"] for row in found if row["database"]["repo-key"] == number), default=0) for number in repositories}
+    return gap if min(newest.values(), default=0) <= gap["time"] else None
+
+
+def read_gap(settings):
+    try:
+        with open(settings.path(GAP), encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+def archive(settings, arguments):
+    """What the server calls with each piece of its log. On a disk that is nearly full it gives the piece up, and loudly: with its log the
+    server would fill the disk, and end."""
+    # pgBackRest wants to be called where the server is.
+    path = os.path.join(settings.data, arguments.file)
+    name = os.path.basename(path)
+    free = room.free(settings.data)
+    if not SEGMENT.fullmatch(name) or not room.is_too_little_for_the_log(free, room.reserve(settings)):
+        os.execvp("pgbackrest", ["pgbackrest", f"--stanza={settings.name}", "archive-push", path])
+    message = f"the disk has only {core.human(free)} free: the log {name} is given up, and no moment after it can be gone back to before the next backup"
+    core.complain(core.Failure(message, core.FULL))
+    first = read_gap(settings) or {"log": name}
+    core.write(settings.path(GAP), json.dumps(first | {"time": time.time()}) + "\n")
+    status.write(settings, "archive", "failed", message=message)
 
 
 def attempt(settings, arguments):
@@ -96,10 +180,16 @@ def quiet(parser):
     parser.add_argument("--quiet", action="store_true", help="nothing on standard output")
 
 
+def options(parser):
+    quiet(parser)
+    parser.add_argument("--no-expire", action="store_true", help="keep what is past its time as well")
+
+
 COMMANDS = {
-    "full": core.Command(backup, "make a full backup", quiet, walled=True),
-    "diff": core.Command(backup, "make a backup of what changed since the last full one", quiet, walled=True),
-    "incr": core.Command(backup, "make a backup of what changed since the last one", quiet, walled=True),
+    "full": core.Command(backup, "make a full backup", options, walled=True),
+    "diff": core.Command(backup, "make a backup of what changed since the last full one", options, walled=True),
+    "incr": core.Command(backup, "make a backup of what changed since the last one", options, walled=True),
+    "archive": core.Command(archive, "take a piece of the server's log; the server does", lambda parser: parser.add_argument("file")),
     "check": core.Command(check, "prove that the archive works", quiet, walled=True),
     "try": core.Command(attempt, "whether a configuration opens the repository that is there", lambda parser: parser.add_argument("file"), user=None),
 }

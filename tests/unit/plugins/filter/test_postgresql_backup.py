@@ -15,7 +15,7 @@ PATH = {"type": "path", "path": "/srv/backups"}
 S3 = {"type": "s3", "path": "/shop", "bucket": "b", "endpoint": "s3.example.org", "region": "eu", "key": "AKIA", "secret": "swordfish-swordfish"}
 
 
-@pytest.mark.parametrize("rows", [[PATH], [S3], [PATH, S3 | {"uri_style": "path"}], [PATH, {**PATH, "path": "/srv/b2", "full_retention": "3"}]])
+@pytest.mark.parametrize("rows", [[PATH], [S3], [PATH, S3 | {"uri_style": "path"}], [PATH, {**PATH, "path": "/srv/b2", "retention_days": "3"}]])
 def test_what_is_right(rows):
     assert wrong(rows) == ""
 
@@ -32,7 +32,8 @@ def test_what_is_right(rows):
         ([S3 | {"secret": "swordfish\nrepo1-path=/"}], "number 1 has secret of more than one line"),
         ([S3 | {"uri_style": "dns"}], "has the uri_style 'dns'"),
         ([PATH | {"passphrase": "swordfish"}], "has a passphrase of less than 16 characters"),
-        ([PATH | {"full_retention": 0}], "has the full_retention '0': give a whole number"),
+        ([PATH | {"retention_days": 0}], "has the retention_days '0': give a whole number"),
+        ([PATH | {"full_retention": 4}], "number 1 has full_retention: a repository of type path has"),
         ([PATH, PATH], "names the same place twice"),
     ],
 )  # fmt: skip
@@ -41,3 +42,28 @@ def test_what_is_wrong(rows, sentence):
     assert sentence in said
     assert said.startswith("postgresql_backup_repositories")
     assert "swordfish" not in said
+
+
+def test_where_the_repositories_of_this_host_are():
+    assert module.postgresql_backup_repository_paths([S3, PATH]) == ["", "/srv/backups"]
+
+
+MEDIA = "/srv/shop/shared/media"
+
+
+@pytest.mark.parametrize(
+    ("media", "paths", "expected"),
+    [
+        (MEDIA, [], [("", MEDIA)]),
+        ("/data/media", ["private"], [("", "/data/media"), ("private", "/srv/shop/shared/private")]),
+        (MEDIA, ["media"], [("", MEDIA)]),
+        (MEDIA, ["media/", "./media"], [("", MEDIA)]),
+        (MEDIA, ["media/private"], [("", MEDIA)]),
+        # The uploads go with the path that they are in.
+        ("/srv/shop/shared/data/media", ["data"], [("data", "/srv/shop/shared/data")]),
+        (MEDIA, ["a/b", "a", "ab"], [("", MEDIA), ("a", "/srv/shop/shared/a"), ("ab", "/srv/shop/shared/ab")]),
+        ("", ["private", "private"], [("private", "/srv/shop/shared/private")]),
+    ],
+)
+def test_every_folder_that_outlives_a_release_is_copied_once(media, paths, expected):
+    assert [(row["name"], row["path"]) for row in module.postgresql_backup_trees(media, "/srv/shop/shared", paths)] == expected

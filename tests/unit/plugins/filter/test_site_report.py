@@ -116,6 +116,8 @@ def test_a_good_site_has_no_problem_and_every_section():
         (broken("application", value="nothing to read"), "bad", "The application could not be looked at: nothing to read"),
         (broken("certificates", 0, value={"name": "port 443", "end": NOW + 3 * DAY, "self_signed": False}), "bad", "The certificate of port 443 ends in 3 days."),
         (broken("certificates", 0, value={"name": "port 443", "error": "no TLS"}), "bad", "Certificate of port 443: no TLS."),
+        (broken("unkept", value=["/srv/shop/shared/media", "/srv/shop/shared/private"]), "bad",
+         "In no backup: /srv/shop/shared/media, /srv/shop/shared/private. A host in the group backup would copy what is there."),
         (broken("database", value="connection refused"), "bad", "The database could not be looked at: connection refused"),
         (broken("database", value=GOOD["database"] | {"standby": True}), "bad", "The standby receives nothing from its primary."),
         (broken("database", "connections", value=95), "warn", "The database has 95 of 100 connections."),

@@ -1,0 +1,124 @@
+"""A restore brings files to a folder around which another account may do what it likes."""
+
+import importlib.util
+import os
+import pathlib
+import pwd
+import subprocess
+import sys
+import types
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+NOBODY = pwd.getpwnam("nobody")
+
+
+def load(name, path):
+    spec = importlib.util.spec_from_file_location(name, ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+for package in ("ansible_collections", "ansible_collections.selfhost", "ansible_collections.selfhost.django",
+                "ansible_collections.selfhost.django.plugins", "ansible_collections.selfhost.django.plugins.module_utils"):  # fmt: skip
+    sys.modules.setdefault(package, types.ModuleType(package))
+folders = load("ansible_collections.selfhost.django.plugins.module_utils.folders", "plugins/module_utils/folders.py")
+module = load("restored_folder", "plugins/modules/restored_folder.py")
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another account")
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """The folder of an application, uploads in use, and what came out of a backup; rsync is stood in for by cp where there is none."""
+    tmp_path.chmod(0o755)
+    shared, source = tmp_path / "shared", tmp_path / "restored"
+    (shared / "media").mkdir(parents=True)
+    (shared / "media" / "new").write_text("new")
+    (shared / "media").chmod(0o750)
+    os.chown(shared, NOBODY.pw_uid, NOBODY.pw_gid)
+    source.mkdir(mode=0o700)
+    (source / "old").write_text("old")
+    (source / "evil.conf").write_text("evil")
+
+    def fetch(source, owner, group, folder):
+        target = f"/proc/self/fd/{folder}/new"
+        subprocess.run(["cp", "-a", "--no-target-directory", source, target], check=True, pass_fds=[folder])
+        subprocess.run(["chown", "-hR", f"{owner}:{group}", target], check=True, pass_fds=[folder])
+
+    monkeypatch.setattr(module, "fetch", fetch)
+
+    def run(**options):
+        given = {"source": f"{source}/", "owner": "nobody", "group": "nogroup", "mode": None, "stamp": "S"} | options
+        parent = module.open_folder(str(shared))
+        module.bring(given, "media", parent)
+        if options.get("in_place"):
+            module.swap(given, "media", parent)
+        os.close(parent)
+
+    run.shared = shared
+    return run
+
+
+def test_it_stands_beside_and_is_the_applications(site):
+    site()
+    assert sorted(os.listdir(site.shared)) == ["media", "media.restored"]
+    brought = site.shared / "media.restored"
+    assert sorted(os.listdir(brought)) == ["evil.conf", "old"]
+    assert {path.stat().st_uid for path in (brought, *brought.iterdir())} == {NOBODY.pw_uid}
+    assert brought.stat().st_mode & 0o777 == 0o750
+    (brought / "of an earlier restore").write_text("")
+    site(mode="2750")
+    assert sorted(os.listdir(brought)) == ["evil.conf", "old"]
+    assert brought.stat().st_mode & 0o7777 == 0o2750
+
+
+def test_in_place_what_was_there_is_kept(site):
+    site(in_place=True)
+    assert sorted(os.listdir(site.shared)) == ["media", "media.before-S"]
+    assert os.listdir(site.shared / "media.before-S") == ["new"]
+
+
+@pytest.mark.parametrize("name", ["media.restored", "media"])
+def test_a_link_in_its_place_is_replaced_and_not_followed(site, tmp_path, name):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "keep.conf").write_text("important")
+    if name == "media":
+        (site.shared / "media").rename(site.shared / "mine")
+    (site.shared / name).symlink_to(victim)
+    site(in_place=True)
+    assert os.listdir(victim) == ["keep.conf"]
+    assert victim.stat().st_uid == 0
+    assert (site.shared / "media" / "old").read_text() == "old"
+
+
+def test_the_folder_above_may_be_no_link_of_the_applications(site, tmp_path):
+    site.shared.rename(tmp_path / "elsewhere")
+    site.shared.symlink_to(tmp_path / "elsewhere")
+    os.chown(site.shared, NOBODY.pw_uid, NOBODY.pw_gid, follow_symlinks=False)
+    with pytest.raises(folders.Strange, match="which is not root's"):
+        site()
+
+
+@pytest.mark.parametrize("what", ["folder", "link"])
+def test_what_somebody_else_put_in_the_way_is_not_used(site, tmp_path, what):
+    work = site.shared / ".media.restoring"
+    if what == "link":
+        work.symlink_to(tmp_path)
+    else:
+        work.mkdir()
+        os.chown(work, NOBODY.pw_uid, NOBODY.pw_gid)
+    with pytest.raises((folders.Strange, OSError)):
+        site()
+    assert os.listdir(site.shared / "media") == ["new"]
+
+
+def test_an_interrupted_run_is_taken_up(site):
+    work = site.shared / ".media.restoring"
+    work.mkdir(mode=0o700)
+    site()
+    assert sorted(os.listdir(site.shared)) == ["media", "media.restored"]
