@@ -90,6 +90,14 @@ def open_directory(path, make=None):
         raise
 
 
+def look(name, directory):
+    """Return what stands under a name in an open directory; None where there is nothing."""
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
 def account(owner, group):
     """Return the numbers of an account and a group, by names or numbers; ValueError with a sentence for one that is not there."""
     numbers = []

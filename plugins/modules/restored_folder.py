@@ -66,7 +66,7 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.selfhost.django.plugins.module_utils.folders import DIRECTORY, Strange, look, open_folder
+from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, UnsafePath, look, open_directory
 
 NEW = "new"
 
@@ -79,7 +79,7 @@ def building(parent, name):
     handle = os.open(name, DIRECTORY, dir_fd=parent)
     found = os.fstat(handle)
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
-        raise Strange("%s stands in the way, which root did not make: remove it" % name)
+        raise UnsafePath("%s stands in the way, which root did not make: remove it" % name)
     return handle
 
 
@@ -96,10 +96,10 @@ def fetch(source, owner, group, folder):
     """Have rsync fetch into a folder by its descriptor. Links that lead out of what is fetched are left out."""
     done = subprocess.run(
         ["rsync", "-rlptog", "--sparse", "--delete", "--safe-links", "--chown=%s:%s" % (owner, group), source, "./%s/" % NEW],
-        preexec_fn=lambda: os.fchdir(folder), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+        cwd="/proc/self/fd/%d" % folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     if done.returncode:
-        raise Strange(done.stderr.strip() or "rsync ended with %d" % done.returncode)
+        raise UnsafePath(done.stderr.strip() or "rsync ended with %d" % done.returncode)
 
 
 def bring(parameters, name, parent):
@@ -121,7 +121,7 @@ def bring(parameters, name, parent):
 def swap(parameters, name, parent):
     """Put it in the place of the folder in use."""
     if not look(name + ".restored", parent):
-        raise Strange("there is no %s.restored" % name)
+        raise UnsafePath("there is no %s.restored" % name)
     if look(name, parent):
         os.rename(name, "%s.before-%s" % (name, parameters["stamp"]), src_dir_fd=parent, dst_dir_fd=parent)
     os.rename(name + ".restored", name, src_dir_fd=parent, dst_dir_fd=parent)
@@ -145,12 +145,12 @@ def main():
     )
     path = module.params["path"].rstrip("/")
     try:
-        parent = open_folder(os.path.dirname(path))
+        parent = open_directory(os.path.dirname(path))
         if module.params["source"] and not module.check_mode:
             bring(module.params, os.path.basename(path), parent)
         if module.params["in_place"] and not module.check_mode:
             swap(module.params, os.path.basename(path), parent)
-    except (OSError, Strange, KeyError) as error:
+    except (OSError, UnsafePath, KeyError) as error:
         module.fail_json(msg="%s is not brought back: %s" % (path, error))
     module.exit_json(changed=True, path=path if module.params["in_place"] else path + ".restored")
 

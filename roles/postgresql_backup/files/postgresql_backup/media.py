@@ -14,7 +14,7 @@ import shutil
 import stat
 import time
 
-from . import child, core, folders, manifest, mirror, room, status
+from . import child, core, manifest, mirror, paths, room, status
 
 USER = "postgres"
 TAG = "point:"
@@ -121,7 +121,7 @@ def make_folder(path, owner):
     if os.path.islink(path) or not os.path.isdir(path):
         core.remove(path)
         os.mkdir(path, 0o700)
-    handle = os.open(path, folders.DIRECTORY)
+    handle = os.open(path, paths.DIRECTORY)
     try:
         os.fchown(handle, pwd.getpwnam(owner).pw_uid, pwd.getpwnam(owner).pw_gid)
         os.fchmod(handle, 0o700)
@@ -174,16 +174,16 @@ def own(settings, host, tree, delete):
     """Copy a tree of this host's own. It is the application's, which may do there what it likes meanwhile."""
     target = staging(settings, place(host, tree))
     try:
-        source = folders.open_folder(tree["path"])
+        source = paths.open_directory(tree["path"])
     except FileNotFoundError:
         # As before the first release.
         return [f"{tree['path']} is not there any more"] if os.path.isdir(target) and os.listdir(target) else []
-    except (OSError, folders.Strange) as error:
+    except (OSError, paths.UnsafePath) as error:
         raise core.Failure(f"{tree['path']} is not copied: {error}") from None
     os.makedirs(target, mode=0o700, exist_ok=True)
     opened = [source]
     try:
-        opened += [os.open(path, folders.DIRECTORY) for path in (target, staging(settings))]
+        opened += [os.open(path, paths.DIRECTORY) for path in (target, staging(settings))]
         copies = mirror.Mirror(opened[2], delete, lambda size: room.ask(settings, target, tree["path"], size))
         copies.copy(source, opened[1])
         os.fchmod(opened[1], stat.S_IMODE(os.fstat(source).st_mode))
@@ -264,7 +264,7 @@ def prepare(settings):
 
 
 def remove_folder(path, name):
-    handle = os.open(path, folders.DIRECTORY)
+    handle = os.open(path, paths.DIRECTORY)
     try:
         mirror.remove(name, handle)
     finally:

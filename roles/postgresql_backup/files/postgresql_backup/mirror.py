@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 
-from .folders import DIRECTORY, look
+from .paths import DIRECTORY, look
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # Each level holds two descriptors.

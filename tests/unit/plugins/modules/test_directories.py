@@ -88,6 +88,16 @@ def test_an_operator_may_have_moved_a_folder_to_another_disk():
         (base / "shared").symlink_to(base / "disk")
         list(directories.apply([entry(base / "shared/media", "0700")]))
         assert mode(base / "disk/media") == 0o700
+        (base / "relative").symlink_to("shared/../disk")
+        list(directories.apply([entry(base / "relative/static", "0700")]))
+        assert mode(base / "disk/static") == 0o700
+        (base / "round").symlink_to("round")
+        with pytest.raises(UnsafePath):
+            list(directories.apply([entry(base / "round")]))
+        os.chown(base / "shared", 65534, 65534, follow_symlinks=False)
+        with pytest.raises(UnsafePath, match="where another account may put links"):
+            list(directories.apply([entry(base / "shared/media", "0755")]))
+        os.chown(base / "shared", 0, 0, follow_symlinks=False)
         base.chmod(0o777)
         with pytest.raises(UnsafePath):
             list(directories.apply([entry(base / "shared/media", "0755")]))

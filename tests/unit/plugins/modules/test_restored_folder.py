@@ -1,32 +1,14 @@
 """A restore brings files to a folder around which another account may do what it likes."""
 
-import importlib.util
 import os
-import pathlib
 import pwd
 import subprocess
-import sys
-import types
 
 import pytest
+from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
+from ansible_collections.selfhost.django.plugins.modules import restored_folder as module
 
-ROOT = pathlib.Path(__file__).resolve().parents[4]
 NOBODY = pwd.getpwnam("nobody")
-
-
-def load(name, path):
-    spec = importlib.util.spec_from_file_location(name, ROOT / path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-for package in ("ansible_collections", "ansible_collections.selfhost", "ansible_collections.selfhost.django",
-                "ansible_collections.selfhost.django.plugins", "ansible_collections.selfhost.django.plugins.module_utils"):  # fmt: skip
-    sys.modules.setdefault(package, types.ModuleType(package))
-folders = load("ansible_collections.selfhost.django.plugins.module_utils.folders", "plugins/module_utils/folders.py")
-module = load("restored_folder", "plugins/modules/restored_folder.py")
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another account")
 
@@ -53,7 +35,7 @@ def site(tmp_path, monkeypatch):
 
     def run(**options):
         given = {"source": f"{source}/", "owner": "nobody", "group": "nogroup", "mode": None, "stamp": "S"} | options
-        parent = module.open_folder(str(shared))
+        parent = module.open_directory(str(shared))
         module.bring(given, "media", parent)
         if options.get("in_place"):
             module.swap(given, "media", parent)
@@ -100,7 +82,7 @@ def test_the_folder_above_may_be_no_link_of_the_applications(site, tmp_path):
     site.shared.rename(tmp_path / "elsewhere")
     site.shared.symlink_to(tmp_path / "elsewhere")
     os.chown(site.shared, NOBODY.pw_uid, NOBODY.pw_gid, follow_symlinks=False)
-    with pytest.raises(folders.Strange, match="which is not root's"):
+    with pytest.raises(UnsafePath, match="is a link to"):
         site()
 
 
@@ -112,7 +94,7 @@ def test_what_somebody_else_put_in_the_way_is_not_used(site, tmp_path, what):
     else:
         work.mkdir()
         os.chown(work, NOBODY.pw_uid, NOBODY.pw_gid)
-    with pytest.raises((folders.Strange, OSError)):
+    with pytest.raises((UnsafePath, OSError)):
         site()
     assert os.listdir(site.shared / "media") == ["new"]
 
