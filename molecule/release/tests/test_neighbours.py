@@ -36,6 +36,7 @@ def test_a_second_application_is_refused_and_the_first_keeps_all_that_it_has(hos
     assert get(FIRST, "/status/").status_code == 200
 
 
+@pytest.mark.long
 def test_databases_of_somebody_else_are_refused(host):
     """On a server that is not the application's host: nothing but the access tells whose it is."""
     before = state(host)
@@ -55,6 +56,7 @@ def test_a_cluster_of_another_version_is_refused(host):
     assert state(host) == before
 
 
+@pytest.mark.long
 def test_another_cluster_on_the_port_is_refused(host):
     before = state(host)
     # What pg_createcluster leaves, but for the half minute that it takes.
