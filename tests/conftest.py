@@ -2,19 +2,28 @@
 
 import copy
 import datetime
-import json
 import os
 import pathlib
-import re
 import subprocess
 
 import pytest
 import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Before the first module of a collection is imported; filters and tests of others are found by it.
+init_plugin_loader([str(ROOT / ".collections")])
+
+from ansible_collections.selfhost.django.plugins.plugin_utils.inputs import INVENTORY, mistakes  # noqa: E402
+from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.reading import read  # noqa: E402
 
 # A site that nothing is wrong with: one host in every group.
 GOOD = {
@@ -26,8 +35,6 @@ GOOD = {
     "ansible_user": "ops",
     "hardening_admins": [{"name": "ops", "keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC0PSmnvD4tRuHNcXQgA ops"]}],
 }
-# The same for one of many hosts that are each a site of its own.
-GOOD_HOST = GOOD | {"app_web_hosts": ["{{ inventory_hostname }}"], "app_database_hosts": ["{{ inventory_hostname }}"]}
 GROUPS = {"web": ["site1"], "database": ["site1"]}
 
 
@@ -89,53 +96,46 @@ def preflight(tmp_path):
     return run
 
 
-@pytest.fixture
-def refuse(preflight):
-    """Return a function that asserts a refusal with one sentence that begins with `name`, and returns the sentence."""
+class Controller:
+    """What Ansible makes of an inventory, without a process for each: the sentences with which a site is refused."""
 
-    def run(name, groups=None, **variables):
-        code, output = preflight(groups=groups, **variables)
-        assert code != 0, output
-        sentences = re.findall(r"^\[ERROR\]: Task failed: Action failed: (.*(?:\n(?!Origin:).+)*)", output, re.MULTILINE)
-        assert len(sentences) == 1, output
-        sentence = " ".join(sentences[0].split())
-        assert sentence.startswith(name), sentence
-        return sentence
+    def __init__(self, directory):
+        self.source = directory / "hosts.yml"
+        self.loader = DataLoader()
+
+    def sentences(self, groups, variables, checks=None, run=None):
+        """Return what is said of the hosts of groups, whose variables are the same; checks are names, by default of the whole inventory."""
+        children = {group: {"hosts": dict.fromkeys(hosts)} for group, hosts in groups.items()}
+        hosts = sorted({host for names in groups.values() for host in names})
+        self.source.write_text(yaml.safe_dump({"all": {"children": children, "vars": variables}}))
+        inventory = InventoryManager(self.loader, sources=[str(self.source)])
+        hostvars = HostVars(inventory, VariableManager(self.loader, inventory), self.loader)
+        play = {"ansible_check_mode": False, **dict.fromkeys(("ansible_play_hosts_all", "ansible_play_hosts", "ansible_play_batch"), run or hosts)}
+        sites = read(hosts, hostvars, Templar(self.loader, {}), self.loader, play)
+        return list(dict.fromkeys(sentence for site in sites for sentence in mistakes(site, INVENTORY if checks is None else checks)))
+
+
+@pytest.fixture(scope="session")
+def sentences(tmp_path_factory):
+    """Return a function that returns the sentences with which a site is refused: its groups, its variables over those of a good one."""
+    controller = Controller(tmp_path_factory.mktemp("controller"))
+
+    def run(groups=None, checks=None, run=None, **variables):
+        values = {name: value for name, value in (copy.deepcopy(GOOD) | variables).items() if value is not None}
+        said = controller.sentences(groups or GROUPS, values, checks, run)
+        assert not [sentence for sentence in said if "swordfish" in sentence], "a secret is told"
+        return said
 
     return run
 
 
 @pytest.fixture(scope="session")
-def sentences(tmp_path_factory):
-    """Return a function that returns the sentences with which each of many cases is refused.
+def refuse(sentences):
+    """Return a function that asserts a refusal with one sentence that begins with `beginning`."""
 
-    A case is the variables of a host of its own, None for one that is not set. All go through the checks (role, file of tasks)
-    in one run, since a run costs seconds.
-    """
-
-    def run(cases, *checks, **variables):
-        directory = tmp_path_factory.mktemp("refusals")
-        hosts = {
-            f"case{number}": {name: value for name, value in (variables | case).items() if value is not None}
-            for number, case in enumerate(cases)
-        }
-        tasks = [{"ansible.builtin.import_role": {"name": role, "tasks_from": file}} for role, file in checks]
-        (directory / "hosts.yml").write_text(yaml.safe_dump({"database": {"hosts": hosts}, **dict.fromkeys(("web", "balancer", "backup"), {})}))
-        (directory / "checks.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
-        result = subprocess.run(
-            ["ansible-playbook", "-i", directory / "hosts.yml", directory / "checks.yml"],
-            cwd=ROOT,
-            env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert "swordfish" not in result.stdout + result.stderr, "a secret is told"
-        said = {host: [] for host in hosts}
-        for task in json.loads(result.stdout[result.stdout.index("{") :])["plays"][0]["tasks"]:
-            for host, outcome in task["hosts"].items():
-                said[host] += [row["msg"] for row in outcome.get("results", [outcome]) if row.get("failed")]
-        return list(said.values())
+    def run(beginning, groups=None, **variables):
+        (sentence,) = sentences(groups, **variables)
+        assert " ".join(sentence.split()).startswith(beginning)
 
     return run
 
@@ -144,14 +144,13 @@ def sentences(tmp_path_factory):
 def each_is_refused(sentences):
     """Return a function that asserts that each bad case (variables, beginning of its sentence) is refused in one sentence, and no good one.
 
-    In a sentence `site1` stands for the host's name.
+    checks are the roles or playbooks whose inputs are looked at.
     """
 
-    def run(bad, *checks, good=(), **variables):
-        said = sentences([*(case for case, _sentence in bad), *good], *checks, **variables)
-        heard = [(number, [" ".join(words.split()) for words in said[number]], sentence) for number, (_case, sentence) in enumerate(bad)]
-        wrong = [row for row in heard if len(row[1]) != 1 or not row[1][0].startswith(row[2].replace("site1", f"case{row[0]}"))]
+    def run(bad, *checks, good=(), groups=None, run=None, **variables):
+        heard = [(case, sentences(groups, checks, run, **(variables | case)), sentence) for case, sentence in bad]
+        wrong = [row for row in heard if len(row[1]) != 1 or not " ".join(row[1][0].split()).startswith(row[2])]
         assert wrong == []
-        assert said[len(bad) :] == [[]] * len(good)
+        assert [case for case in good if sentences(groups, checks, run, **(variables | case))] == []
 
     return run

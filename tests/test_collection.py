@@ -229,4 +229,13 @@ def test_an_installed_playbook_runs_away_from_the_checkout(installed, playbook):
     )  # fmt: skip
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"playbook: {directory}/collections/" in result.stdout, result.stdout
-    assert "selfhost.django." in result.stdout, "no task of a role"
+    assert "selfhost.django." in result.stdout or playbook == "preflight", "no task of a role"
+
+
+def test_an_installed_playbook_refuses_away_from_the_checkout(installed):
+    directory, environment = installed
+    result = subprocess.run(
+        ["ansible-playbook", "--inventory", "hosts.yml", "selfhost.django.preflight"], cwd=directory, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode != 0
+    assert "app_name is not set: give an identifier" in result.stdout + result.stderr

@@ -65,11 +65,11 @@ def role_of(path):
 
 
 MOST = {
-    "assignments in Jinja": 57,
+    "assignments in Jinja": 55,
     "expressions over 240 characters": 24,
     "shell over three lines in YAML": 19,
     "programs on standard input": 7,
-    "lines of vars beyond a hundred": 758,
+    "lines of vars beyond a hundred": 686,
     "private names of another role": 17,
 }
 

@@ -1,7 +1,5 @@
 """Bad input about the application is refused in one sentence, before any host is touched."""
 
-from conftest import GOOD_HOST as SITE
-
 BAR = "-----{} OPENSSH PRIVATE KEY-----\n"
 KEY = BAR.format("BEGIN") + "c3dvcmRmaXNo\n" + BAR.format("END")
 
@@ -43,16 +41,15 @@ BAD = [
 
 
 def test_bad_values(each_is_refused):
-    each_is_refused(BAD, ("app", "check"), ("uwsgi", "check"), **SITE)
+    each_is_refused(BAD, "app", "uwsgi")
 
 
 def test_a_web_host_without_any_database(refuse):
     refuse("The group database has no host: name one in the inventory", groups={"web": ["site1"], "database": []})
 
 
-def test_a_managed_database_needs_no_host(preflight):
-    code, output = preflight(groups={"web": ["site1"], "database": []}, app_database_host="db.example.org")
-    assert code == 0, output
+def test_a_managed_database_needs_no_host(sentences):
+    assert sentences({"web": ["site1"], "database": []}, app_database_host="db.example.org") == []
 
 
 SSH = {"app_repository": "git@git.example.org:team/shop.git"}
@@ -74,10 +71,94 @@ GOOD_CODE = [
 
 
 def test_code_and_its_server(each_is_refused):
-    each_is_refused(BAD_CODE, ("app", "check"), ("django", "check"), ("uwsgi", "check"), good=GOOD_CODE, **SITE)
+    each_is_refused(BAD_CODE, "app", "django", "uwsgi", good=GOOD_CODE)
+
+
+FILE = {"path": "local.py", "content": "swordfish"}
+FILES = [
+    ({"app_files": FILE}, "app_files has to be a list of mappings with path, content and"),
+    ({"app_files": ["local.py"]}, "app_files has to be a list of mappings with path, content and"),
+    ({"app_files": [{"dest": "local.py", "content": "swordfish"}]}, "app_files has dest in the entry number 1: the keys are path, content,"),
+    ({"app_files": [{"path": "local.py", "contents": "swordfish"}]}, "app_files has contents in the entry local.py: the keys are path, content,"),
+    ({"app_files": [{"path": "local.py"}]}, "app_files lacks content in the entry local.py: give each path, content and"),
+    ({"app_files": [FILE | {"path": "../local.py"}]}, "app_files has the path ../local.py: give that of a file"),
+    ({"app_files": [FILE | {"path": "/etc/../etc/passwd"}]}, "app_files has the path /etc/../etc/passwd: give that of a file"),
+    ({"app_files": [FILE | {"path": "conf/"}]}, "app_files has the path conf/: give that of a file"),
+    ({"app_files": [FILE | {"mode": 0o640}]}, "app_files has the mode 416 in the entry local.py: give one such as \"0640\", in quotes"),
+    ({"app_files": [FILE, FILE]}, "app_files names local.py twice: give each file once."),
+]
+
+
+def test_files_are_looked_at_key_by_key_and_their_content_is_not_told(each_is_refused):
+    good = [{"app_files": [FILE | {"path": "/etc/shop.conf", "mode": "0640", "owner": "root", "group": "shop"}, FILE | {"content": ""}]}]
+    each_is_refused(FILES, "app", good=good)
+
+
+NUMBERS = [
+    ({"app_version": 1.10}, "app_version is the number 1.1: put it into quotes, since YAML makes 1.1 of 1.10."),
+    ({"app_version": 20261128}, "app_version is the number 20261128: put it into quotes"),
+    ({"deploy_version": 2.0}, "deploy_version is the number 2.0: put it into quotes"),
+]
+
+
+def test_a_number_is_no_version(each_is_refused):
+    each_is_refused(NUMBERS, "app", good=[{"app_version": "1.10"}, {"deploy_version": "20261128"}])
+
+
+NAMES = [
+    ({"app_setting_module": "shop.settings"}, "app_setting_module is no variable of this collection, and app_settings_module is one: write that,"),
+    ({"app_env": {}}, "app_env is no variable of this collection, and app_environment is one"),
+    ({"nginx_max_body_mb": 5}, "nginx_max_body_mb is no variable of this collection, and nginx_client_max_body_mb is one"),
+    ({"hardening_skips": []}, "hardening_skips is no variable of this collection, and hardening_skip is one"),
+    ({"vault_app_secretkey": "x"}, "vault_app_secretkey is no variable of this collection, and vault_app_secret_key is one"),
+    ({"deploy_versoin": "v1"}, "deploy_versoin is no variable of this collection, and deploy_version is one"),
+    ({"rollback_too": "v1"}, "rollback_too is no variable of this collection, and rollback_to is one"),
+    ({"restore_target_tme": "x"}, "restore_target_tme is no variable of this collection, and restore_target_time is one"),
+]
+
+
+def test_misspelt_names_are_told_with_the_one_that_is_meant(each_is_refused):
+    of_their_own = {"app_theme_color": "red", "vault_mail_password": "x", "nginx_worker_class": 1, "mail_host": "x", "backup_vendor": "x"}
+    each_is_refused(NAMES, "app", good=[of_their_own, {"restore_target_time": "2026-01-04 03:15Z"}])
+
+
+def test_misspelt_words_of_a_restore_are_told_where_the_inventory_is_not_looked_at(sentences):
+    (said,) = sentences(None, ["restore_media"], restore_meida="true", app_setting_module="shop.settings")
+    assert said.startswith("restore_meida is no variable of this collection, and restore_media is one")
+
+
+KINDS = [
+    ({"app_shared_paths": "data"}, "app_shared_paths has to be a list."),
+    ({"app_requirements": "requirements.txt", "app_build_commands": []}, "app_requirements has to be a list."),
+    ({"app_release_steps": 5}, "app_release_steps has to be a list."),
+    ({"app_hooks": []}, "app_hooks is no mapping"),
+    ({"app_processes": {}}, "app_processes has to be a list of mappings with name, command and"),
+    ({"app_timers": 5}, "app_timers has to be a list of mappings with name, command, schedule and"),
+    ({"app_domains": "{{ nobody_knows }}"}, "app_domains cannot be read: 'nobody_knows' is undefined"),
+]
+
+
+def test_what_is_of_another_kind_is_told_and_breaks_nothing(each_is_refused):
+    each_is_refused(KINDS, "app", "nginx")
+
+
+def test_all_mistakes_are_told_in_one_answer(sentences):
+    said = sentences(app_name="my-shop", app_secret_key="short", hardening_admins=[], nginx_http_port=0, postgresql_port="five")
+    assert [sentence.split(" is ")[0] for sentence in said] == ["app_name", "app_secret_key", "hardening_admins", "postgresql_port", "nginx_http_port"]
+
+
+def test_a_host_in_no_part_of_the_site_is_hardened(sentences):
+    groups = {"web": ["site1"], "database": ["site1"], "others": ["site2"]}
+    assert sentences(groups) == []
+    assert sentences({"others": ["site2"]}, **dict.fromkeys(("app_name", "app_repository", "app_domains"))) == []
+    (said,) = sentences(groups, guard_confirm_seconds=5)
+    assert said.startswith("guard_confirm_seconds is '5'")
 
 
 def test_a_refusal_tells_no_secret(preflight):
-    _code, output = preflight(arguments=["-vvv"], app_database_password="hunter2-hunter2", app_secret_key="swordfish")
+    code, output = preflight(arguments=["-vvv"], app_database_password="hunter2-hunter", app_secret_key="swordfish")
+    assert code != 0
+    assert "app_secret_key is shorter than 50 characters" in output
+    assert "app_database_password is shorter than 16 characters" in output
     assert "hunter2" not in output
     assert "swordfish" not in output

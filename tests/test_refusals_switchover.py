@@ -2,7 +2,6 @@
 
 import pytest
 
-ASKED = {"to": "", "force": False, "dead": "", "max_lag_mb": 16}
 TWO, THREE = ["db1", "db2"], ["db1", "db2", "db3"]
 BAD = [
     (["db1"], {}, "The group database has a single host: there is no standby to switch over to."),
@@ -12,24 +11,24 @@ BAD = [
     (TWO, {"dead": "db1"}, "switchover_dead is 'db1': together with switchover_force=true, name those of the database's hosts (db1, db2)"),
     (TWO, {"force": "true", "dead": "db1,db9"}, "switchover_dead is 'db1,db9': together with switchover_force=true"),
     (TWO, {"max_lag_mb": "some"}, "switchover_max_lag_mb is 'some': give a number of MB."),
-    # Nothing wrong but that the run does not reach these hosts.
-    (TWO, {"to": "db2", "force": "true", "dead": "db1", "max_lag_mb": "1.5"}, "--limit leaves out db1, db2: a switchover has to ask every host"),
 ]
+GOOD = {"to": "db2", "force": "true", "dead": "db1", "max_lag_mb": "1.5"}
 
 
-@pytest.fixture(scope="module")
-def said(sentences):
-    cases = [
-        {"postgresql_hosts": hosts} | {f"__postgresql_switchover_{name}": value for name, value in (ASKED | asked).items()}
-        for hosts, asked, _sentence in BAD
-    ]
-    return sentences(cases, ("postgresql", "switchover/check"))
+def words(asked):
+    return {f"switchover_{name}": value for name, value in asked.items()}
 
 
-@pytest.mark.parametrize("number", range(len(BAD)), ids=[row[2][:40] for row in BAD])
-def test_refusal(said, number):
-    (sentence_said,) = said[number]
-    assert sentence_said.startswith(BAD[number][2])
+@pytest.mark.parametrize(("hosts", "asked", "sentence"), BAD, ids=[row[2][:40] for row in BAD])
+def test_refusal(sentences, hosts, asked, sentence):
+    (said,) = sentences({"database": hosts}, ["switchover"], **words(asked))
+    assert said.startswith(sentence)
+
+
+def test_a_run_has_to_reach_all_hosts(sentences):
+    assert sentences({"database": TWO}, ["switchover"], **words(GOOD)) == []
+    (said,) = sentences({"database": TWO}, ["switchover"], ["db1"], **words(GOOD))
+    assert said.startswith("--limit leaves out db2: a switchover has to ask every host")
 
 
 def test_what_was_asked_on_the_command_line_is_what_is_checked(preflight):

@@ -1,6 +1,5 @@
 """Bad input about the web server is refused in one sentence, before any host is touched."""
 
-from conftest import GOOD_HOST as SITE
 from conftest import make_certificate
 
 CERTIFICATE, KEY = make_certificate()
@@ -43,7 +42,7 @@ BAD = [
 
 
 def test_each_is_refused_in_one_sentence_and_good_ones_are_not(each_is_refused):
-    each_is_refused(BAD, ("nginx", "check"), good=GOOD, **SITE)
+    each_is_refused(BAD, "nginx", good=GOOD)
 
 
 def test_a_refusal_tells_no_key(preflight):
@@ -56,14 +55,23 @@ SAID = [
     ({"app_path_prefix": "shop"}, "app_path_prefix is 'shop': give a path such as /shop,"),
     ({"nginx_path_prefix": "/shop bag"}, "nginx_path_prefix is '/shop bag': give a path such as /shop,"),
     ({"nginx_immutable_pattern": 'a" ; b'}, "nginx_immutable_pattern is 'a\" ; b': give a regular expression without"),
+    ({"nginx_maintenance_allowed": ["300.1.1.1"]}, "nginx_maintenance_allowed is ['300.1.1.1']: give a list of addresses or networks,"),
     ({"nginx_maintenance_allowed": ["office"]}, "nginx_maintenance_allowed is ['office']: give a list of addresses or networks,"),
     ({"nginx_maintenance_allowed": "203.0.113.7"}, "nginx_maintenance_allowed is 203.0.113.7: give a list of addresses or networks,"),
     ({"app_static_root": "/srv/shop/static"}, "app_static_root is '/srv/shop/static', and /srv/shop/static is what the web server serves"),
     ({"app_static_root": "/srv/shop"}, "app_static_root is '/srv/shop', and /srv/shop/static is what the web server serves"),
-    ({"__nginx_maintenance_wish": "maybe"}, "maintenance is 'maybe': give -e maintenance=on or -e maintenance=off."),
-    ({"__nginx_maintenance_wish": ""}, "maintenance is not set: give -e maintenance=on or -e maintenance=off."),
+]
+MAINTENANCE = [
+    ({"maintenance": "maybe"}, "maintenance is 'maybe': give -e maintenance=on or -e maintenance=off."),
+    ({"maintenance": ""}, "maintenance is not set: give -e maintenance=on or -e maintenance=off."),
+    ({}, "maintenance is not set: give -e maintenance=on or -e maintenance=off."),
 ]
 
 
 def test_what_else_is_refused(each_is_refused):
-    each_is_refused(SAID, ("django", "check"), ("nginx", "check"), ("nginx", "maintenance"), **SITE)
+    each_is_refused(SAID, "django", "nginx")
+
+
+def test_wishes_of_maintenance(each_is_refused):
+    wishes = [{"maintenance": wish} for wish in ("on", "off", True, False)]
+    each_is_refused(MAINTENANCE, "nginx", "maintenance", good=wishes)

@@ -1,7 +1,7 @@
 """Uploads lie where no release clears them away."""
 
 import pytest
-from ansible_collections.selfhost.django.plugins.filter.place_of_releases import place_of_releases
+from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.places import place_of_releases
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,40 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""Refuses bad input on the controller, all of it in one answer; its documentation is that of the module of this name."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.selfhost.django.plugins.plugin_utils.inputs import INVENTORY, WISHES, mistakes
+from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.reading import read
+from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.values import Unreadable
+
+OF_THE_PLAY = ("ansible_check_mode", "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all")
+
+
+class ActionModule(ActionBase):
+    """The task `check_inputs`."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp=None, task_vars=None):
+        """Return nothing but that nothing has changed; raise with what is wrong."""
+        super().run(tmp, task_vars)
+        _result, given = self.validate_argument_spec(
+            argument_spec={
+                "inventory": {"type": "bool", "default": True},
+                "wishes": {"type": "list", "elements": "str", "default": [], "choices": sorted(WISHES)},
+            }
+        )
+        names = [*(INVENTORY if given["inventory"] else ()), *given["wishes"]]
+        sites = read(task_vars["ansible_play_hosts_all"], task_vars["hostvars"], self._templar, self._loader, {name: task_vars[name] for name in OF_THE_PLAY})
+        try:
+            found = [sentence for site in sites for sentence in mistakes(site, names)]
+        except Unreadable as unreadable:
+            raise AnsibleActionFail(f"{unreadable}.") from unreadable
+        if found:
+            raise AnsibleActionFail("\n".join(dict.fromkeys(found)))
+        return {"changed": False}

@@ -1,0 +1,84 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""Whether a site can be set up as its inventory says: pure functions of its variables, each of which yields sentences.
+
+A sentence names the variable, what it is, and what would be right; it holds no secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from . import app, database, hosts
+from .names import misspelt
+from .values import Unreadable, is_list
+
+PARTS = ("web", "database", "backup", "balancer")
+# What is checked, by the role that it is for, on hosts of which groups; none for all hosts.
+INVENTORY = {
+    "app": (app.application, PARTS),
+    "guard": (hosts.guard, ()),
+    "hardening": (hosts.hardening, ()),
+    "firewall": (hosts.firewall, ()),
+    "certificates": (hosts.certificates, PARTS),
+    "postgresql": (database.server, ("database",)),
+    "postgresql_backup": (database.backups, ("database", "backup")),
+    "django": (app.releases, ("web",)),
+    "uwsgi": (app.application_server, ("web",)),
+    "nginx": (app.web_server, ("web",)),
+    "haproxy": (app.balancer, ("balancer",)),
+}
+# Lists that may be one word, since they are given on the command line.
+WORDS = ("postgresql_rebuild",)
+# What playbooks are asked for on the command line.
+WISHES = {
+    "backup": (database.backup, ("database", "backup")),
+    "maintenance": (app.maintenance, ("web",)),
+    "restore": (database.restore, ("database",)),
+    "restore_media": (database.restore_media, PARTS),
+    "status": (hosts.status, ()),
+    "switchover": (database.switchover, ("database",)),
+}
+
+
+def mistakes(site, names=tuple(INVENTORY)):
+    """Return what is wrong with what a site says of one host: sentences, in the order in which roles need what they are about.
+
+    names are keys of INVENTORY and WISHES.
+    """
+    # What is wrong in the inventory stands in the way of nothing that asks for something else.
+    inputs = site.inputs if set(names) & set(INVENTORY) else {}
+    found = [
+        f"{name} is no variable of this collection, and {meant} is one: write that, or give yours a name less like it."
+        for name, meant in misspelt(site.given, inputs).items()
+    ]
+    if site.is_in(*PARTS) and (unnamed := list(app.name(site))):
+        found += unnamed
+        # All else derives from it: with another one it can be judged, too.
+        site.variables["app_name"] = "app"
+    broken = []
+    for name in names:
+        check, groups = (INVENTORY | WISHES)[name]
+        try:
+            found += check(site) if not groups or site.is_in(*groups) else ()
+        except (AttributeError, KeyError, TypeError, Unreadable, ValueError) as error:
+            broken.append(error)
+    kinds = [sentence for sentence in _of_another_kind(site, inputs) if not any(said.startswith(sentence.split()[0] + " ") for said in found)]
+    if broken and not kinds:
+        raise broken[0]
+    return list(dict.fromkeys(found + kinds))
+
+
+def _of_another_kind(site, inputs):
+    """Yield what is wrong with the inputs that the site gives: those that cannot be read, and those that are no list or mapping, but have to be."""
+    for name, kind in inputs.items():
+        if name not in site.given or name in WORDS:
+            continue
+        try:
+            value = site[name]
+        except Unreadable as unreadable:
+            if "ansible_facts" not in str(site.variables[name]):
+                yield f"{unreadable}."
+            continue
+        if kind == "list" and not is_list(value) or kind == "dict" and not isinstance(value, Mapping):
+            yield f"{name} has to be a {'list' if kind == 'list' else 'mapping'}."

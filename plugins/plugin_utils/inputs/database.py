@@ -1,0 +1,349 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""What can be wrong with what a site says of its database, its backups and its restores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from .repositories import wrong_repositories
+from .values import PATH, is_list, is_network, is_rows, is_true, is_whole, listed, matches, ports, text_of, whole_numbers
+
+LISTS = {
+    "postgresql_roles": (["name"], ["name", "password", "databases", "attributes", "member_of", "connection_limit", "settings"]),
+    "postgresql_databases": (["name", "owner"], ["name", "owner", "extensions"]),
+    "postgresql_access": (["database", "role", "from"], ["database", "role", "from"]),
+    "postgresql_application_access": (["database", "role", "from"], ["database", "role", "from"]),
+}
+# Names that PostgreSQL keeps for itself.
+RESERVED = "pg_.*|postgres|public|none|template[01]"
+# Settings that have a variable or a role of their own; the rest is free.
+OWNED = {
+    "listen_addresses": "postgresql_listen_addresses",
+    "port": "postgresql_port",
+    "max_connections": "postgresql_max_connections",
+    "shared_preload_libraries": "postgresql_preload_libraries",
+    "log_min_duration_statement": "postgresql_slow_statement_ms",
+    "archive_mode": "the role postgresql_backup",
+    "archive_command": "the role postgresql_backup",
+    "archive_library": "the role postgresql_backup",
+    "archive_timeout": "postgresql_backup_archive_interval",
+    "max_slot_wal_keep_size": "postgresql_slot_keep_mb",
+    "synchronous_standby_names": "postgresql_synchronous_standbys",
+}
+FIXED = {
+    "config_file", "data_directory", "external_pid_file", "hba_file", "ident_file", "include", "include_dir", "include_if_exists",
+    "password_encryption", "primary_conninfo", "primary_slot_name", "ssl", "ssl_cert_file", "ssl_key_file", "unix_socket_directories", "wal_log_hints",
+}  # fmt: skip
+# What comes with the server's own package (PostgreSQL manual, appendix F).
+CONTRIBUTED = {
+    "adminpack", "amcheck", "autoinc", "bloom", "bool_plperl", "bool_plperlu", "btree_gin", "btree_gist", "citext", "cube", "dblink", "dict_int",
+    "dict_xsyn", "earthdistance", "file_fdw", "fuzzystrmatch", "hstore", "insert_username", "intagg", "intarray", "isn", "lo", "ltree", "moddatetime",
+    "old_snapshot", "pageinspect", "pg_buffercache", "pg_freespacemap", "pg_prewarm", "pg_stat_statements", "pg_surgery", "pg_trgm", "pg_visibility",
+    "pg_walinspect", "pgcrypto", "pgrowlocks", "pgstattuple", "plpgsql", "postgres_fdw", "refint", "seg", "sslinfo", "tablefunc", "tcn",
+    "tsm_system_rows", "tsm_system_time", "unaccent", "uuid-ossp", "xml2",
+}  # fmt: skip
+# By the beginning of an extension's name, what Debian's package is called after the server's version.
+PACKAGED = {"postgis": "postgis-3", "vector": "pgvector", "pg_cron": "cron", "pg_partman": "partman", "hll": "hll", "rum": "rum", "pgrouting": "pgrouting"}
+
+
+def server(site):
+    """Say what is wrong with the server, its roles and its databases."""
+    known = site["__postgresql_known_versions"]
+    version = site.get("postgresql_version", known[0])
+    if not any(str(version) == str(one) for one in known):
+        yield f"postgresql_version is '{version}': known are {listed(known)}."
+    yield from ports(site, "postgresql_port")
+    addresses = site["postgresql_listen_addresses"]
+    name = "[*]|[A-Za-z0-9][A-Za-z0-9.-]*|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
+    if not is_list(addresses) or not addresses or not all(matches(name, address) for address in addresses):
+        yield f"postgresql_listen_addresses is {text_of(addresses)}: give a list of addresses or host names, such as [localhost]."
+    yield from whole_numbers(
+        site,
+        {"postgresql_max_connections": (10, 10000), "postgresql_slow_statement_ms": (-1, 2147483647), "postgresql_synchronous_standbys": (0, 64),
+         "postgresql_slot_keep_mb": (64, 10000000)},
+    )  # fmt: skip
+    share = site["postgresql_memory_share"]
+    if not matches("[0-9]*[.]?[0-9]+", share) or not 0.05 <= float(share) <= 1:
+        yield f"postgresql_memory_share is '{share}': give a number from 0.05 to 1."
+    if site["postgresql_storage"] not in ("ssd", "san", "hdd"):
+        yield f"postgresql_storage is '{site['postgresql_storage']}': known are ssd, san and hdd."
+    yield from _settings(site)
+    lists = list(_lists(site))
+    yield from lists
+    if not lists:
+        yield from _rows(site)
+    yield from _several_hosts(site)
+
+
+def _settings(site):
+    settings = site["postgresql_settings"]
+    name = "[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)?"
+    if not isinstance(settings, Mapping) or not all(matches(name, key) for key in settings) or any(
+        "\n" in str(value) or "\r" in str(value) for value in settings.values()
+    ):
+        yield "postgresql_settings has to be a mapping of names of settings to values of one line."
+        return
+    names = [key.lower() for key in settings]
+    if elsewhere := [key for key in names if key in OWNED]:
+        yield f"postgresql_settings holds {listed(elsewhere)}: that is set by {listed(dict.fromkeys(OWNED[key] for key in elsewhere))}."
+    if fixed := [key for key in names if key in FIXED]:
+        yield f"postgresql_settings holds {listed(fixed)}: this is fixed, since the roles depend on it."
+
+
+def _lists(site):
+    for variable, (required, known) in LISTS.items():
+        rows = site[variable]
+        if not is_rows(rows):
+            yield f"{variable} has to be a list of mappings."
+        elif strange := dict.fromkeys(key for row in rows for key in row if key not in known):
+            yield f"{variable} has an entry with {listed(strange)}: known are {listed(known)}."
+        elif not is_rows(rows, required):
+            yield f"{variable} has an entry without all of {listed(required)}."
+
+
+def _rows(site):
+    roles, databases, access = site["postgresql_roles"], site["postgresql_databases"], site["postgresql_access"]
+    for variable, rows in (("postgresql_roles", roles), ("postgresql_databases", databases)):
+        names = [str(row["name"]) for row in rows]
+        if len(set(names)) < len(names) or not all(matches("[a-z_][a-z0-9_-]{0,62}", name) for name in names):
+            yield (
+                f"{variable} names {listed(names)}: each name has to be there once, of at most 63 lower-case letters, digits, underscores and "
+                "hyphens, beginning with a letter."
+            )
+            return
+        if reserved := [name for name in names if matches(RESERVED, name)]:
+            yield f"{variable} names {listed(reserved)}: PostgreSQL keeps that name for itself."
+            return
+    for role in roles:
+        # What is wrong with the application's own is told of app_database_password.
+        if role.get("password") != site["app_database_password"] or is_whole(len(str(role["password"])), 16):
+            yield from _password(role["name"], str(role.get("password") or ""))
+    attributes = site["__postgresql_attributes"]
+    if strange := [item for role in roles for item in _flat(role.get("attributes", [])) if item not in attributes]:
+        yield f"postgresql_roles gives {listed(strange)}: a role can have {listed(attributes)}."
+    names = {"postgresql_roles": [row["name"] for row in roles], "postgresql_databases": [row["name"] for row in databases]}
+    for variable, among, used in (
+        ("postgresql_databases", "postgresql_roles", [row["owner"] for row in databases]),
+        ("postgresql_roles", "postgresql_databases", [name for row in roles for name in _flat(row.get("databases", []))]),
+        ("postgresql_access", "postgresql_roles", [row["role"] for row in access]),
+        ("postgresql_access", "postgresql_databases", [row["database"] for row in access]),
+    ):
+        if strange := dict.fromkeys(name for name in used if name not in names[among]):
+            yield f"{variable} names {listed(strange)}, which is not in {among}."
+    yield from _extensions(site, [name for row in databases for name in _flat(row.get("extensions", []))])
+    if not all(is_network(row["from"]) and not str(row["from"]).endswith("/0") for row in access):
+        yield (
+            f"postgresql_access admits from {listed(row['from'] for row in access)}: give the address or the network of the clients, such as "
+            "192.0.2.10 or 192.0.2.0/24."
+        )
+
+
+def _flat(value):
+    return value if is_list(value) else [value]
+
+
+def _password(name, password):
+    if len(password) >= 16 and not matches("md5[0-9a-f]{32}", password):
+        return
+    wrong = "is an MD5 hash, which only weak authentication could use" if len(password) >= 16 else "is shorter than 16 characters" if password else "is not set"
+    yield f"postgresql_roles: the password of {name} {wrong}: put a random one of at least 16 characters into the vault."
+
+
+def _extensions(site, names):
+    if not all(matches("[a-z_][a-z0-9_-]*", name) for name in names):
+        yield "postgresql_databases names an extension that cannot be; give names such as pg_trgm."
+        return
+    packages = [str(package) for package in site["postgresql_packages"]]
+    for name in dict.fromkeys(names):
+        package = next((package for beginning, package in PACKAGED.items() if name.startswith(beginning)), "")
+        missing = not any(package in one for one in packages) if package else not packages
+        if name not in CONTRIBUTED and missing:
+            version = site.get("postgresql_version", "17")
+            hint = f"add postgresql-{version}-{package}" if package else "add the one that does"
+            yield f"The extension {name} is asked for, and no package of postgresql_packages brings it: {hint}."
+
+
+def _several_hosts(site):
+    taken = []
+    for row in site["__postgresql_service_passwords"]:
+        if not is_true(row["needed"]):
+            continue
+        taken.append(row["role"])
+        password = str(site[row["name"]] or "")
+        if len(password) < 16 or "\n" in password or "\r" in password:
+            yield (
+                f"{row['name']} is {'no line of at least 16 characters' if password else 'not set'}: put a random one of at least 16 characters into "
+                f"the vault as {row['vault']}, for {row['purpose']}."
+            )
+    roles = site["postgresql_roles"]
+    if own := [row["name"] for row in roles if row["name"] in taken] if is_rows(roles, ["name"]) else []:
+        yield f"postgresql_roles names {listed(own)}: a role of this name is made for the site's other hosts."
+    hosts, wanted = site["postgresql_hosts"], site["postgresql_synchronous_standbys"]
+    standbys = max(len(hosts) - 1, 0)
+    if is_whole(wanted, 0, 64) and int(wanted) > standbys:
+        there = "is 1 standby" if standbys == 1 else f"are {standbys} standbys"
+        yield f"postgresql_synchronous_standbys is {wanted}, and there {there}: no transaction would ever be committed."
+    rebuilt = [host for host in _flat(site["postgresql_rebuild"]) if host]
+    if strange := [host for host in rebuilt if host not in hosts or not standbys]:
+        there = f"the standbys are among {listed(hosts)}" if standbys else "there is no standby"
+        yield f"postgresql_rebuild names {listed(strange)}: {there}."
+
+
+# --- Backups ----------------------------------------------------------------------------------
+
+SCHEDULES = ("full", "differential", "logical", "check", "drill", "media")
+# Minute, hour, day, month, weekday (crontab(5)).
+SCHEDULE = "([0-9*][0-9,*/-]*[ ]+){2}[0-9*][0-9,*/-]*([ ]+[0-9*A-Za-z][0-9A-Za-z,*/-]*){2}"
+BOUNDS = {
+    "retention_days": (1, 9999), "logical_retention_days": (1, 9999), "reserve_mb": (32, 100000000), "archive_limit_mb": (32, 1000000000),
+    "tls_port": (1, 65535), "archive_interval": (10, 86400), "drill_memory_mb": (16, 1000000),
+    "drill_hours": (1, 168), "media_retention_days": (1, 9999), "media_port": (1, 65535),
+}  # fmt: skip
+
+
+def backups(site):
+    """Say what is wrong with where backups go, and when."""
+    name = site["postgresql_backup_name"]
+    if not matches("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", name):
+        yield f"postgresql_backup_name is '{name}': give letters, digits, underscores and hyphens."
+    for variable in ("path", "logical_path", "drill_path", "media_path"):
+        path = site[f"postgresql_backup_{variable}"]
+        if not matches(PATH, path):
+            yield f"postgresql_backup_{variable} is '{path}': give an absolute path without spaces and without a slash at its end."
+    # What a repository takes from the variables above is wrong there.
+    own = {site["postgresql_backup_path"]: "/", site["postgresql_backup_passphrase"]: ""}
+    rows = site["postgresql_backup_repositories"]
+    if is_rows(rows):
+        rows = [{key: own.get(value, value) if isinstance(value, str) and key in ("path", "passphrase") else value for key, value in row.items()} for row in rows]
+        rows = [row | {"path": "/own"} if row.get("path") == "/" else row for row in rows]
+    if wrong := wrong_repositories(rows):
+        yield wrong
+    yield from _backup_hosts(site)
+    if site["postgresql_backup_compression"] not in ("zst", "lz4", "gz"):
+        yield f"postgresql_backup_compression is '{site['postgresql_backup_compression']}': known are zst, lz4 and gz."
+    passphrase = str(site["postgresql_backup_passphrase"])
+    if passphrase and not matches(r"\S[^\r\n]{14,}\S", passphrase):
+        wrong = "shorter than 16 characters" if len(passphrase) < 16 else "more than a line, or begins or ends with a space"
+        yield (
+            f"postgresql_backup_passphrase is {wrong}: put a random one of at least 16 characters into the vault as "
+            "vault_postgresql_backup_passphrase, or leave it empty for a repository that is not encrypted."
+        )
+    yield from whole_numbers(site, {f"postgresql_backup_{name}": bounds for name, bounds in BOUNDS.items()})
+    for variable in SCHEDULES:
+        schedule = site[f"postgresql_backup_{variable}_schedule"]
+        if not matches(SCHEDULE, schedule):
+            yield f"postgresql_backup_{variable}_schedule is '{schedule}': give the five fields of cron, such as '30 2 * * 0'."
+    if not matches(r"([^@\s\"]+(@[^@\s\",]+)?)?", site["postgresql_backup_notify"]):
+        yield f"postgresql_backup_notify is '{site['postgresql_backup_notify']}': give a mail address or a local user, or leave it empty."
+
+
+def _backup_hosts(site):
+    password = str(site["postgresql_backup_password"])
+    if site["__postgresql_backup_role"] != "local" and not matches(r"\S{16,}", password) and not is_short_for_the_server(site):
+        yield (
+            f"postgresql_backup_password is {'shorter than 16 characters, or has spaces' if password else 'not set'}: a backup host logs in with it, "
+            "so put a random one of at least 16 characters into the vault as vault_postgresql_backup_password."
+        )
+    databases = site["postgresql_backup_database_hosts"]
+    if len(databases) > 1 and (both := [host for host in site["postgresql_backup_hosts"] if host in databases]):
+        yield (
+            f"The group backup names {listed(both)}, which is in the group database too: a host that fetches backups has to be none of several "
+            "database hosts."
+        )
+
+
+def is_short_for_the_server(site):
+    """Return whether the same password is told as the server's: one mistake is one sentence."""
+    return site.is_in("database") and site["postgresql_receiver_password"] == site["postgresql_backup_password"]
+
+
+def backup(site):
+    """Say what is wrong with the wish of backup.yml."""
+    kind = site["postgresql_backup_type"]
+    if kind not in ("full", "diff", "incr", "logical"):
+        yield f"backup_type is '{kind}': known are full, diff, incr and logical."
+
+
+# --- Restores ---------------------------------------------------------------------------------
+
+# By the word of the command line: the variable that it sets, what it may be, and what to give.
+WISHES = {
+    "restore_target_name": ("point", "[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}", "the name of a restore point, of letters, digits, underscores, hyphens, dots and colons"),
+    "restore_backup_label": ("label", "[0-9]{8}-[0-9]{6}F(_[0-9]{8}-[0-9]{6}[DI])?", "the label of a backup, such as 20260104-031500F"),
+    "restore_target_timeline": ("timeline", "latest|current|[1-9][0-9]*", "latest, current or the number of a timeline"),
+    "restore_dump": ("dump", "latest|(/[A-Za-z0-9._@:+-]+)+", "latest, or the absolute path of a dump on the database host"),
+    "restore_database": ("database", "[a-z_][a-z0-9_-]{0,40}", "the name of a database"),
+}
+
+
+def restore(site):
+    """Say what is wrong with the wishes of restore.yml."""
+    moment = str(site["postgresql_backup_restore_time"])
+    if moment:
+        seconds = site["__postgresql_backup_restore_moment"]["seconds"]
+        if seconds is None:
+            yield f"restore_target_time is '{moment}': give a moment with its time zone, such as 2026-01-31 14:05:00+01:00."
+        elif seconds > time.time():
+            yield f"restore_target_time is '{moment}', which is in the future."
+    for word, (variable, form, give) in WISHES.items():
+        value = str(site[f"postgresql_backup_restore_{variable}"])
+        if value and not matches(form, value):
+            yield f"{word} is '{value}': give {give}."
+    wishes = site["__postgresql_backup_restore_wishes"]
+    confirmation, confirmed = str(site["postgresql_backup_restore_confirmation"]), site["__postgresql_backup_restore_confirmed"]
+    if len(wishes) > 1:
+        yield f"{' and '.join(wishes)} are given: give one of them."
+    elif confirmation and confirmation != confirmed:
+        yield f"restore_in_place is '{confirmation}': to put what is restored in the place of what runs, name it: {confirmed}."
+    yield from whole_numbers(site, {"postgresql_backup_restore_port": (1024, 65535), "postgresql_backup_restore_headroom_mb": (0, 100000000)})
+    port = site["postgresql_backup_restore_port"]
+    if str(port) == str(site["postgresql_backup_server_port"]):
+        yield f"postgresql_backup_restore_port is {port}, which the server itself listens on: give another."
+
+
+def restore_media(site):
+    """Say what is wrong with the wishes about the uploads."""
+    wish = site["postgresql_backup_media_restored"]
+    confirmation, cluster = str(site["postgresql_backup_restore_confirmation"]), site["postgresql_backup_restore_cluster"]
+    if str(wish).lower() not in ("true", "false", "yes", "no", "1", "0"):
+        yield f"restore_media is '{wish}': give true or false."
+    elif not is_true(wish):
+        return
+    elif str(site["postgresql_backup_restore_dump"]):
+        yield "restore_media does not go with restore_dump: a dump belongs to no named moment, so no uploads are of the same."
+    elif not site["__postgresql_backup_media_keeper"]:
+        reason = (
+            "the web hosts are others than the database hosts, and the group backup is empty"
+            if site["postgresql_backup_media_hosts"] else "the site has no web host"
+        )  # fmt: skip
+        yield f"restore_media is true, yet the uploads are in no backup: {reason}."
+    elif confirmation not in ("", cluster):
+        yield (
+            f"restore_in_place is '{confirmation}': the uploads are put in the place of those of '{cluster}' only when that is its value."
+        )
+
+
+def switchover(site):
+    """Say what is wrong with the wishes of switchover.yml."""
+    hosts, to = site["postgresql_hosts"], str(site.get("switchover_to", ""))
+    force, dead, lag = site.get("switchover_force", False), str(site.get("switchover_dead", "")), site.get("switchover_max_lag_mb", 16)
+    if len(hosts) < 2:
+        yield "The group database has a single host: there is no standby to switch over to."
+        return
+    if to not in ["", *hosts]:
+        yield f"switchover_to is '{to}': give one of the database's hosts, {listed(hosts)}."
+    if not to and len(hosts) > 2:
+        yield f"switchover_to is not set: name the new primary, one of {listed(hosts)}."
+    if str(force).lower() not in ("true", "false", "yes", "no"):
+        yield f"switchover_force is '{force}': give true for a dead primary, or leave it out."
+    if dead and (not is_true(force) or any(host not in hosts for host in dead.split(",") if host)):
+        yield (
+            f"switchover_dead is '{dead}': together with switchover_force=true, name those of the database's hosts ({listed(hosts)}) that are "
+            "switched off, with commas between them."
+        )
+    if not matches("[0-9]+([.][0-9]+)?", lag):
+        yield f"switchover_max_lag_mb is '{lag}': give a number of MB."
+    if out := [host for host in hosts if host not in site.run]:
+        yield f"--limit leaves out {listed(out)}: a switchover has to ask every host of the database."

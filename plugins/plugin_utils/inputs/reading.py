@@ -1,0 +1,48 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""The variables of hosts as the roles will see them, before any role runs."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+
+import yaml
+
+from . import PARTS
+from .values import Site
+
+ROLES = pathlib.Path(__file__).resolve().parents[3] / "roles"
+
+
+def read(hosts, hostvars, templar, loader, play):
+    """Return a Site for each of the hosts.
+
+    hostvars are Ansible's; templar renders; loader reads the roles' files; play are the variables of the play itself.
+    """
+    defaults, constants = _of_roles(loader, "defaults"), _of_roles(loader, "vars")
+    inputs = _types()
+    sites = []
+    for host in hosts:
+        given = hostvars.raw_get(host)
+        variables = _merged(*defaults, given, *constants, play, {"hostvars": hostvars})
+        if "app_name" not in variables and not set(PARTS) & set(variables["group_names"]):
+            # It is in no part of the site; what is for all hosts derives from some name all the same.
+            variables["app_name"] = "app"
+        sites.append(Site(host, variables, templar.copy_with_new_env(available_variables=variables).template, inputs, given))
+    return sites
+
+
+def _of_roles(loader, kind):
+    return [loader.load_from_file(str(path), trusted_as_template=True) or {} for path in sorted(ROLES.glob(f"*/{kind}/main.yml"))]
+
+
+@functools.cache
+def _types():
+    """Return the type of every input by its name."""
+    specs = [yaml.load(path.read_bytes(), yaml.CSafeLoader) for path in sorted(ROLES.glob("*/meta/argument_specs.yml"))]
+    return {name: option["type"] for spec in specs for name, option in spec["argument_specs"]["main"]["options"].items()}
+
+
+def _merged(*mappings):
+    return {name: value for mapping in mappings for name, value in mapping.items()}

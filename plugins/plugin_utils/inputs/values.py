@@ -1,0 +1,178 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""What a site says of one host, and the kinds of values that several inputs have in common."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
+
+
+class Unreadable(Exception):
+    """A variable whose own text is at fault: it names one that is not there, say."""
+
+
+class Site:
+    """The variables of one host as its roles will see them: the inventory's over the roles' defaults.
+
+    host is its name; groups are those it is in; inputs are those of all roles, each with its type as in argument_specs; given are the
+    names that the inventory or the command line says something of; run are the hosts of this run. A value is asked for by name and is made when it is asked for, since some defaults need facts of the host, which
+    nobody has yet.
+    """
+
+    def __init__(self, host, variables, render, inputs, given):
+        self.host = host
+        self.variables = variables
+        self.given = frozenset(given)
+        self.groups = variables.get("group_names", [])
+        self.inputs = inputs
+        self.run = variables.get("ansible_play_hosts_all", [host])
+        self._render = render
+        self.asked = {}
+
+    def __getitem__(self, name):
+        """Return a variable's value; raise Unreadable where it has none."""
+        if name not in self.asked:
+            if name not in self.variables:
+                raise Unreadable(f"{name} is not set")
+            try:
+                self.asked[name] = plain(self._render(self.variables[name]))
+            except Exception as error:
+                raise Unreadable(f"{name} cannot be read: {' '.join(str(error).split())}") from error
+        return self.asked[name]
+
+    def get(self, name, default=None):
+        """Return a variable's value, or a default where it has none, or one that only the host's facts give."""
+        try:
+            return self[name]
+        except Unreadable:
+            return default
+
+    def is_in(self, *groups):
+        """Return whether the host is in one of the groups."""
+        return any(group in self.groups for group in groups)
+
+
+def plain(value):
+    """Return a value without what Ansible knows of where it came from."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if is_list(value):
+        return [plain(item) for item in value]
+    return next((kind(value) for kind in (str, float) if isinstance(value, kind)), value)
+
+
+# --- Kinds ------------------------------------------------------------------------------------
+
+
+def matches(pattern, value):
+    """Return whether the whole of a value, as text, is of a pattern."""
+    return re.fullmatch(pattern, str(value)) is not None
+
+
+def is_list(value):
+    """Return whether a value is a list, and neither text nor a mapping."""
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, Mapping))
+
+
+def is_rows(value, required=()):
+    """Return whether a value is a list of mappings that each have the required keys."""
+    return is_list(value) and all(isinstance(row, Mapping) and all(key in row for key in required) for row in value)
+
+
+def is_whole(value, least=0, most=None):
+    """Return whether a value is a whole number within bounds."""
+    return matches(r"-?[0-9]+", value) and least <= int(value) and (most is None or int(value) <= most)
+
+
+def is_port(value):
+    """Return whether a value is the number of a port."""
+    return is_whole(value, 1, 65535)
+
+
+def is_true(value):
+    """Return what Ansible's filter `bool` makes of a value."""
+    return str(value).lower() in ("true", "yes", "on", "1", "y", "t")
+
+
+def is_address(value):
+    """Return whether a value is an IP address."""
+    try:
+        return "%" not in str(value) and bool(ipaddress.ip_address(str(value)))
+    except ValueError:
+        return False
+
+
+def is_network(value):
+    """Return whether a value is an IP address, or a network as address and prefix length."""
+    address, slash, length = str(value).partition("/")
+    return is_address(address) and (not slash or is_whole(length, 0, ipaddress.ip_address(address).max_prefixlen) and len(length) <= 3)
+
+
+HOST_NAME = r"(?=.{1,253}\Z)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*(?![0-9]+\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+
+
+def is_domain(value):
+    """Return whether a value is a host name (RFC 1123) or an IP address."""
+    return is_address(value) or matches(HOST_NAME, value)
+
+
+# Without spaces, and without a slash at its end.
+PATH = r"(/[A-Za-z0-9._-]+)+"
+
+
+def is_certificate(value):
+    """Return whether a value begins with a certificate in PEM form."""
+    return matches(r"(?s)\s*-----BEGIN CERTIFICATE-----.*", value)
+
+
+def is_key(value):
+    """Return whether a value is a private key in PEM form that has no passphrase."""
+    return matches(r"(?s)\s*-----BEGIN ([A-Z]+ )?PRIVATE KEY-----.*", value)
+
+
+def belong_together(certificate, key):
+    """Return whether a private key is that of a certificate, both in PEM form."""
+    try:
+        public = load_pem_x509_certificate(certificate.strip().encode()).public_key()
+        return public == load_pem_private_key(key.strip().encode(), None).public_key()
+    except (TypeError, ValueError):
+        return False
+
+
+# --- Sentences --------------------------------------------------------------------------------
+
+
+def listed(values):
+    """Return values as one text, with commas between them."""
+    return ", ".join(map(str, values))
+
+
+def told(value):
+    """Return how a message names a value: in quotes, or as one that is not set."""
+    return f"'{value}'" if str(value or "") else "not set"
+
+
+def text_of(value):
+    """Return a value as JSON, as a message shows a structure."""
+    return json.dumps(value, default=str)
+
+
+def whole_numbers(site, bounds):
+    """Say which of the numbers, by name with their bounds (least, and most or None), are none."""
+    for name, (least, most) in bounds.items():
+        value = site.get(name, least)
+        if not is_whole(value, least, most):
+            yield f"{name} is '{value}': give a whole number {f'of at least {least}' if most is None else f'from {least} to {most}'}."
+
+
+def ports(site, *names):
+    """Say which of the variables are no ports."""
+    for name in names:
+        if not is_port(site[name]):
+            yield f"{name} is '{site[name]}': give a port number from 1 to 65535."
