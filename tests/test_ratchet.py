@@ -69,7 +69,7 @@ MOST = {
     "expressions over 240 characters": 24,
     "shell over three lines in YAML": 19,
     "programs on standard input": 7,
-    "lines of vars beyond a hundred": 686,
+    "lines of vars beyond a hundred": 685,
     "private names of another role": 17,
 }
 

@@ -3,12 +3,13 @@
 import contextlib
 import pathlib
 
+import playing
 import pytest
 import requests
 import testinfra
 import yaml
 from load import Load
-from playing import SSH_CONFIG, finish, probe_repository, start
+from playing import SSH_CONFIG, probe_repository, start
 
 # Of the hosts, by name; each is a site of its own.
 ADDRESSES = {}
@@ -40,7 +41,7 @@ def start_playbook(name, *arguments):
 
 
 def play(name, *arguments):
-    return finish(start_playbook(name, *arguments))
+    return playing.play(INVENTORY, name, *arguments)
 
 
 def get(host, path="/", **arguments):
