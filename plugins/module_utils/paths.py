@@ -14,6 +14,7 @@ import os
 import posixpath
 import pwd
 import secrets
+import shutil
 import stat
 
 # A link is an error, and so is whatever is no directory.
@@ -98,6 +99,15 @@ def look(name, directory):
         return None
 
 
+def remove(name, directory):
+    """Remove a file, a link, or a folder with all that is in it, from an open directory; no link is followed."""
+    found = look(name, directory)
+    if found and stat.S_ISDIR(found.st_mode):
+        shutil.rmtree(name, dir_fd=directory)
+    elif found:
+        os.unlink(name, dir_fd=directory)
+
+
 def account(owner, group):
     """Return the numbers of an account and a group, by names or numbers; ValueError with a sentence for one that is not there."""
     numbers = []
@@ -118,10 +128,11 @@ def read_file(directory, name):
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
             return None
         raise
+    information = os.fstat(descriptor)
+    if not stat.S_ISREG(information.st_mode):
+        os.close(descriptor)
+        return None
     with open(descriptor, "rb") as file:
-        information = os.fstat(descriptor)
-        if not stat.S_ISREG(information.st_mode):
-            return None
         return file.read(), information.st_uid, information.st_gid, stat.S_IMODE(information.st_mode)
 
 

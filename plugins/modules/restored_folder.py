@@ -60,13 +60,12 @@ path:
 import grp
 import os
 import pwd
-import shutil
 import stat
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, UnsafePath, look, open_directory
+from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, UnsafePath, look, open_directory, remove
 
 NEW = "new"
 
@@ -81,15 +80,6 @@ def building(parent, name):
     if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
         raise UnsafePath("%s stands in the way, which root did not make: remove it" % name)
     return handle
-
-
-def remove(name, folder):
-    """Remove a file, a link, or a folder with all that is in it; no link is followed."""
-    found = look(name, folder)
-    if found and stat.S_ISDIR(found.st_mode):
-        shutil.rmtree(name, dir_fd=folder)
-    elif found:
-        os.unlink(name, dir_fd=folder)
 
 
 def fetch(source, owner, group, folder):

@@ -9,7 +9,7 @@ import requests
 import testinfra
 import yaml
 from load import Load
-from playing import SSH_CONFIG, probe_repository, start
+from playing import SSH_CONFIG, finish, probe_repository, start
 
 # Of the hosts, by name; each is a site of its own.
 ADDRESSES = {}

@@ -6,10 +6,9 @@ What is neither directory, file nor link holds nothing that could be copied; ope
 
 import errno
 import os
-import shutil
 import stat
 
-from .paths import DIRECTORY, look
+from .paths import DIRECTORY, look, remove
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # Each level holds two descriptors.
@@ -146,12 +145,3 @@ def extents(handle, size):
         end = os.lseek(handle, start, os.SEEK_HOLE)
         yield start, end
         start = end
-
-
-def remove(name, folder):
-    """Remove whatever stands under a name in a folder that nobody else can reach."""
-    found = look(name, folder)
-    if found and stat.S_ISDIR(found.st_mode):
-        shutil.rmtree(name, dir_fd=folder)
-    elif found:
-        os.unlink(name, dir_fd=folder)

@@ -1,0 +1,80 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""Renders and reads the files of a role on the controller and hands them to the module of this name, all in one round trip."""
+
+from __future__ import annotations
+
+import base64
+import glob
+import json
+import os
+import pathlib
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+KINDS = ("template", "src", "content")
+ENTRY = {
+    "dest": {"type": "str", "required": True},
+    "template": {"type": "str"},
+    "src": {"type": "str"},
+    "content": {"type": "str"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "mode": {"type": "str", "default": "0644"},
+    "validate": {"type": "str"},
+    "secret": {"type": "bool", "default": False},
+}
+
+
+class ActionModule(ActionBase):
+    """The task `files`."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Return what the module returns."""
+        super().run(tmp, task_vars)
+        _result, given = self.validate_argument_spec(
+            argument_spec={
+                "files": {
+                    "type": "list", "elements": "dict", "required": True, "options": ENTRY,
+                    "required_one_of": [KINDS], "mutually_exclusive": [KINDS],
+                },
+            }
+        )  # fmt: skip
+        payload = json.dumps([self._handed(row, path, content) for row in given["files"] for path, content in self._contents(row, task_vars)])
+        result = self._execute_module(module_name="selfhost.django.files", module_args={"payload": payload}, task_vars=task_vars)
+        if not self._task.diff:
+            result.pop("diff", None)
+        return result
+
+    def _handed(self, row, path, content):
+        """Return a row as the module reads it."""
+        handed = {name: row[name] for name in ("owner", "group", "mode", "validate", "secret")}
+        return handed | {"dest": path, "content": base64.b64encode(content).decode()}
+
+    def _contents(self, row, task_vars):
+        """Yield path and content of what a row stands for: of a glob, of each file that it finds."""
+        dest = row["dest"]
+        if row["content"] is not None:
+            yield dest, row["content"].encode()
+        elif row["template"]:
+            lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
+            (text,) = lookup.run([row["template"]], variables=task_vars)
+            yield self._named(dest, row["template"].removesuffix(".j2")), str(text).encode()
+        elif glob.has_magic(row["src"]):
+            folder = self._find_needle("files", os.path.dirname(row["src"]))
+            paths = sorted(path for path in pathlib.Path(folder).glob(os.path.basename(row["src"])) if path.is_file())
+            if not paths:
+                raise AnsibleActionFail(f"No file of the role is {row['src']}.")
+            for path in paths:
+                yield self._named(dest, path.name), path.read_bytes()
+        else:
+            path = pathlib.Path(self._find_needle("files", row["src"]))
+            yield self._named(dest, path.name), path.read_bytes()
+
+    def _named(self, dest, name):
+        return f"{dest}{os.path.basename(name)}" if dest.endswith("/") else dest

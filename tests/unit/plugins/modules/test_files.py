@@ -1,0 +1,144 @@
+"""Files of a role: written as they have to be, once, and never through a link of another account."""
+
+import base64
+import grp
+import json
+import os
+import pathlib
+import pwd
+import subprocess
+
+import pytest
+import yaml
+from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
+from ansible_collections.selfhost.django.plugins.modules.files import place
+
+ROOT = pathlib.Path(__file__).resolve().parents[4]
+OWNER, GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+
+
+def entry(path, content="new\n", **values):
+    row = {"dest": str(path), "content": base64.b64encode(content.encode()).decode(), "owner": OWNER, "group": GROUP, "mode": "0644"}
+    return row | {"validate": None, "secret": False} | values
+
+
+def run(words):
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_it_is_written_once_with_its_mode(tmp_path):
+    path = tmp_path / "a" / "b" / "file"
+    assert place(entry(path, mode="0640"), False, run)["after"] == "new\n"
+    assert (path.read_text(), path.stat().st_mode & 0o7777) == ("new\n", 0o640)
+    before = path.stat()
+    assert place(entry(path, mode="0640"), False, run) is None
+    assert path.stat().st_ino == before.st_ino
+
+
+@pytest.mark.parametrize(
+    ("values", "before", "after"),
+    [
+        ({}, "old\n", "new\n"),
+        ({"secret": True}, "(secret)\n", "(another secret)\n"),
+        ({"content": "old\n", "mode": "0600"}, " 0644\n", f"{OWNER}:{GROUP} 0600\n"),
+    ],
+    ids=["content", "secret", "mode"],
+)
+def test_a_dry_run_shows_the_difference_and_writes_nothing(tmp_path, values, before, after):
+    path = tmp_path / "file"
+    path.write_text("old\n")
+    path.chmod(0o644)
+    row = place(entry(path, **values), True, run)
+    assert row["before"].endswith(before) and row["after"] == after
+    assert path.read_text() == "old\n"
+
+
+def test_a_dry_run_knows_a_bare_host(tmp_path):
+    row = place(entry(tmp_path / "none" / "file", owner="nobody-of-that-name", validate="/no/such/program %s"), True, run)
+    assert (row["before"], row["after"]) == ("", "new\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="trials are made in /run")
+def test_what_is_refused_is_not_written(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old\n")
+    with pytest.raises(UnsafePath, match=r"file is refused by `sh -c '.*`: no good$"):
+        place(entry(path, validate="sh -c 'grep -q old %s || { echo no good >&2; exit 3; }'"), False, run)
+    assert path.read_text() == "old\n"
+    assert place(entry(path, validate="grep -q new %s"), False, run)
+    assert path.read_text() == "new\n"
+    assert not list(pathlib.Path("/run").glob("selfhost-validate*"))
+
+
+def test_an_account_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(UnsafePath, match="There is no user nobody-of-that-name on this host"):
+        place(entry(tmp_path / "file", owner="nobody-of-that-name"), False, run)
+
+
+def test_a_link_in_its_place_is_replaced_and_a_directory_is_not(tmp_path):
+    other = tmp_path / "other"
+    other.write_text("untouched\n")
+    (tmp_path / "file").symlink_to(other)
+    assert place(entry(tmp_path / "file"), False, run)
+    assert not (tmp_path / "file").is_symlink() and other.read_text() == "untouched\n"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UnsafePath, match="folder is a directory: move it away"):
+        place(entry(tmp_path / "folder"), False, run)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_no_link_of_another_account_is_followed(tmp_path):
+    tmp_path.chmod(0o777)
+    target = tmp_path / "target"
+    target.mkdir()
+    (tmp_path / "link").symlink_to(target)
+    os.chown(tmp_path / "link", 65534, 65534, follow_symlinks=False)
+    with pytest.raises(UnsafePath, match="link is a link to"):
+        place(entry(tmp_path / "link" / "file"), False, run)
+    assert list(target.iterdir()) == []
+
+
+def test_a_role_s_templates_files_and_globs_come_in_one_task(tmp_path):
+    role = tmp_path / "roles/shop"
+    for name, text in {
+        "templates/a.conf.j2": "{% if true %}\nname={{ shop_name }}\n{% endif %}\n", "files/tool": "#!/bin/sh\n", "files/lib/one.py": "1\n",
+        "files/lib/two.py": "2\n", "files/lib/no.txt": "", "defaults/main.yml": "shop_name: é\n",
+    }.items():  # fmt: skip
+        (role / name).parent.mkdir(parents=True, exist_ok=True)
+        (role / name).write_text(text)
+    there = {"owner": OWNER, "group": GROUP}
+    task = {
+        "name": "Install",
+        "selfhost.django.files": {
+            "files": [
+                {"template": "a.conf.j2", "dest": f"{tmp_path}/etc/", **there},
+                {"src": "tool", "dest": f"{tmp_path}/bin/renamed", "mode": "0755", **there},
+                {"src": "lib/*.py", "dest": f"{tmp_path}/lib/", **there},
+                {"content": "swordfish\n", "dest": f"{tmp_path}/key", "mode": "0600", "secret": True, **there},
+            ]
+        },
+        "register": "done",
+    }
+    (role / "tasks").mkdir()
+    (role / "tasks/main.yml").write_text(yaml.safe_dump([task, {"debug": {"msg": "FILES {{ done.changed_files | to_json }}"}}]))
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "connection": "local", "gather_facts": False, "roles": ["shop"]}]))
+
+    def play(*arguments):
+        done = subprocess.run(
+            ["ansible-playbook", "play.yml", "--diff", *arguments], cwd=tmp_path, capture_output=True, text=True, check=True,
+            env=os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_ROLES_PATH": str(role.parent)},
+        ).stdout  # fmt: skip
+        assert "swordfish" not in done
+        return done
+
+    names = ["etc/a.conf", "bin/renamed", "lib/one.py", "lib/two.py", "key"]
+    dry = play("--check")
+    assert json.dumps([f"{tmp_path}/{name}" for name in names]) in dry.replace('\\"', '"') and "+name=é" in dry
+    assert not (tmp_path / "etc").exists()
+    play()
+    assert [(tmp_path / name).read_text() for name in names] == ["name=é\n", "#!/bin/sh\n", "1\n", "2\n", "swordfish\n"]
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in names] == [0o644, 0o755, 0o644, 0o644, 0o600]
+    again = play()
+    assert "changed=0" in again and "FILES []" in again
