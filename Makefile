@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint static scenarios test-vm collection clean
+.PHONY: help demo demo-down test lint unit static try try-down scenarios test-vm collection clean
 
 # 3.11 to 3.13: Debian's own will do.
 PYTHON ?= python3
@@ -51,6 +51,22 @@ lint: .cache/venv/ready ## ansible-lint (profile production, no skips), yamllint
 
 static: .cache/venv/ready ## Tests that need no host: specs against defaults, refusals, units, the built collection.
 	pytest -q --numprocesses auto --dist loadfile tests
+
+unit: .cache/venv/ready ## Of these, the units and the refusals alone.
+	pytest -q --numprocesses auto --dist loadfile tests/unit tests/test_refusals_*.py
+
+# What is tried by `make try`: a scenario's hosts, which stay, and the tests whose names match.
+ON ?= release
+K ?=
+TRY := ansible-playbook --inventory molecule/inventories/$(ON).yml
+
+try: .cache/venv/ready ## One change on standing hosts: ON=<scenario> K=<word of a test>; the hosts are made by the first one and stay.
+	@$(SHARED)/engine up debian-13 debian-12
+	@$(TRY) $(SHARED)/create.yml $(SHARED)/prepare.yml playbooks/site.yml
+	@pytest -v molecule/$(ON)/tests -k '$(K)' --ansible-inventory=$(CURDIR)/molecule/inventories/$(ON).yml --ssh-config=$(CURDIR)/.cache/lab/ssh_config
+
+try-down: .cache/venv/ready ## Remove these hosts; ON as before.
+	@$(TRY) $(SHARED)/destroy.yml
 
 scenarios: .cache/venv/ready ## Molecule scenarios, side by side; logs in .cache/logs, screenshots in .cache/artifacts.
 	@$(SHARED)/engine packages chromium

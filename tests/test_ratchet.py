@@ -65,8 +65,8 @@ def role_of(path):
 
 
 MOST = {
-    "assignments in Jinja": 55,
-    "expressions over 240 characters": 24,
+    "assignments in Jinja": 52,
+    "expressions over 240 characters": 23,
     "shell over three lines in YAML": 19,
     "programs on standard input": 7,
     "lines of vars beyond a hundred": 685,
