@@ -142,6 +142,10 @@ def test_what_is_of_another_kind_is_told_and_breaks_nothing(each_is_refused):
     each_is_refused(KINDS, "app", "nginx")
 
 
+def test_what_the_facts_of_a_host_will_say_is_no_mistake(sentences):
+    assert sentences(postgresql_memory_mb="{{ half }}", half="{{ ansible_facts['memtotal_mb'] // 2 }}", uwsgi_processes="{{ ansible_processor_vcpus }}") == []
+
+
 def test_all_mistakes_are_told_in_one_answer(sentences):
     said = sentences(app_name="my-shop", app_secret_key="short", hardening_admins=[], nginx_http_port=0, postgresql_port="five")
     assert [sentence.split(" is ")[0] for sentence in said] == ["app_name", "app_secret_key", "hardening_admins", "postgresql_port", "nginx_http_port"]

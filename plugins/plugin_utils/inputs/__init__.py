@@ -63,22 +63,31 @@ def mistakes(site, names=tuple(INVENTORY)):
             found += check(site) if not groups or site.is_in(*groups) else ()
         except (AttributeError, KeyError, TypeError, Unreadable, ValueError) as error:
             broken.append(error)
-    kinds = [sentence for sentence in _of_another_kind(site, inputs) if not any(said.startswith(sentence.split()[0] + " ") for said in found)]
-    if broken and not kinds:
-        raise broken[0]
-    return list(dict.fromkeys(found + kinds))
+    given = {name: kind for name, kind in inputs.items() if name in site.given and not any(said.startswith(f"{name} ") for said in found)}
+    found += _of_another_kind(site, given)
+    if broken:
+        # A check came upon what cannot be read, or upon what is of another kind: which of the site's own values is it?
+        culprits = _unreadable(site, given)
+        if not culprits and not found:
+            raise broken[0]
+        found += culprits
+    return list(dict.fromkeys(found))
 
 
-def _of_another_kind(site, inputs):
-    """Yield what is wrong with the inputs that the site gives: those that cannot be read, and those that are no list or mapping, but have to be."""
-    for name, kind in inputs.items():
-        if name not in site.given or name in WORDS:
-            continue
+def _of_another_kind(site, given):
+    """Return what is wrong with inputs that are no list or mapping, but have to be."""
+    wanted = {"list": is_list, "dict": lambda value: isinstance(value, Mapping)}
+    wrong = [name for name, kind in given.items() if kind in wanted and name not in WORDS and not wanted[kind](site.get(name, [] if kind == "list" else {}))]
+    return [f"{name} has to be a {'list' if given[name] == 'list' else 'mapping'}." for name in wrong]
+
+
+def _unreadable(site, given):
+    """Return what is wrong with inputs that cannot be read. What only the host's facts give can be, later."""
+    sentences = []
+    for name in given:
         try:
-            value = site[name]
+            site[name]
         except Unreadable as unreadable:
-            if "ansible_facts" not in str(site.variables[name]):
-                yield f"{unreadable}."
-            continue
-        if kind == "list" and not is_list(value) or kind == "dict" and not isinstance(value, Mapping):
-            yield f"{name} has to be a {'list' if kind == 'list' else 'mapping'}."
+            if "ansible_" not in f"{site.variables[name]}{unreadable}":
+                sentences.append(f"{unreadable}.")
+    return sentences

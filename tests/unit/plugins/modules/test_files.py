@@ -125,10 +125,12 @@ def test_a_role_s_templates_files_and_globs_come_in_one_task(tmp_path):
     (role / "tasks/main.yml").write_text(yaml.safe_dump([task, {"debug": {"msg": "FILES {{ done.changed_files | to_json }}"}}]))
     (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "connection": "local", "gather_facts": False, "roles": ["shop"]}]))
 
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+
     def play(*arguments):
         done = subprocess.run(
             ["ansible-playbook", "play.yml", "--diff", *arguments], cwd=tmp_path, capture_output=True, text=True, check=True,
-            env=os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_ROLES_PATH": str(role.parent)},
+            env=environment | {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_ROLES_PATH": str(role.parent)},
         ).stdout  # fmt: skip
         assert "swordfish" not in done
         return done
