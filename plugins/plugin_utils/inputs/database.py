@@ -212,13 +212,8 @@ def backups(site):
         path = site[f"postgresql_backup_{variable}"]
         if not matches(PATH, path):
             yield f"postgresql_backup_{variable} is '{path}': give an absolute path without spaces and without a slash at its end."
-    # What a repository takes from the variables above is wrong there.
-    own = {site["postgresql_backup_path"]: "/", site["postgresql_backup_passphrase"]: ""}
-    rows = site["postgresql_backup_repositories"]
-    if is_rows(rows):
-        rows = [{key: own.get(value, value) if isinstance(value, str) and key in ("path", "passphrase") else value for key, value in row.items()} for row in rows]
-        rows = [row | {"path": "/own"} if row.get("path") == "/" else row for row in rows]
-    if wrong := wrong_repositories(rows):
+    # The default one is there, and its path is told once.
+    if matches(PATH, site["postgresql_backup_path"]) and (wrong := wrong_repositories(site["postgresql_backup_repositories"])):
         yield wrong
     yield from _backup_hosts(site)
     if site["postgresql_backup_compression"] not in ("zst", "lz4", "gz"):
@@ -241,7 +236,7 @@ def backups(site):
 
 def _backup_hosts(site):
     password = str(site["postgresql_backup_password"])
-    if site["__postgresql_backup_role"] != "local" and not matches(r"\S{16,}", password) and not is_short_for_the_server(site):
+    if site["__postgresql_backup_role"] != "local" and not matches(r"\S{16,}", password) and not _is_told_of_the_server(site):
         yield (
             f"postgresql_backup_password is {'shorter than 16 characters, or has spaces' if password else 'not set'}: a backup host logs in with it, "
             "so put a random one of at least 16 characters into the vault as vault_postgresql_backup_password."
@@ -254,7 +249,7 @@ def _backup_hosts(site):
         )
 
 
-def is_short_for_the_server(site):
+def _is_told_of_the_server(site):
     """Return whether the same password is told as the server's: one mistake is one sentence."""
     return site.is_in("database") and site["postgresql_receiver_password"] == site["postgresql_backup_password"]
 
