@@ -87,6 +87,7 @@ import json
 import os
 import shlex
 import stat
+import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -116,14 +117,13 @@ def validated(entry, content, run):
     """Have a command try what is about to be written; UnsafePath with what it says where it refuses."""
     if not entry.get("validate"):
         return
-    # In a directory of root's alone, whatever account the file is for.
-    trial = "/run/selfhost-validate-%d-%s" % (os.getpid(), os.path.basename(entry["dest"]))
-    try:
-        with open(os.open(trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, int(entry["mode"], 8)), "wb") as file:
+    # In a directory of root's alone, whatever account the file is for; some programs go by its name.
+    with tempfile.TemporaryDirectory(prefix="selfhost-validate-", dir="/run") as directory:
+        trial = os.path.join(directory, os.path.basename(entry["dest"]))
+        with open(trial, "wb") as file:
+            os.fchmod(file.fileno(), int(entry["mode"], 8))
             file.write(content)
         code, out, err = run(shlex.split(entry["validate"].replace("%s", trial)))
-    finally:
-        os.unlink(trial)
     if code:
         raise UnsafePath("%s is refused by `%s`: %s" % (entry["dest"], entry["validate"], (err.strip() or out.strip() or "code %d" % code)))
 
@@ -161,7 +161,10 @@ def place(entry, check, run):
 
 def main():
     """Write all files, or say which one cannot be written."""
-    module = AnsibleModule(argument_spec={"payload": {"type": "str", "no_log": True}, "files": {"type": "list", "elements": "dict"}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"payload": {"type": "str", "no_log": True}, "files": {"type": "list", "elements": "dict"}},
+        supports_check_mode=True,
+    )
     if not module.params["payload"]:
         module.fail_json(msg="The module files needs its action plugin: call it as selfhost.django.files.")
     changed, differences = [], []
