@@ -17,12 +17,13 @@ from ansible.plugins.loader import lookup_loader
 KINDS = ("template", "src", "content")
 ENTRY = {
     "dest": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["file", "directory", "absent"], "default": "file"},
     "template": {"type": "str"},
     "src": {"type": "str"},
     "content": {"type": "str"},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
-    "mode": {"type": "str", "default": "0644"},
+    "mode": {"type": "str"},
     "validate": {"type": "str"},
     "secret": {"type": "bool", "default": False},
 }
@@ -41,7 +42,7 @@ class ActionModule(ActionBase):
             argument_spec={
                 "files": {
                     "type": "list", "elements": "dict", "required": True, "options": ENTRY,
-                    "required_one_of": [KINDS], "mutually_exclusive": [KINDS],
+                    "required_if": [("state", "file", KINDS, True)], "mutually_exclusive": [KINDS],
                 },
             }
         )  # fmt: skip
@@ -53,13 +54,16 @@ class ActionModule(ActionBase):
 
     def _handed(self, row, path, content):
         """Return a row as the module reads it."""
-        handed = {name: row[name] for name in ("owner", "group", "mode", "validate", "secret")}
-        return handed | {"dest": path, "content": base64.b64encode(content).decode()}
+        handed = {name: row[name] for name in ("state", "owner", "group", "validate", "secret")}
+        mode = row["mode"] or ("0755" if row["state"] == "directory" else "0644")
+        return handed | {"dest": path, "mode": mode, "content": base64.b64encode(content).decode()}
 
     def _contents(self, row, task_vars):
         """Yield path and content of what a row stands for: of a glob, of each file that it finds."""
         dest = row["dest"]
-        if row["content"] is not None:
+        if row["state"] != "file":
+            yield dest.rstrip("/"), b""
+        elif row["content"] is not None:
             yield dest, row["content"].encode()
         elif row["template"]:
             lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)

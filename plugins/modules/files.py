@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: files
-short_description: Write several files of a role in one round trip
+short_description: Write several files of a role, with their directories, in one round trip
 description:
   - Renders templates and reads files on the controller, as M(ansible.builtin.template) and M(ansible.builtin.copy) do, and has the host compare and
     write all of them at once. A task of one file costs as much as one of twenty.
@@ -18,7 +18,8 @@ author:
   - selfhost.django contributors (@selfhost)
 options:
   files:
-    description: The files, in order. Exactly one of O(files[].template), O(files[].src) and O(files[].content) says what is in each.
+    description:
+      - The files, in order. Exactly one of O(files[].template), O(files[].src) and O(files[].content) says what is in each.
     type: list
     elements: dict
     required: true
@@ -29,6 +30,13 @@ options:
           - One that ends in a slash is the directory, and the file keeps its name.
         type: str
         required: true
+      state:
+        description:
+          - V(directory) is one with this owner, group and mode; what is in it stays.
+          - V(absent) is a file or a link that is not to be there. A directory is never removed.
+        type: str
+        choices: [file, directory, absent]
+        default: file
       template:
         description: Template in the role's C(templates).
         type: str
@@ -47,9 +55,8 @@ options:
         type: str
         default: root
       mode:
-        description: Permissions, as four octal digits in quotes.
+        description: Permissions, as four octal digits in quotes; by default V(0644), and V(0755) of a directory.
         type: str
-        default: "0644"
       validate:
         description: Command that has to succeed before the file is put in its place; C(%s) is the file.
         type: str
@@ -72,6 +79,12 @@ EXAMPLES = r"""
       - {src: selfhost-guard, dest: /usr/local/sbin/, mode: "0755"}
       - {template: selfhost-guard.service.j2, dest: /etc/systemd/system/selfhost-guard.service}
   notify: Reload systemd
+
+- name: Have a place of its own for the site, and no other site
+  selfhost.django.files:
+    files:
+      - {dest: /etc/nginx/selfhost, state: directory}
+      - {dest: /etc/nginx/sites-enabled/default, state: absent}
 """
 
 RETURN = r"""
@@ -91,7 +104,8 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, account, look, open_directory, read_file, write_file
+from ansible_collections.selfhost.django.plugins.module_utils.directories import apply
+from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, account, look, open_directory, read_file, remove, write_file
 
 HIDDEN = "(secret)\n"
 
@@ -136,12 +150,39 @@ def difference(entry, found, content, mode):
     if found and old == content:
         return row | {"before": "%s:%s %04o\n" % found[1:], "after": "%s:%s %04o\n" % (entry["owner"], entry["group"], mode)}
     if entry.get("secret"):
-        return row | {"before": HIDDEN if found else "", "after": HIDDEN.replace("secret", "another secret")}
-    return row | {"before": old.decode(errors="replace"), "after": content.decode(errors="replace")}
+        return row | {"before": HIDDEN if found else "", "after": "" if content is None else HIDDEN.replace("secret", "another secret")}
+    return row | {"before": old.decode(errors="replace"), "after": (content or b"").decode(errors="replace")}
+
+
+def made(entry, check):
+    """Let a directory be what it has to be; return the difference, or None where it is so already."""
+    changes = list(apply([entry | {"path": entry["dest"]}], check))
+    if not changes:
+        return None
+    words = [" ".join("%s %s" % pair for pair in (state or {}).items() if pair[0] in ("owner", "group", "mode")) for state in changes[0][1]]
+    return {"before_header": entry["dest"], "after_header": entry["dest"], "before": words[0] + "\n" if words[0] else "", "after": words[1] + "\n"}
+
+
+def removed(entry, check):
+    """Let there be no file; return the difference, or None where there is none."""
+    parent, name = parent_of(entry["dest"], True), os.path.basename(entry["dest"])
+    there = look(name, parent) if parent is not None else None
+    if there is None:
+        return None
+    if stat.S_ISDIR(there.st_mode):
+        raise UnsafePath("%s is a directory: move it away" % entry["dest"])
+    found = read_file(parent, name)
+    if not check:
+        remove(name, parent)
+    return difference(entry, found or (b"", "", "", 0), None, 0)
 
 
 def place(entry, check, run):
     """Let a file be what it has to be; return its difference, or None where it is so already."""
+    if entry["state"] == "directory":
+        return made(entry, check)
+    if entry["state"] == "absent":
+        return removed(entry, check)
     content, uid, gid, mode = wanted(entry)
     parent = parent_of(entry["dest"], check)
     name = os.path.basename(entry["dest"])
@@ -175,7 +216,7 @@ def main():
             if row:
                 changed.append(entry["dest"])
                 differences.append(row)
-    except (OSError, UnsafePath) as error:
+    except (OSError, UnsafePath, ValueError) as error:
         module.fail_json(msg=str(error), changed=bool(changed) and not module.check_mode, changed_files=changed)
     module.exit_json(changed=bool(changed), changed_files=changed, diff=differences)
 

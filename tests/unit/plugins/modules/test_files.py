@@ -19,7 +19,7 @@ OWNER, GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_n
 
 def entry(path, content="new\n", **values):
     row = {"dest": str(path), "content": base64.b64encode(content.encode()).decode(), "owner": OWNER, "group": GROUP, "mode": "0644"}
-    return row | {"validate": None, "secret": False} | values
+    return row | {"state": "file", "validate": None, "secret": False} | values
 
 
 def run(words):
@@ -144,3 +144,33 @@ def test_a_role_s_templates_files_and_globs_come_in_one_task(tmp_path):
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in names] == [0o644, 0o755, 0o644, 0o644, 0o600]
     again = play()
     assert "changed=0" in again and "FILES []" in again
+
+
+def test_a_directory_is_made_once_and_what_is_in_it_stays(tmp_path):
+    path = tmp_path / "above" / "directory"
+    wanted = entry(path, state="directory", mode="0750")
+    assert place(wanted, True, run)["before"] == "" and not path.exists()
+    assert place(wanted, False, run)["after"].endswith("mode 0750\n")
+    assert path.stat().st_mode & 0o7777 == 0o750
+    (path / "file").write_text("")
+    assert place(wanted, False, run) is None
+    path.chmod(0o700)
+    assert place(wanted, False, run)["before"].endswith("mode 0700\n")
+    assert (path / "file").exists() and path.stat().st_mode & 0o7777 == 0o750
+
+
+def test_what_is_not_to_be_there_is_removed_once(tmp_path):
+    path, target = tmp_path / "link", tmp_path / "target"
+    target.write_text("stays\n")
+    path.symlink_to(target)
+    wanted = entry(path, state="absent")
+    assert place(wanted, True, run) and path.is_symlink()
+    assert place(wanted, False, run) and not path.is_symlink() and target.exists()
+    assert place(wanted, False, run) is None
+    assert place(entry(tmp_path / "none" / "file", state="absent"), False, run) is None
+    assert place(entry(target, state="absent"), False, run)["before"] == "stays\n"
+
+
+def test_a_directory_is_not_removed(tmp_path):
+    with pytest.raises(UnsafePath, match="is a directory: move it away"):
+        place(entry(tmp_path, state="absent"), False, run)

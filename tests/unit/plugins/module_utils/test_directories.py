@@ -6,7 +6,7 @@ import stat
 
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, is_inside, outermost
-from ansible_collections.selfhost.django.plugins.modules import directories
+from ansible_collections.selfhost.django.plugins.module_utils import directories
 
 ME, MINE = str(os.getuid()), str(os.getgid())
 

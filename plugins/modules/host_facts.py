@@ -1,0 +1,117 @@
+#!/usr/bin/python
+# Copyright: selfhost.django contributors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_facts
+short_description: Look once which packages, services and accounts a host has
+description:
+  - One look at a host, at the beginning of a run, tells the roles which of their packages are installed and which of their services run, so that
+    a run with nothing to do asks for none of them alone.
+  - The tests P(selfhost.django.installed#test) and P(selfhost.django.running#test) read the answer.
+version_added: 0.2.0
+author:
+  - selfhost.django contributors (@selfhost)
+options: {}
+attributes:
+  check_mode: {support: full, description: Only reads, so it does the same in check mode.}
+  diff_mode: {support: none, description: Changes nothing.}
+"""
+
+EXAMPLES = r"""
+- name: Look what the host has
+  selfhost.django.host_facts:
+
+- name: Install nginx
+  ansible.builtin.apt:
+    name: nginx-light
+  when: "['nginx-light'] is not selfhost.django.installed(ansible_facts)"
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: What the host has.
+  returned: always
+  type: dict
+  contains:
+    selfhost:
+      description: The answer of this look; it stands until the next one.
+      type: dict
+      returned: always
+      contains:
+        packages:
+          description: Names of the Debian packages that are installed and configured.
+          type: list
+          elements: str
+          returned: always
+        units:
+          description: Units that systemd has loaded, by name, each with C(active), C(enabled) and C(stale) (its file has changed since it was read).
+          type: dict
+          returned: always
+        users:
+          description: Accounts of the host's own, by name, each with C(uid), C(group), C(home), C(shell) and C(groups).
+          type: dict
+          returned: always
+        groups:
+          description: Groups of the host's own, by name, each with its members.
+          type: dict
+          returned: always
+"""
+
+import grp
+import pwd
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def packages(listing):
+    """Return the names of what is installed, from lines of a name and a state of dpkg's."""
+    rows = (line.split() for line in listing.splitlines())
+    return sorted({row[0] for row in rows if row[1:] == ["installed"]})
+
+
+def units(listing):
+    """Return what `systemctl show` tells of units: blocks of NAME=VALUE, with an empty line between them."""
+    found = {}
+    for block in listing.split("\n\n"):
+        row = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        if row.get("Id"):
+            found[row["Id"]] = {
+                "active": row.get("ActiveState") == "active",
+                "enabled": row.get("UnitFileState") == "enabled",
+                "stale": row.get("NeedDaemonReload") == "yes",
+            }
+    return found
+
+
+def accounts(people, groups):
+    """Return users and groups of a host as roles read them, from its entries of passwd and group."""
+    names = {group.gr_gid: group.gr_name for group in groups}
+    users = {
+        person.pw_name: {
+            "uid": person.pw_uid,
+            "group": names.get(person.pw_gid, str(person.pw_gid)),
+            "home": person.pw_dir,
+            "shell": person.pw_shell,
+            "groups": sorted(group.gr_name for group in groups if person.pw_name in group.gr_mem),
+        }
+        for person in people
+    }
+    return users, {group.gr_name: sorted(group.gr_mem) for group in groups}
+
+
+def main():
+    """Look, and tell."""
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    _code, installed, _err = module.run_command(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"], check_rc=True)
+    # A host that has no systemd yet has no unit either.
+    _code, shown, _err = module.run_command(["systemctl", "show", "--property=Id,ActiveState,UnitFileState,NeedDaemonReload", "*"], environ_update={"LC_ALL": "C"})
+    users, groups = accounts(pwd.getpwall(), grp.getgrall())
+    facts = {"packages": packages(installed), "units": units(shown), "users": users, "groups": groups}
+    module.exit_json(changed=False, ansible_facts={"selfhost": facts})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""What a host was seen to have at the beginning of the run, by the module host_facts.
+
+Where nobody has looked, a host has nothing, and the task that asks does its own look.
+"""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+
+
+def _seen(facts, what):
+    try:
+        return facts.get("selfhost", {}).get(what, ())
+    except AttributeError:
+        raise AnsibleFilterError("This is no mapping of facts: give ansible_facts.") from None
+
+
+def installed(packages, facts):
+    """Return whether packages, a name or a list of names, are all installed. One with a version or of a release of its own is never known to be."""
+    names = [packages] if isinstance(packages, str) else packages
+    return set(names) <= set(_seen(facts, "packages"))
+
+
+def running(units, facts):
+    """Return whether units, a name or a list of names, are all active and enabled as their files say that systemd has read."""
+    seen = _seen(facts, "units") or {}
+    rows = [seen.get(name, {}) for name in ([units] if isinstance(units, str) else units)]
+    return all(row.get("active") and row.get("enabled") and not row.get("stale") for row in rows)
+
+
+class TestModule:
+    """The tests of this file."""
+
+    def tests(self):
+        """Return them by name."""
+        return {"installed": installed, "running": running}
