@@ -19,6 +19,7 @@ ENTRY = {
     "dest": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["file", "directory", "absent"], "default": "file"},
     "template": {"type": "str"},
+    "vars": {"type": "dict", "default": {}},
     "src": {"type": "str"},
     "content": {"type": "str"},
     "owner": {"type": "str", "default": "root"},
@@ -67,7 +68,7 @@ class ActionModule(ActionBase):
             yield dest, row["content"].encode()
         elif row["template"]:
             lookup = lookup_loader.get("ansible.builtin.template", loader=self._loader, templar=self._templar)
-            (text,) = lookup.run([row["template"]], variables=task_vars)
+            (text,) = lookup.run([row["template"]], variables=task_vars | row["vars"])
             yield self._named(dest, row["template"].removesuffix(".j2")), str(text).encode()
         elif glob.has_magic(row["src"]):
             folder = self._find_needle("files", os.path.dirname(row["src"]))

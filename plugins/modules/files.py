@@ -40,6 +40,10 @@ options:
       template:
         description: Template in the role's C(templates).
         type: str
+      vars:
+        description: Variables that this template alone reads.
+        type: dict
+        default: {}
       src:
         description: File in the role's C(files), or a glob of them.
         type: str

@@ -30,9 +30,15 @@ def running(units, facts):
     return all(row.get("active") and row.get("enabled") and not row.get("stale") for row in rows)
 
 
+def account(user, facts, **wanted):
+    """Return whether an account is there as it has to be: wanted are values of what host_facts tells of it."""
+    seen = (_seen(facts, "users") or {}).get(user)
+    return seen is not None and all(seen.get(name) == value for name, value in wanted.items())
+
+
 class TestModule:
     """The tests of this file."""
 
     def tests(self):
         """Return them by name."""
-        return {"installed": installed, "running": running}
+        return {"installed": installed, "running": running, "account": account}

@@ -1,18 +1,14 @@
 """What a release is built from: which files its virtualenv depends on, and whose it is."""
 
-import json
-import pathlib
 import subprocess
-import sys
 
 import pytest
-
-SCRIPT = pathlib.Path(__file__).resolve().parents[3] / "roles/django/files/resolve.py"
+from ansible_collections.selfhost.django.plugins.module_utils.sources import Refusal, is_there, resolve as resolved
 
 
 @pytest.fixture
 def resolve(tmp_path):
-    """Return a function that commits files and returns what is said of the commit: a list of lines, or the refusal."""
+    """Return a function that commits files and returns what is said of the commit, or the refusal."""
 
     def git(*words):
         identity = ["-c", "user.name=unit", "-c", "user.email=unit@localhost", "-c", "commit.gpgSign=false"]
@@ -27,14 +23,12 @@ def resolve(tmp_path):
             path.write_text(text)
         git("add", "--all")
         git("commit", "--quiet", "--allow-empty", "--message=x")
-        result = subprocess.run(
-            [sys.executable, SCRIPT, version, "the-repository", subdirectory, python, json.dumps(requirements), json.dumps(arguments)],
-            cwd=tmp_path, capture_output=True, text=True,
-        )  # fmt: skip
-        if result.returncode:
-            return result.stderr.strip()
-        assert result.stdout.splitlines()[0] == git("rev-parse", "HEAD")
-        return result.stdout.splitlines()
+        try:
+            answer = resolved(str(tmp_path), version, "the-repository", subdirectory, python, requirements, arguments)
+        except Refusal as refusal:
+            return str(refusal)
+        assert answer["revision"] == git("rev-parse", "HEAD") and is_there(str(tmp_path), answer["revision"])
+        return answer
 
     return run
 
@@ -56,8 +50,8 @@ def test_a_virtualenv_depends_on_every_file_that_is_asked_for_and_on_no_other(re
     arguments = ["--constraint", "extra.txt"]
     before = resolve(FILES, arguments=arguments)
     after = resolve({changed: FILES[changed] + "# another line\n"}, arguments=arguments)
-    assert (before[1] != after[1]) is matters
-    assert before[2] == after[2] == "shared"
+    assert (before["digest"] != after["digest"]) is matters
+    assert not before["own"] and not after["own"]
 
 
 @pytest.mark.parametrize(
@@ -79,12 +73,12 @@ def test_a_virtualenv_depends_on_every_file_that_is_asked_for_and_on_no_other(re
     ],
 )
 def test_code_of_the_repository_makes_the_virtualenv_the_releases_own(resolve, line, owner):
-    assert resolve({"requirements.txt": f"{line}\n"})[2] == owner
+    assert resolve({"requirements.txt": f"{line}\n"})["own"] is (owner == "own")
 
 
 @pytest.mark.parametrize("entry", [".", ".[postgres]", "-e .", "-e .[postgres]"])
 def test_the_project_itself_is_code_of_the_repository(resolve, entry):
-    assert resolve({"pyproject.toml": ""}, requirements=[entry])[2] == "own"
+    assert resolve({"pyproject.toml": ""}, requirements=[entry])["own"] is True
 
 
 def pyproject(wanted):
@@ -106,4 +100,9 @@ def test_what_cannot_be_built_is_refused_in_a_sentence(resolve, files, arguments
 
 @pytest.mark.parametrize("text", ["", "[tool.black]\n", pyproject(">=3.9,<4"), pyproject("no specifier"), "this is no TOML"])
 def test_a_project_that_asks_for_no_newer_python_passes(resolve, text):
-    assert isinstance(resolve({"requirements.txt": "", "pyproject.toml": text}), list)
+    assert isinstance(resolve({"requirements.txt": "", "pyproject.toml": text}), dict)
+
+
+def test_a_commit_that_is_not_there_is_told(resolve, tmp_path):
+    resolve({"requirements.txt": ""})
+    assert not is_there(str(tmp_path), "0" * 40) and not is_there(str(tmp_path / "none"), "HEAD")

@@ -2,10 +2,11 @@
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.selfhost.django.plugins.test.host import installed, running
+from ansible_collections.selfhost.django.plugins.test.host import account, installed, running
 
 UP, DOWN = {"active": True, "enabled": True, "stale": False}, {"active": False, "enabled": True, "stale": False}
-FACTS = {"selfhost": {"packages": ["git", "nginx"], "units": {"nginx.service": UP, "shop.service": DOWN, "old.service": UP | {"stale": True}}}}
+SHOP = {"uid": 990, "group": "shop", "home": "/srv/shop", "shell": "/bin/sh", "groups": []}
+FACTS = {"selfhost": {"users": {"shop": SHOP}, "packages": ["git", "nginx"], "units": {"nginx.service": UP, "shop.service": DOWN, "old.service": UP | {"stale": True}}}}
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,15 @@ def test_installed(names, is_so):
 def test_running(names, is_so):
     assert running(names, FACTS) is is_so
     assert running(names, {}) is (names == [])
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "is_so"),
+    [("shop", {"group": "shop", "home": "/srv/shop"}, True), ("shop", {"group": "web"}, False), ("web", {}, False)],
+)
+def test_account(name, wanted, is_so):
+    assert account(name, FACTS, **wanted) is is_so
+    assert account(name, {}, **wanted) is False
 
 
 def test_facts_that_are_none_are_told():

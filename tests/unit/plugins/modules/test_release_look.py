@@ -1,0 +1,71 @@
+"""What a look at a web host tells, whatever the application has put in the place of a file."""
+
+import os
+
+import pytest
+from ansible_collections.selfhost.django.plugins.modules import release_look
+from ansible_collections.selfhost.django.plugins.modules.release_look import current_of, interpreter_of, note, releases_of, units_of
+from ansible_collections.selfhost.django.plugins.module_utils.sources import Refusal
+
+LISTING = "shop@abc-1.socket loaded active listening shop\n* shop@def-2.socket not-found failed failed\nshop@abc-1.service loaded active\n"
+
+
+def test_releases_are_known_by_their_sockets():
+    assert releases_of(LISTING, "shop") == ["abc-1", "def-2"]
+    assert releases_of("", "shop") == []
+
+
+def test_the_release_that_serves(tmp_path):
+    assert current_of(tmp_path) == ""
+    (tmp_path / "current").symlink_to("releases/abc-1")
+    assert current_of(tmp_path) == "abc-1"
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """Return a function that tells of a worker: what its note says, and what systemd says of it."""
+    units, run = tmp_path / "units", tmp_path / "run"
+    (run / "shop-worker").mkdir(parents=True)
+    (units / "shop.service.wants").mkdir(parents=True)
+    (units / "shop-worker.service").write_text("[Unit]\nX-Application=shop\n")
+    (units / "shop-others.service").write_text("[Unit]\nX-Application=shop-others\n")
+    os.utime(units / "shop-worker.service", (1000, 1000))
+    (units / "shop.service.wants/shop-worker.service").symlink_to(units / "shop-worker.service")
+    shown = {}
+    monkeypatch.setattr(release_look, "output", lambda *words: shown["text"])
+
+    def look(state="active", stale="no", text="abc-1", mtime=2000):
+        path = run / "shop-worker/release"
+        path.write_text(text)
+        os.utime(path, (mtime, mtime))
+        shown["text"] = f"ActiveState={state}\nNeedDaemonReload={stale}\n"
+        return units_of("shop", "X-Application=shop", "abc-1", str(units), str(run))
+
+    return look
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [({"state": "failed"}, "active"), ({"stale": "yes"}, "read"), ({"text": "def-2"}, "current"), ({"text": ""}, "current"), ({"mtime": 500}, "current")],
+)
+def test_a_unit_is_seen_as_it_is(host, said, word):
+    as_it_should = {"active": True, "enabled": True, "read": True, "current": True}
+    assert host() == {"shop-worker.service": as_it_should}
+    assert host(**said) == {"shop-worker.service": as_it_should | {word: False}}
+
+
+def test_no_link_is_followed_and_no_pipe_waited_for(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("abc-1\n")
+    (tmp_path / "link").symlink_to(secret)
+    os.mkfifo(tmp_path / "pipe")
+    assert note(secret)[0] == "abc-1"
+    assert note(tmp_path / "link") == note(tmp_path / "pipe") == note(tmp_path / "none") == ("", 0)
+
+
+def test_an_interpreter_is_told_from_the_distributions():
+    version, path, kind = interpreter_of("/usr/bin/python3")
+    assert (kind, path) == ("system", os.path.realpath("/usr/bin/python3")) and version.startswith("3.")
+    for name in ("/bin/false", "/no/such/interpreter"):
+        with pytest.raises(Refusal, match=f"app_python {name} does not run on "):
+            interpreter_of(name)
