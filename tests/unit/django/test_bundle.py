@@ -1,5 +1,6 @@
 """The bundle in which a repository of the controller travels."""
 
+import os
 import pathlib
 import subprocess
 
@@ -23,7 +24,10 @@ def bundle(tmp_path):
     words = task["ansible.builtin.command"]["argv"][:4]
 
     def bundle(repository):
-        return subprocess.run([*words, repository, tmp_path / "bundle"], capture_output=True, text=True)
+        made = subprocess.run([*words, repository], capture_output=True, text=True, env=os.environ | {"TMPDIR": str(tmp_path)})
+        if made.stdout:
+            pathlib.Path(made.stdout.strip()).rename(tmp_path / "bundle")
+        return made
 
     return bundle
 
