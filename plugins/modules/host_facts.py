@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_facts
-short_description: Look once which packages, services and accounts a host has
+short_description: Look once what a host has
 description:
   - One look at a host, at the beginning of a run, tells the roles which of their packages are installed and which of their services run, so that
     a run with nothing to do asks for none of them alone.
@@ -58,12 +58,17 @@ ansible_facts:
           description: Groups of the host's own, by name, each with its members.
           type: dict
           returned: always
+        neighbours:
+          description: Applications, PostgreSQL clusters, databases that rows of ours admit to, and what a balancer or backups are for.
+          type: dict
+          returned: always
 """
 
 import grp
 import pwd
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils import neighbours
 
 
 def packages(listing):
@@ -109,7 +114,7 @@ def main():
     # A host that has no systemd yet has no unit either.
     _code, shown, _err = module.run_command(["systemctl", "show", "--property=Id,ActiveState,UnitFileState,NeedDaemonReload", "*"], environ_update={"LC_ALL": "C"})
     users, groups = accounts(pwd.getpwall(), grp.getgrall())
-    facts = {"packages": packages(installed), "units": units(shown), "users": users, "groups": groups}
+    facts = {"packages": packages(installed), "units": units(shown), "users": users, "groups": groups, "neighbours": neighbours.look()}
     module.exit_json(changed=False, ansible_facts={"selfhost": facts})
 
 

@@ -1,15 +1,10 @@
 """What a host has of somebody else, and when it is refused for it."""
 
-import importlib.util
 import os
-import pathlib
 
 import pytest
-
-FILE = pathlib.Path(__file__).parents[4] / "plugins/modules/site_neighbours.py"
-spec = importlib.util.spec_from_file_location("site_neighbours", FILE)
-site_neighbours = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(site_neighbours)
+from ansible_collections.selfhost.django.plugins.module_utils.neighbours import look
+from ansible_collections.selfhost.django.plugins.plugin_utils.neighbours import refusal
 
 HBA = """# Ansible managed
 # Who is not admitted here is refused.
@@ -57,7 +52,7 @@ class Tree:
         self.write(f"/etc/postgresql/{version}/main/pg_hba.conf", HBA + "".join(rows))
 
     def refusal(self, **wanted):
-        return site_neighbours.refusal("h1", site_neighbours.look(str(self.root)), wanted)
+        return refusal("h1", look(str(self.root)), wanted)
 
 
 @pytest.fixture

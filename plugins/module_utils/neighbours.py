@@ -1,0 +1,113 @@
+# Copyright: selfhost.django contributors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+"""What a host has of applications, PostgreSQL clusters, balancers and backups: read by name, and nothing is changed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+
+BYTES = 1 << 20
+# A line of ours in pg_hba.conf, in every version.
+OURS = "# Who is not admitted here is refused."
+
+
+def read(path):
+    """Return the text of a file; nothing where there is none, or something else by its name.
+
+    The postgres account may write to its configuration's folder: no link and no pipe of its making is followed or waited for.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    with os.fdopen(number, "rb") as file:
+        return file.read(BYTES).decode("utf-8", "replace") if stat.S_ISREG(os.fstat(number).st_mode) else ""
+
+
+def applications(root="/"):
+    """Return name and folder of each application that this host serves: it has our unit, and a release or a site of nginx's."""
+    sites = "".join(read(path) for path in glob.glob(os.path.join(root, "etc/nginx/conf.d/*.conf")))
+    found = {}
+    for path in sorted(glob.glob(os.path.join(root, "etc/systemd/system/*@.service"))):
+        unit = read(path)
+        name = re.search(r"(?m)^ExecStart=/usr/local/bin/([a-z][a-z0-9_]*)-serve %i$", unit)
+        home = re.search(r"(?m)^WorkingDirectory=(/.*)/releases/%i/", unit)
+        if name and home and (os.path.lexists(os.path.join(root, home[1].lstrip("/"), "current")) or "unix:%s/" % home[1] in sites):
+            found[name[1]] = home[1]
+    return found
+
+
+def setting(text, name):
+    """Return the last value of a setting in the text of a configuration."""
+    values = re.findall(r"(?mi)^[ \t]*%s[ \t]*=?[ \t]*(?:'([^']*)'|([^\s'#]+))" % name, text)
+    return "".join(values[-1]) if values else ""
+
+
+def clusters(root="/"):
+    """Return the PostgreSQL clusters that hold data: `version`, `name`, `port` (0 for one without a configuration), `active`."""
+    found = []
+    for path in sorted(glob.glob(os.path.join(root, "etc/postgresql/*/*/postgresql.conf"))):
+        directory = os.path.dirname(path)
+        version, name = directory.split(os.sep)[-2:]
+        text = "\n".join(map(read, [path, *sorted(glob.glob(os.path.join(directory, "conf.d/*.conf")))]))
+        data = setting(text, "data_directory") or "/var/lib/postgresql/%s/%s" % (version, name)
+        data = os.path.join(root, data.lstrip("/"))
+        port = setting(text + "\n" + read(os.path.join(data, "postgresql.auto.conf")), "port")
+        unfinished = os.path.join(root, "var/lib/postgresql/%s-%s.unfinished" % (version, name))
+        start = re.findall(r"(?m)^\s*(auto|manual|disabled)", read(os.path.join(directory, "start.conf")))
+        found.append(
+            {
+                "version": version,
+                "name": name,
+                "port": int(port) if port.isdigit() else 5432,
+                "active": start[-1:] in ([], ["auto"]) or os.path.lexists(os.path.join(data, "postmaster.pid")),
+                # One that was never finished is nobody's.
+                "data": os.path.lexists(os.path.join(data, "PG_VERSION")) and not os.path.lexists(unfinished),
+            }
+        )
+    # Data alone: on a disk of the host before, say.
+    known = {(row["version"], row["name"]) for row in found}
+    for path in sorted(glob.glob(os.path.join(root, "var/lib/postgresql/*/main/PG_VERSION"))):
+        version, name = path.split(os.sep)[-3:-1]
+        if (version, name) not in known:
+            found.append({"version": version, "name": name, "port": 0, "active": False, "data": True})
+    return [{key: value for key, value in row.items() if key != "data"} for row in found if row["data"]]
+
+
+def databases(root="/"):
+    """Return the databases that our rows of pg_hba.conf admit to, by the file's path."""
+    found = {}
+    for path in sorted(glob.glob(os.path.join(root, "etc/postgresql/*/main/pg_hba.conf"))):
+        text = read(path)
+        if OURS in text.splitlines():
+            names = set(re.findall(r'(?m)^(?:local|host|hostssl) "([^"]+)" ', text)) - {"postgres"}
+            if names:
+                found["/" + os.path.relpath(path, root)] = sorted(names)
+    return found
+
+
+def balanced(root="/"):
+    """Return names and addresses in the configuration of our balancer."""
+    text = read(os.path.join(root, "etc/haproxy/haproxy.cfg"))
+    names = re.findall(r"(?m)^ *acl ours req\.hdr\(host\),host_only -i -m str (.*)$", text)
+    servers = re.findall(r"(?m)^ *server \S+ (\S+):\d+", text)
+    return sorted({word.strip("[]") for word in " ".join(names + servers).split()}) if names else []
+
+
+def backed_up(root="/"):
+    """Return the addresses of the servers whose backups are kept here."""
+    return sorted(set(re.findall(r"(?m)^pg\d+-host=(\S+)$", read(os.path.join(root, "etc/pgbackrest.conf")))))
+
+
+def look(root="/"):
+    """Return what this host has."""
+    return {
+        "applications": applications(root),
+        "clusters": clusters(root),
+        "databases": databases(root),
+        "balanced": balanced(root),
+        "backed_up": backed_up(root),
+    }
