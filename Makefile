@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit static try try-down scenarios test-vm collection clean
+.PHONY: help demo demo-down test lint unit static specs try try-down scenarios test-vm collection clean
 
 # 3.11 to 3.13: Debian's own will do.
 PYTHON ?= python3
@@ -54,6 +54,9 @@ static: .cache/venv/ready ## Tests that need no host: specs against defaults, re
 
 unit: .cache/venv/ready ## Of these, the units and the refusals alone.
 	pytest -q --numprocesses auto --dist loadfile tests/unit tests/test_refusals_*.py
+
+specs: .cache/venv/ready ## Write roles/*/meta/argument_specs.yml from the roles' defaults.
+	python tests/argument_specs.py
 
 # What is tried by `make try`: a scenario's hosts, which stay, and the tests whose names match.
 ON ?= release
