@@ -49,7 +49,7 @@ def kind(value):
 def notes(text):
     """Return what is said in brackets as entries of a spec; raise ValueError where it is nothing of what may be said there."""
     said = {}
-    for note in re.split("; ", text) if text else []:
+    for note in filter(None, (text or "").split("; ")):
         element = note.removeprefix("list of ")
         if element != note:
             said |= {"elements": "str", "type": "list"} | ({"elements": element} if element in TYPES else {"choices": notes(element)["choices"]})

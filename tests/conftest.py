@@ -103,22 +103,30 @@ class Controller:
         self.source = directory / "hosts.yml"
         self.loader = DataLoader()
 
-    def sentences(self, groups, variables, checks=None, run=None):
-        """Return what is said of the hosts of groups, whose variables are the same; checks are names, by default of the whole inventory."""
+    def sites(self, groups, variables, run=None):
+        """Return what is known of each host of groups, whose variables are the same."""
         children = {group: {"hosts": dict.fromkeys(hosts)} for group, hosts in groups.items()}
         hosts = sorted({host for names in groups.values() for host in names})
         self.source.write_text(yaml.safe_dump({"all": {"children": children, "vars": variables}}))
         inventory = InventoryManager(self.loader, sources=[str(self.source)])
         hostvars = HostVars(inventory, VariableManager(self.loader, inventory), self.loader)
         play = {"ansible_check_mode": False, **dict.fromkeys(("ansible_play_hosts_all", "ansible_play_hosts", "ansible_play_batch"), run or hosts)}
-        sites = read(hosts, hostvars, Templar(self.loader, {}), self.loader, play)
+        return read(hosts, hostvars, Templar(self.loader, {}), self.loader, play)
+
+    def sentences(self, groups, variables, checks=None, run=None):
+        """Return what is said of these hosts; checks are names, by default of the whole inventory."""
+        sites = self.sites(groups, variables, run)
         return list(dict.fromkeys(sentence for site in sites for sentence in mistakes(site, INVENTORY if checks is None else checks)))
 
 
 @pytest.fixture(scope="session")
-def sentences(tmp_path_factory):
+def controller(tmp_path_factory):
+    return Controller(tmp_path_factory.mktemp("controller"))
+
+
+@pytest.fixture(scope="session")
+def sentences(controller):
     """Return a function that returns the sentences with which a site is refused: its groups, its variables over those of a good one."""
-    controller = Controller(tmp_path_factory.mktemp("controller"))
 
     def run(groups=None, checks=None, run=None, **variables):
         values = {name: value for name, value in (copy.deepcopy(GOOD) | variables).items() if value is not None}

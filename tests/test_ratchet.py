@@ -69,7 +69,7 @@ MOST = {
     "expressions over 240 characters": 22,
     "shell over three lines in YAML": 17,
     "programs on standard input": 6,
-    "lines of vars beyond a hundred": 672,
+    "lines of vars beyond a hundred": 662,
     "private names of another role": 17,
 }
 

@@ -151,6 +151,11 @@ def test_all_mistakes_are_told_in_one_answer(sentences):
     assert [sentence.split(" is ")[0] for sentence in said] == ["app_name", "app_secret_key", "hardening_admins", "postgresql_port", "nginx_http_port"]
 
 
+def test_a_port_that_several_roles_need_is_told_once(sentences):
+    said = sentences(app_http_port="web", app_database_port=0, app_backup_port=65536, app_media_backup_port=-1)
+    assert [sentence.split(" is ")[0] for sentence in said] == ["app_database_port", "app_http_port", "app_backup_port", "app_media_backup_port"]
+
+
 def test_a_host_in_no_part_of_the_site_is_hardened(sentences):
     groups = {"web": ["site1"], "database": ["site1"], "others": ["site2"]}
     assert sentences(groups) == []

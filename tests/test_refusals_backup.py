@@ -12,6 +12,8 @@ BAD = [
     ({"postgresql_backup_repositories": [{**S3, "secret": ""}]}, "postgresql_backup_repositories: number 1 lacks secret"),
     ({"postgresql_backup_logical_path": "dumps"}, "postgresql_backup_logical_path is 'dumps': give an absolute path"),
     ({"postgresql_backup_logical_retention_days": 0}, "postgresql_backup_logical_retention_days is '0': give a whole number"),
+    ({"postgresql_backup_tls_port": 0}, "postgresql_backup_tls_port is '0': give a port number from 1 to 65535"),
+    ({"postgresql_backup_media_port": "rsync"}, "postgresql_backup_media_port is 'rsync': give a port number from 1 to 65535"),
     ({"postgresql_backup_check_schedule": "hourly"}, "postgresql_backup_check_schedule is 'hourly': give the five fields"),
 ]
 

@@ -20,6 +20,7 @@ BAD = [
     ({"app_balancer_tls": "offload"}, "app_balancer_tls is 'offload': give terminate or passthrough"),
     ({"haproxy_tls": "passthrough"}, "haproxy_tls is passthrough, and the web hosts expect terminate: set app_balancer_tls"),
     ({"app_balancer_tls": "passthrough"}, "app_tls_certificate is not set: with app_balancer_tls passthrough"),
+    ({"haproxy_server_port": 65536}, "haproxy_server_port is '65536': give a port number from 1 to 65535"),
     ({"haproxy_timeout_seconds": "90s"}, "haproxy_timeout_seconds is '90s': give a whole number of at least 1"),
     ({"haproxy_max_connections": 10}, "haproxy_max_connections is '10': give a whole number of at least 100"),
     ({"haproxy_drain_seconds": -1}, "haproxy_drain_seconds is '-1': give a whole number of at least 0"),

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from .places import place_of_releases
 from .values import (
-    belong_together, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_port, is_rows, is_whole, listed, matches, ports, text_of,
+    belong_together, given_ports, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_port, is_rows, is_whole, listed, matches, ports, text_of,
     told, whole_numbers,
 )  # fmt: skip
 
@@ -49,7 +49,7 @@ def application(site):
                 f"into the vault as vault_{variable}."
             )
     yield from _hosts(site)
-    yield from ports(site, "app_database_port")
+    yield from ports(site, "app_database_port", "app_http_port", "app_https_port", "app_backup_port", "app_media_backup_port")
     environment = site["app_environment"]
     if not isinstance(environment, Mapping) or not all(matches("[A-Za-z_][A-Za-z0-9_]*", key) for key in environment):
         yield "app_environment has to be a mapping whose names are letters, digits and underscores, none beginning with a digit."
@@ -243,7 +243,7 @@ def web_server(site):
     yield from _domains(site, "nginx_domains")
     if strange := [address for address in site["nginx_balancers"] if not is_address(address)]:
         yield f"nginx_balancers holds '{listed(strange)}': give IP addresses, since the visitor's address is believed by them."
-    yield from ports(site, "nginx_http_port", "nginx_https_port")
+    yield from given_ports(site, "nginx_http_port", "nginx_https_port")
     if is_port(site["nginx_http_port"]) and str(site["nginx_http_port"]) == str(site["nginx_https_port"]):
         yield f"nginx_http_port and nginx_https_port are both {site['nginx_http_port']}: give each its own."
     yield from whole_numbers(
@@ -328,9 +328,10 @@ def balancer(site):
     domains = site["haproxy_domains"]
     if not is_list(domains) or not domains or not all(is_domain(domain) for domain in domains):
         yield f"haproxy_domains is '{domains}': give a list of host names or IP addresses, without scheme, port and spaces."
+    yield from given_ports(site, "haproxy_server_port")
     yield from whole_numbers(
         site,
-        {"haproxy_server_port": (1, None), "haproxy_hsts_seconds": (0, None), "haproxy_health_check_interval_seconds": (1, None),
+        {"haproxy_hsts_seconds": (0, None), "haproxy_health_check_interval_seconds": (1, None),
          "haproxy_health_check_timeout_seconds": (1, None), "haproxy_timeout_seconds": (1, None), "haproxy_keep_alive_seconds": (1, None),
          "haproxy_max_connections": (100, None), "haproxy_drain_seconds": (0, None), "haproxy_admit_seconds": (10, None)},
     )  # fmt: skip

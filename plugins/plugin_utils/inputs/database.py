@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 
 from .repositories import wrong_repositories
-from .values import PATH, is_list, is_network, is_rows, is_true, is_whole, listed, matches, ports, text_of, whole_numbers
+from .values import PATH, given_ports, is_list, is_network, is_rows, is_true, is_whole, listed, matches, text_of, whole_numbers
 
 LISTS = {
     "postgresql_roles": (["name"], ["name", "password", "databases", "attributes", "member_of", "connection_limit", "settings"]),
@@ -54,7 +54,7 @@ def server(site):
     version = site.get("postgresql_version", known[0])
     if not any(str(version) == str(one) for one in known):
         yield f"postgresql_version is '{version}': known are {listed(known)}."
-    yield from ports(site, "postgresql_port")
+    yield from given_ports(site, "postgresql_port")
     addresses = site["postgresql_listen_addresses"]
     name = "[*]|[A-Za-z0-9][A-Za-z0-9.-]*|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
     if not is_list(addresses) or not addresses or not all(matches(name, address) for address in addresses):
@@ -198,8 +198,8 @@ SCHEDULES = ("full", "differential", "logical", "check", "drill", "media")
 SCHEDULE = "([0-9*][0-9,*/-]*[ ]+){2}[0-9*][0-9,*/-]*([ ]+[0-9*A-Za-z][0-9A-Za-z,*/-]*){2}"
 BOUNDS = {
     "retention_days": (1, 9999), "logical_retention_days": (1, 9999), "reserve_mb": (32, 100000000), "archive_limit_mb": (32, 1000000000),
-    "tls_port": (1, 65535), "archive_interval": (10, 86400), "drill_memory_mb": (16, 1000000),
-    "drill_hours": (1, 168), "media_retention_days": (1, 9999), "media_port": (1, 65535),
+    "archive_interval": (10, 86400), "drill_memory_mb": (16, 1000000),
+    "drill_hours": (1, 168), "media_retention_days": (1, 9999),
 }  # fmt: skip
 
 
@@ -226,6 +226,7 @@ def backups(site):
             "vault_postgresql_backup_passphrase, or leave it empty for a repository that is not encrypted."
         )
     yield from whole_numbers(site, {f"postgresql_backup_{name}": bounds for name, bounds in BOUNDS.items()})
+    yield from given_ports(site, "postgresql_backup_tls_port", "postgresql_backup_media_port")
     for variable in SCHEDULES:
         schedule = site[f"postgresql_backup_{variable}_schedule"]
         if not matches(SCHEDULE, schedule):

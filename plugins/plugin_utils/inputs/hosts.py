@@ -129,7 +129,8 @@ def _policy(site, variable, network):
         yield f"{variable} names {listed(strange)}: give a group of the inventory, or one of {listed(GROUPS)}."
     numbers = [row["port"] if is_list(row["port"]) else [row["port"]] for row in rows]
     strange = [port for row in numbers for port in row if not is_port(port)]
-    if strange or [] in numbers:
+    # Those of the default policy are told by the variables that it has them from.
+    if (strange or [] in numbers) and variable in site.given:
         yield f"{variable} names the port '{listed(strange)}': give numbers from 1 to 65535."
     # Rows of other hosts may hold what only these have to know as an address.
     own = [row[network] for row in rows if network in row and row["group"] in ("all", *site.groups)]

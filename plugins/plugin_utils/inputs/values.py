@@ -176,3 +176,8 @@ def ports(site, *names):
     for name in names:
         if not is_port(site[name]):
             yield f"{name} is '{site[name]}': give a port number from 1 to 65535."
+
+
+def given_ports(site, *names):
+    """Say the same of those that the inventory gives; where it does not, they are facts of the role app, which are told by their own names."""
+    yield from ports(site, *(name for name in names if name in site.given))
