@@ -38,7 +38,8 @@ units: "{{ app_processes | selfhost.django.process_units(timers=app_timers, serv
 
 RETURN = r"""
 _value:
-  description: Units, each with C(unit), its name; C(kind), C(process) or C(timer); C(type), C(service) or C(timer); C(file), as M(selfhost.django.files) takes it.
+  description:
+    - Units, each with C(unit), its name; C(kind), C(process) or C(timer); C(type), C(service) or C(timer); C(file), as M(selfhost.django.files) takes it.
   type: list
   elements: dict
 """

@@ -70,6 +70,8 @@ import pwd
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils import neighbours
 
+PROPERTIES = "--property=Id,ActiveState,UnitFileState,NeedDaemonReload"
+
 
 def packages(listing):
     """Return the names of what is installed, from lines of a name and a state of dpkg's."""
@@ -112,7 +114,7 @@ def main():
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     _code, installed, _err = module.run_command(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"], check_rc=True)
     # A host that has no systemd yet has no unit either.
-    _code, shown, _err = module.run_command(["systemctl", "show", "--property=Id,ActiveState,UnitFileState,NeedDaemonReload", "*"], environ_update={"LC_ALL": "C"})
+    _code, shown, _err = module.run_command(["systemctl", "show", PROPERTIES, "*"], environ_update={"LC_ALL": "C"})
     users, groups = accounts(pwd.getpwall(), grp.getgrall())
     facts = {"packages": packages(installed), "units": units(shown), "users": users, "groups": groups, "neighbours": neighbours.look()}
     module.exit_json(changed=False, ansible_facts={"selfhost": facts})
