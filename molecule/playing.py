@@ -20,8 +20,8 @@ urllib3.disable_warnings()
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SSH_CONFIG = ROOT / ".cache/lab/ssh_config"
 
-# These are run a hundred times here, and take half the time where one process on a host runs all tasks (mitogen, of PyPI). Hosts are set up as
-# users do it, and so is what is killed or rebooted meanwhile; with PLAIN=1 in the environment all is.
+# These are run a hundred times here, and take half the time where one process on a host runs all tasks (mitogen, of PyPI). What is killed or
+# rebooted meanwhile is run as users do it; with PLAIN=1 in the environment all is.
 QUICK = {"backup", "balancer", "database", "deploy", "maintenance", "restore", "restore_drill", "restore_media", "rollback", "status", "web"}
 
 # What else may run on such hosts, and what is often forgotten.
@@ -65,10 +65,12 @@ def quick():
 
 def start(inventory, playbook, *arguments, **environment):
     """Start a playbook in a session of its own, so that all of it can be killed."""
+    # Whatever the hosts of this scenario were set up with.
+    inherited = {name: value for name, value in os.environ.items() if name not in quick()}
     return subprocess.Popen(
         ["ansible-playbook", "-i", inventory, ROOT / "playbooks" / f"{playbook}.yml", *arguments],
         cwd=ROOT,
-        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "10000"} | environment,
+        env=inherited | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "10000"} | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
