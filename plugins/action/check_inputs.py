@@ -7,6 +7,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs import INVENTORY, WISHES, mistakes
+from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.limits import limits
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.reading import read
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.values import Unreadable
 
@@ -32,7 +33,8 @@ class ActionModule(ActionBase):
         names = [*(INVENTORY if given["inventory"] else ()), *given["wishes"]]
         sites = read(task_vars["ansible_play_hosts_all"], task_vars["hostvars"], self._templar, self._loader, {name: task_vars[name] for name in OF_THE_PLAY})
         try:
-            found = [sentence for site in sites for sentence in mistakes(site, names)]
+            found = list(limits(task_vars.get("ansible_limit"), [*task_vars["hostvars"], *task_vars["groups"]]))
+            found += [sentence for site in sites for sentence in mistakes(site, names)]
         except Unreadable as unreadable:
             raise AnsibleActionFail(f"{unreadable}.") from unreadable
         if found:

@@ -12,7 +12,7 @@ author: selfhost.django contributors
 description:
   - Checks what the inventory, the command line and the roles' defaults say of all hosts of the play, on the controller and without a connection.
   - Fails with one sentence for each mistake, which names the variable and what would be right, and no secret. A variable that nothing reads, since
-    its name is misspelt, is a mistake.
+    its name is misspelt, is a mistake, and so is a word of --limit that matches no host.
 options:
   inventory:
     description: Whether the variables of the inventory are checked.

@@ -8,8 +8,8 @@ Run with the interpreter, environment and folder of a release that knows them (o
     python migration_gate.py list             what this release knows, as `showmigrations --plan` tells it
 
 All but the last print JSON on one line, the last one: `migrations`, their names; `breaking`, empty when nothing breaks:
-`migration`, `operation`, `why`; of a plan also `plan`, the lines in which Django tells it, and `fresh`, whether the database had
-no release before. Exits 0 either way. What the project's own code prints goes to standard error.
+`migration`, `operation`, `why`; of a plan also `plan`, the lines in which Django tells it, `summary`, these or what a long one comes
+to, and `fresh`, whether the database had no release before. Exits 0 either way. What the project's own code prints goes to standard error.
 
 Between `migrate` and the switch, and after a rollback, the old code works on the new schema: it selects every column it
 knows of, and inserts rows without the columns it does not know of. What takes something away from that is breaking:
@@ -29,6 +29,9 @@ import os
 import pathlib
 import re
 import sys
+
+# A first plan has hundreds of lines.
+LINES_OF_SUMMARY = 30
 
 # Of SQL, what takes something away. Comments and strings are taken out first.
 SQL = (
@@ -242,6 +245,14 @@ def told(command, **arguments):
     return text.getvalue()
 
 
+def summary(names, lines):
+    """Return what is shown of a plan: its lines, or a sentence when they are many; names are its migrations, as app.name."""
+    if len(lines) <= LINES_OF_SUMMARY:
+        return lines
+    apps = len({name.split(".")[0] for name in names})
+    return [f"{len(names)} migrations of {apps} application{'s' if apps > 1 else ''} are planned; -v shows them."]
+
+
 def main(mode, *arguments):
     stream = answers()
 
@@ -257,7 +268,8 @@ def main(mode, *arguments):
         text = json.dumps(judge_applied(connection, pathlib.Path(arguments[0]).read_text()))
     else:
         lines = told(migrate.Command(), plan=True).splitlines()
-        text = json.dumps(judge_planned(connection, "judge" in arguments) | {"plan": lines})
+        planned = judge_planned(connection, "judge" in arguments)
+        text = json.dumps(planned | {"plan": lines, "summary": summary(planned["migrations"], lines)})
     # On a line of its own, even where something else came before.
     stream.write(f"\n{text}\n")
     stream.close()

@@ -166,6 +166,14 @@ def test_every_breaking_operation_is_listed():
     assert [finding["migration"] for finding in found] == ["shop.0002_next", "shop.0002_next", "shop.0003_next"]
 
 
+def test_a_short_plan_is_shown_whole_and_a_long_one_is_summed_up():
+    names = ["shop.0001_initial", "shop.0002_next", "auth.0001_initial"]
+    short, long = (["Planned operations:", *(f"    Create model {number}" for number in range(count))] for count in (29, 30))
+    assert gate.summary(names, short) == short
+    assert gate.summary(names, long) == ["3 migrations of 2 applications are planned; -v shows them."]
+    assert gate.summary(names[:2], long) == ["2 migrations of 1 application are planned; -v shows them."]
+
+
 # --- The answer -------------------------------------------------------------------------------
 
 SETTINGS = """
@@ -223,9 +231,8 @@ def test_an_answer_is_read_whatever_settings_print(project):
     known = project("list")
     assert gate.known_migrations(known) == {("shelf", "0001_initial")}, known
     project.migrate()
-    assert answer(project("plan", "judge")) == {
-        "migrations": [], "fresh": False, "breaking": [], "plan": ["Planned operations:", "  No planned migration operations."]
-    }  # fmt: skip
+    lines = ["Planned operations:", "  No planned migration operations."]
+    assert answer(project("plan", "judge")) == {"migrations": [], "fresh": False, "breaking": [], "plan": lines, "summary": lines}
     (project.directory / "shelf/migrations/0002_less.py").write_text(MIGRATION % ([("shelf", "0001_initial")], "migrations.RemoveField('Book', 'title')"))
     (finding,) = answer(project("plan", "judge"))["breaking"]
     assert (finding["migration"], finding["why"]) == ("shelf.0002_less", "drops the column shelf_book.title")
