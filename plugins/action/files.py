@@ -17,7 +17,7 @@ from ansible.plugins.loader import lookup_loader
 KINDS = ("template", "src", "content")
 ENTRY = {
     "dest": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["file", "directory", "absent"], "default": "file"},
+    "state": {"type": "str", "choices": ["file", "directory", "kept", "absent"], "default": "file"},
     "template": {"type": "str"},
     "vars": {"type": "dict", "default": {}},
     "src": {"type": "str"},

@@ -33,9 +33,10 @@ options:
       state:
         description:
           - V(directory) is one with this owner, group and mode; what is in it stays.
+          - V(kept) is a file of somebody else's that keeps its content, and gets this owner, group and mode where it is there.
           - V(absent) is a file or a link that is not to be there. A directory is never removed.
         type: str
-        choices: [file, directory, absent]
+        choices: [file, directory, kept, absent]
         default: file
       template:
         description: Template in the role's C(templates).
@@ -188,9 +189,13 @@ def place(entry, check, run):
     if entry["state"] == "absent":
         return removed(entry, check)
     content, uid, gid, mode = wanted(entry)
-    parent = parent_of(entry["dest"], check)
+    parent = parent_of(entry["dest"], check or entry["state"] == "kept")
     name = os.path.basename(entry["dest"])
     found = read_file(parent, name) if parent is not None else None
+    if entry["state"] == "kept":
+        if not found:
+            return None
+        content = found[0]
     if found == (content, uid, gid, mode):
         return None
     if not check:

@@ -10,7 +10,8 @@ short_description: Look once what a host has
 description:
   - One look at a host, at the beginning of a run, tells the roles which of their packages are installed and which of their services run, so that
     a run with nothing to do asks for none of them alone.
-  - The tests P(selfhost.django.installed#test) and P(selfhost.django.running#test) read the answer.
+  - The tests P(selfhost.django.installed#test), P(selfhost.django.absent#test), P(selfhost.django.running#test) and P(selfhost.django.enabled#test)
+    read the answer.
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
@@ -46,12 +47,25 @@ ansible_facts:
           type: list
           elements: str
           returned: always
+        leftovers:
+          description: Names of the Debian packages that are neither whole nor gone, as those of which the configuration was kept.
+          type: list
+          elements: str
+          returned: always
+        overrides:
+          description: What dpkg was told of owners and permissions (dpkg-statoverride), in lines of owner, group, mode and path.
+          type: list
+          elements: str
+          returned: always
         units:
-          description: Units that systemd has loaded, by name, each with C(active), C(enabled) and C(stale) (its file has changed since it was read).
+          description:
+            - Units that systemd has loaded, by name, each with C(active), C(enabled), C(masked) and C(stale) (its file has changed since it was read).
           type: dict
           returned: always
         users:
-          description: Accounts of the host's own, by name, each with C(uid), C(group), C(home), C(shell) and C(groups).
+          description:
+            - Accounts of the host's own, by name, each with C(uid), C(group), C(home), C(shell), C(groups) and C(passwordless), which is true of
+              one that no password opens and a key may (C(*) in shadow).
           type: dict
           returned: always
         groups:
@@ -79,6 +93,12 @@ def packages(listing):
     return sorted({row[0] for row in rows if row[1:] == ["installed"]})
 
 
+def leftovers(listing):
+    """Return the names of what is there in part, from the same lines."""
+    rows = (line.split() for line in listing.splitlines())
+    return sorted({row[0] for row in rows if row[1:] not in (["installed"], ["not-installed"])})
+
+
 def units(listing):
     """Return what `systemctl show` tells of units: blocks of NAME=VALUE, with an empty line between them."""
     found = {}
@@ -88,13 +108,29 @@ def units(listing):
             found[row["Id"]] = {
                 "active": row.get("ActiveState") == "active",
                 "enabled": row.get("UnitFileState") == "enabled",
+                "masked": row.get("UnitFileState") == "masked",
                 "stale": row.get("NeedDaemonReload") == "yes",
             }
     return found
 
 
-def accounts(people, groups):
-    """Return users and groups of a host as roles read them, from its entries of passwd and group."""
+def passwordless(shadow):
+    """Return the names of the accounts that no password opens, from the lines of shadow. `!` is not meant: it may turn a key away, too."""
+    rows = (line.split(":") for line in shadow.splitlines())
+    return {row[0] for row in rows if row[1:2] == ["*"]}
+
+
+def read(path):
+    """Return the text of a file, and nothing where it is not there or not for this account to read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def accounts(people, groups, keys_alone=()):
+    """Return users and groups of a host as roles read them, from its entries of passwd and group; keys_alone are those without a password."""
     names = {group.gr_gid: group.gr_name for group in groups}
     users = {
         person.pw_name: {
@@ -103,6 +139,7 @@ def accounts(people, groups):
             "home": person.pw_dir,
             "shell": person.pw_shell,
             "groups": sorted(group.gr_name for group in groups if person.pw_name in group.gr_mem),
+            "passwordless": person.pw_name in keys_alone,
         }
         for person in people
     }
@@ -115,8 +152,11 @@ def main():
     _code, installed, _err = module.run_command(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"], check_rc=True)
     # A host that has no systemd yet has no unit either.
     _code, shown, _err = module.run_command(["systemctl", "show", PROPERTIES, "*"], environ_update={"LC_ALL": "C"})
-    users, groups = accounts(pwd.getpwall(), grp.getgrall())
-    facts = {"packages": packages(installed), "units": units(shown), "users": users, "groups": groups, "neighbours": neighbours.look()}
+    users, groups = accounts(pwd.getpwall(), grp.getgrall(), passwordless(read("/etc/shadow")))
+    facts = {
+        "packages": packages(installed), "leftovers": leftovers(installed), "overrides": read("/var/lib/dpkg/statoverride").splitlines(),
+        "units": units(shown), "users": users, "groups": groups, "neighbours": neighbours.look(),
+    }  # fmt: skip
     module.exit_json(changed=False, ansible_facts={"selfhost": facts})
 
 

@@ -7,7 +7,12 @@ Where nobody has looked, a host has nothing, and the task that asks does its own
 
 from __future__ import annotations
 
+import re
+
 from ansible.errors import AnsibleFilterError
+
+# Of Debian's policy. What is no such name, a pattern or one with a version, is not looked up here.
+NAME = re.compile("[a-z0-9][a-z0-9+.-]+")
 
 
 def _seen(facts, what):
@@ -23,11 +28,26 @@ def installed(packages, facts):
     return set(names) <= set(_seen(facts, "packages"))
 
 
+def absent(packages, facts):
+    """Return whether packages, a name or a list of names, are all gone, with their configuration. Of anything but a plain name it is not known."""
+    names = [packages] if isinstance(packages, str) else packages
+    there = {*_seen(facts, "packages"), *_seen(facts, "leftovers")}
+    return bool(there) and all(NAME.fullmatch(name) and name not in there for name in names)
+
+
+def enabled(units, facts):
+    """Return whether units, a name or a list of names, are all enabled as their files say that systemd has read."""
+    return all(row.get("enabled") and not row.get("stale") for row in _rows(units, facts))
+
+
 def running(units, facts):
-    """Return whether units, a name or a list of names, are all active and enabled as their files say that systemd has read."""
+    """Return whether units, a name or a list of names, are all active, too."""
+    return enabled(units, facts) and all(row.get("active") for row in _rows(units, facts))
+
+
+def _rows(units, facts):
     seen = _seen(facts, "units") or {}
-    rows = [seen.get(name, {}) for name in ([units] if isinstance(units, str) else units)]
-    return all(row.get("active") and row.get("enabled") and not row.get("stale") for row in rows)
+    return [seen.get(name, {}) for name in ([units] if isinstance(units, str) else units)]
 
 
 def account(user, facts, **wanted):
@@ -41,4 +61,4 @@ class TestModule:
 
     def tests(self):
         """Return them by name."""
-        return {"installed": installed, "running": running, "account": account}
+        return {"absent": absent, "account": account, "enabled": enabled, "installed": installed, "running": running}

@@ -103,6 +103,7 @@ def test_no_link_of_another_account_is_followed(tmp_path):
 def test_a_role_s_templates_files_and_globs_come_in_one_task(tmp_path):
     role = tmp_path / "roles/shop"
     for name, text in {
+        "templates/b.conf.j2": "{{ shop_name }} {{ item }}\n",
         "templates/a.conf.j2": "{% if true %}\nname={{ shop_name }}\n{% endif %}\n", "files/tool": "#!/bin/sh\n", "files/lib/one.py": "1\n",
         "files/lib/two.py": "2\n", "files/lib/no.txt": "", "defaults/main.yml": "shop_name: é\n",
     }.items():  # fmt: skip
@@ -114,6 +115,8 @@ def test_a_role_s_templates_files_and_globs_come_in_one_task(tmp_path):
         "selfhost.django.files": {
             "files": [
                 {"template": "a.conf.j2", "dest": f"{tmp_path}/etc/", **there},
+                {"template": "b.conf.j2", "vars": {"item": "one"}, "dest": f"{tmp_path}/etc/one", **there},
+                {"template": "b.conf.j2", "vars": {"item": "two"}, "dest": f"{tmp_path}/etc/two", **there},
                 {"src": "tool", "dest": f"{tmp_path}/bin/renamed", "mode": "0755", **there},
                 {"src": "lib/*.py", "dest": f"{tmp_path}/lib/", **there},
                 {"content": "swordfish\n", "dest": f"{tmp_path}/key", "mode": "0600", "secret": True, **there},
@@ -135,13 +138,13 @@ def test_a_role_s_templates_files_and_globs_come_in_one_task(tmp_path):
         assert "swordfish" not in done
         return done
 
-    names = ["etc/a.conf", "bin/renamed", "lib/one.py", "lib/two.py", "key"]
+    names = ["etc/a.conf", "etc/one", "etc/two", "bin/renamed", "lib/one.py", "lib/two.py", "key"]
     dry = play("--check")
     assert json.dumps([f"{tmp_path}/{name}" for name in names]) in dry.replace('\\"', '"') and "+name=é" in dry
     assert not (tmp_path / "etc").exists()
     play()
-    assert [(tmp_path / name).read_text() for name in names] == ["name=é\n", "#!/bin/sh\n", "1\n", "2\n", "swordfish\n"]
-    assert [(tmp_path / name).stat().st_mode & 0o777 for name in names] == [0o644, 0o755, 0o644, 0o644, 0o600]
+    assert [(tmp_path / name).read_text() for name in names] == ["name=é\n", "é one\n", "é two\n", "#!/bin/sh\n", "1\n", "2\n", "swordfish\n"]
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in names] == [0o644, 0o644, 0o644, 0o755, 0o644, 0o644, 0o600]
     again = play()
     assert "changed=0" in again and "FILES []" in again
 
@@ -169,6 +172,21 @@ def test_what_is_not_to_be_there_is_removed_once(tmp_path):
     assert place(wanted, False, run) is None
     assert place(entry(tmp_path / "none" / "file", state="absent"), False, run) is None
     assert place(entry(target, state="absent"), False, run)["before"] == "stays\n"
+
+
+def test_a_file_of_somebody_elses_keeps_its_content(tmp_path):
+    path, link = tmp_path / "file", tmp_path / "link"
+    wanted = entry(path, content="", state="kept", mode="0600")
+    assert place(wanted, False, run) is None and not path.exists()
+    assert place(entry(tmp_path / "none" / "file", state="kept"), False, run) is None and not (tmp_path / "none").exists()
+    path.write_text("theirs\n")
+    path.chmod(0o644)
+    assert place(wanted, True, run)["after"].endswith(" 0600\n") and path.stat().st_mode & 0o7777 == 0o644
+    assert place(wanted, False, run)["before"].endswith(" 0644\n")
+    assert (path.read_text(), path.stat().st_mode & 0o7777) == ("theirs\n", 0o600)
+    assert place(wanted, False, run) is None
+    link.symlink_to(path)
+    assert place(entry(link, content="", state="kept", mode="0644"), False, run) is None and path.stat().st_mode & 0o7777 == 0o600
 
 
 def test_a_directory_is_not_removed(tmp_path):

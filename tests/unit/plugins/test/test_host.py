@@ -2,11 +2,12 @@
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.selfhost.django.plugins.test.host import account, installed, running
+from ansible_collections.selfhost.django.plugins.test.host import absent, account, enabled, installed, running
 
 UP, DOWN = {"active": True, "enabled": True, "stale": False}, {"active": False, "enabled": True, "stale": False}
 SHOP = {"uid": 990, "group": "shop", "home": "/srv/shop", "shell": "/bin/sh", "groups": []}
-FACTS = {"selfhost": {"users": {"shop": SHOP}, "packages": ["git", "nginx"], "units": {"nginx.service": UP, "shop.service": DOWN, "old.service": UP | {"stale": True}}}}
+UNITS = {"nginx.service": UP, "shop.service": DOWN, "old.service": UP | {"stale": True}}
+FACTS = {"selfhost": {"users": {"shop": SHOP}, "packages": ["git", "nginx"], "leftovers": ["telnet"], "units": UNITS}}
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,23 @@ def test_running(names, is_so):
 def test_account(name, wanted, is_so):
     assert account(name, FACTS, **wanted) is is_so
     assert account(name, {}, **wanted) is False
+
+
+@pytest.mark.parametrize(
+    ("names", "is_so"),
+    [("nis", True), (["nis", "talk"], True), (["nis", "git"], False), ("telnet", False), ("t*", False), ("nis=1", False), ("nis:i386", False)],
+)
+def test_absent(names, is_so):
+    assert absent(names, FACTS) is is_so
+    assert absent(names, {}) is False
+
+
+@pytest.mark.parametrize(
+    ("names", "is_so"), [("nginx.service", True), (["nginx.service", "shop.service"], True), ("old.service", False), ("none.service", False)]
+)
+def test_enabled(names, is_so):
+    assert enabled(names, FACTS) is is_so
+    assert enabled(names, {}) is False
 
 
 def test_facts_that_are_none_are_told():
