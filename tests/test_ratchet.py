@@ -69,7 +69,11 @@ MOST = {
     "expressions over 240 characters": 22,
     "shell over three lines in YAML": 17,
     "programs on standard input": 6,
+<<<<<<< HEAD
     "lines of vars beyond a hundred": 662,
+=======
+    "lines of vars beyond a hundred": 657,
+>>>>>>> d2cad89 (Count what has become less)
     "private names of another role": 15,
 }
 
