@@ -65,16 +65,12 @@ def role_of(path):
 
 
 MOST = {
-    "assignments in Jinja": 50,
+    "assignments in Jinja": 48,
     "expressions over 240 characters": 22,
     "shell over three lines in YAML": 17,
     "programs on standard input": 6,
-<<<<<<< HEAD
-    "lines of vars beyond a hundred": 662,
-=======
-    "lines of vars beyond a hundred": 657,
->>>>>>> d2cad89 (Count what has become less)
-    "private names of another role": 15,
+    "lines of vars beyond a hundred": 643,
+    "private names of another role": 14,
 }
 
 

@@ -1,15 +1,25 @@
 # Copyright (c) selfhost.django contributors
 # MIT License (see LICENSE)
-"""Where the repositories of backups are, and which folders go into them."""
+"""Where the repositories of backups are, which folders go into them, and what a host has to do for its backups."""
 
 from __future__ import annotations
 
 import posixpath
 
+# pgBackRest's own numbers: a usable backup is there; the server is known, only without a backup. What else it tells is cured by
+# a first backup, too: no repository yet, an unfinished one.
+OK, EMPTY = 0, 2
+
 
 def postgresql_backup_repository_paths(rows):
     """Return where on this host each repository is, in their order; an empty word for one that is elsewhere."""
     return [row["path"] if row["type"] == "path" else "" for row in rows]
+
+
+def postgresql_backup_repository_directories(rows):
+    """Return the directories of the repositories that are on this host, as rows of the action `files`."""
+    paths = filter(None, postgresql_backup_repository_paths(rows))
+    return [{"dest": path, "state": "directory", "owner": "postgres", "group": "postgres", "mode": "0750"} for path in paths]
 
 
 def postgresql_backup_trees(media, shared, paths):
@@ -28,12 +38,49 @@ def postgresql_backup_trees(media, shared, paths):
     ]
 
 
+def _service(name, row, idle):
+    """Return how a unit is to be left, or None where it is so already."""
+    if idle:
+        settled, state = not (row["active"] or row["enabled"]), "stopped"
+    else:
+        settled, state = row["active"] and row["enabled"] and not row["outdated"], "restarted" if row["outdated"] else "started"
+    return None if settled and not row["stale"] else {"name": name, "state": state, "enabled": not idle}
+
+
+def postgresql_backup_plan(seen, archiving, idle=()):
+    """Return what is to be done on a host, by what the module postgresql_backup_look has seen there.
+
+    `archiving` are the settings that the server has to run with, `idle` the units that wait until a restore starts them. The answer is a
+    mapping: `enter` (arguments of pgBackRest that enter the server into the repository; empty where that is done), `first` (whether a first
+    backup is to be made), `server` (reloaded, restarted, or empty) and `services` (rows of `name`, `state` and `enabled`).
+    """
+    repository, server = seen["repository"], seen["server"]
+    standby = bool(server and server["standby"])
+    codes = {row["status"]["code"] for row in repository["repo"]} if repository else set()
+    # An interrupted run may have left its first backup at work: that one will do.
+    missing = bool(codes - {OK}) and not repository["status"]["lock"]["backup"]["held"]
+    # A standby has an empty repository, to archive into from the moment it is the primary.
+    entered = not missing or standby and codes <= {OK, EMPTY}
+    running = server["settings"] if server else archiving
+    same = all(running.get(name) == value for name, value in archiving.items())
+    services = (_service(name, row, name in idle) for name, row in seen["units"].items())
+    return {
+        "enter": [] if entered else [*(["--no-online"] if standby else []), "stanza-create"],
+        "first": missing and not standby,
+        # Only the mode needs a restart.
+        "server": "" if same else "reloaded" if running["archive_mode"] == "on" else "restarted",
+        "services": [row for row in services if row],
+    }
+
+
 class FilterModule:
     """Registers the filter."""
 
     def filters(self):
         """Return the filters of this file by name."""
         return {
+            "postgresql_backup_plan": postgresql_backup_plan,
             "postgresql_backup_trees": postgresql_backup_trees,
+            "postgresql_backup_repository_directories": postgresql_backup_repository_directories,
             "postgresql_backup_repository_paths": postgresql_backup_repository_paths,
         }

@@ -1,4 +1,4 @@
-"""Where the repositories of backups are, and which folders go into them."""
+"""Where the repositories of backups are, which folders go into them, and what a host has to do for its backups."""
 
 import importlib.util
 import pathlib
@@ -16,6 +16,8 @@ S3 = {"type": "s3", "path": "/shop", "bucket": "b", "endpoint": "s3.example.org"
 
 def test_where_the_repositories_of_this_host_are():
     assert module.postgresql_backup_repository_paths([S3, PATH]) == ["", "/srv/backups"]
+    (row,) = module.postgresql_backup_repository_directories([S3, PATH])
+    assert row == {"dest": "/srv/backups", "state": "directory", "owner": "postgres", "group": "postgres", "mode": "0750"}
 
 
 MEDIA = "/srv/shop/shared/media"
@@ -37,3 +39,82 @@ MEDIA = "/srv/shop/shared/media"
 )
 def test_every_folder_that_outlives_a_release_is_copied_once(media, paths, expected):
     assert [(row["name"], row["path"]) for row in module.postgresql_backup_trees(media, "/srv/shop/shared", paths)] == expected
+
+
+# --- The plan ---------------------------------------------------------------------------------
+
+ARCHIVING = {"archive_mode": "on", "archive_command": "postgresql-backup archive %p", "archive_timeout": "300"}
+
+
+def seen(codes=None, held=False, standby=None, units=None, **settings):
+    """Return what a look tells: codes of the repositories (None: not asked), and a server (standby None: not asked)."""
+    lock = {"lock": {"backup": {"held": held}}}
+    return {
+        "repository": None if codes is None else {"repo": [{"status": {"code": code}} for code in codes], "status": lock},
+        "server": None if standby is None else {"standby": standby, "settings": ARCHIVING | settings},
+        "units": units or {},
+    }
+
+
+def plan(look, **options):
+    return module.postgresql_backup_plan(look, ARCHIVING, **options)
+
+
+NOTHING = {"enter": [], "first": False, "server": "", "services": []}
+
+
+@pytest.mark.parametrize(
+    ("look", "expected"),
+    [
+        # All is there; a dry run on a bare host; a host that fetches, and one that is fetched from.
+        (seen([0], standby=False), {}),
+        (seen(), {}),
+        (seen([0, 0]), {}),
+        (seen(standby=False), {}),
+        # No repository, one without a backup, a second one that is new.
+        (seen([1], standby=False), {"enter": ["stanza-create"], "first": True}),
+        (seen([2], standby=False), {"enter": ["stanza-create"], "first": True}),
+        (seen([0, 1], standby=False), {"enter": ["stanza-create"], "first": True}),
+        (seen([1]), {"enter": ["stanza-create"], "first": True}),
+        # A backup that an interrupted run left at work will do.
+        (seen([2], held=True, standby=False), {}),
+        # A standby has an empty one, and is entered once.
+        (seen([1], standby=True), {"enter": ["--no-online", "stanza-create"]}),
+        (seen([2], standby=True), {}),
+        (seen([0, 2], standby=True), {}),
+        (seen([2, 1], standby=True), {"enter": ["--no-online", "stanza-create"]}),
+        # Only the mode needs a restart.
+        (seen([0], standby=False, archive_mode="off"), {"server": "restarted"}),
+        (seen([0], standby=True, archive_timeout="60"), {"server": "reloaded"}),
+        (seen(standby=False, archive_command="(disabled)"), {"server": "reloaded"}),
+        (seen([0], standby=False, archive_library="basic_archive"), {}),
+    ],
+)
+def test_a_host_does_for_its_backups_what_is_missing(look, expected):
+    assert plan(look) == NOTHING | expected
+
+
+RUNNING = {"active": True, "enabled": True, "stale": False, "outdated": False}
+STOPPED = {"active": False, "enabled": False, "stale": False, "outdated": True}
+
+
+@pytest.mark.parametrize(
+    ("row", "state"),
+    [
+        (RUNNING, None),
+        (RUNNING | {"outdated": True}, "restarted"),
+        (RUNNING | {"stale": True}, "started"),
+        (RUNNING | {"enabled": False}, "started"),
+        (RUNNING | {"active": False}, "started"),
+        (STOPPED, "restarted"),
+    ],
+)
+def test_a_service_runs_with_what_is_written(row, state):
+    expected = [{"name": "x.service", "state": state, "enabled": True}] if state else []
+    assert plan(seen(units={"x.service": row}))["services"] == expected
+
+
+@pytest.mark.parametrize(("row", "stopped"), [(STOPPED, False), (RUNNING, True), (STOPPED | {"enabled": True}, True), (STOPPED | {"stale": True}, True)])
+def test_what_a_restore_starts_is_not_left_running(row, stopped):
+    expected = [{"name": "x.socket", "state": "stopped", "enabled": False}] if stopped else []
+    assert plan(seen(units={"x.socket": row}), idle=["x.socket"])["services"] == expected
