@@ -65,11 +65,11 @@ def role_of(path):
 
 
 MOST = {
-    "assignments in Jinja": 48,
-    "expressions over 240 characters": 22,
+    "assignments in Jinja": 44,
+    "expressions over 240 characters": 21,
     "shell over three lines in YAML": 17,
     "programs on standard input": 6,
-    "lines of vars beyond a hundred": 643,
+    "lines of vars beyond a hundred": 612,
     "private names of another role": 14,
 }
 

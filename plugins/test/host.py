@@ -35,14 +35,19 @@ def absent(packages, facts):
     return bool(there) and all(NAME.fullmatch(name) and name not in there for name in names)
 
 
+def active(units, facts):
+    """Return whether units, a name or a list of names, are all active as their files say that systemd has read, whatever starts them at boot."""
+    return all(row.get("active") and not row.get("stale") for row in _rows(units, facts))
+
+
 def enabled(units, facts):
     """Return whether units, a name or a list of names, are all enabled as their files say that systemd has read."""
     return all(row.get("enabled") and not row.get("stale") for row in _rows(units, facts))
 
 
 def running(units, facts):
-    """Return whether units, a name or a list of names, are all active, too."""
-    return enabled(units, facts) and all(row.get("active") for row in _rows(units, facts))
+    """Return whether units, a name or a list of names, are all active and enabled as their files say that systemd has read."""
+    return active(units, facts) and enabled(units, facts)
 
 
 def _rows(units, facts):
@@ -61,4 +66,4 @@ class TestModule:
 
     def tests(self):
         """Return them by name."""
-        return {"absent": absent, "account": account, "enabled": enabled, "installed": installed, "running": running}
+        return {"absent": absent, "account": account, "active": active, "enabled": enabled, "installed": installed, "running": running}

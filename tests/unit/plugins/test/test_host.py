@@ -2,7 +2,7 @@
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.selfhost.django.plugins.test.host import absent, account, enabled, installed, running
+from ansible_collections.selfhost.django.plugins.test.host import absent, account, active, enabled, installed, running
 
 UP, DOWN = {"active": True, "enabled": True, "stale": False}, {"active": False, "enabled": True, "stale": False}
 SHOP = {"uid": 990, "group": "shop", "home": "/srv/shop", "shell": "/bin/sh", "groups": []}
@@ -54,6 +54,16 @@ def test_absent(names, is_so):
 def test_enabled(names, is_so):
     assert enabled(names, FACTS) is is_so
     assert enabled(names, {}) is False
+
+
+@pytest.mark.parametrize(
+    ("names", "is_so"),
+    [("nginx.service", True), ("made.service", True), (["made.service", "shop.service"], False), ("old.service", False), ("none.service", False)],
+)
+def test_active(names, is_so):
+    facts = {"selfhost": {"units": FACTS["selfhost"]["units"] | {"made.service": UP | {"enabled": False}}}}
+    assert active(names, facts) is is_so
+    assert active(names, {}) is False
 
 
 def test_facts_that_are_none_are_told():

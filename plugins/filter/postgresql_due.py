@@ -1,0 +1,119 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""What a PostgreSQL server lacks of the roles and databases that are declared."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: postgresql_due
+short_description: What a PostgreSQL server lacks of the declared roles and databases
+version_added: 0.2.0
+author: selfhost.django contributors
+description:
+  - Compares what M(selfhost.django.postgresql_state) has found with what is declared, so that tasks act on the difference alone.
+  - What is in doubt is due - the task that acts compares once more. What is not declared is nobody's concern here.
+positional: _input, databases, roles
+options:
+  _input:
+    description: What the module has found.
+    type: dict
+    required: true
+  databases:
+    description: Declared databases, rows of C(name), C(owner), C(extensions).
+    type: list
+    elements: dict
+    required: true
+  roles:
+    description:
+      - Declared roles, rows of C(name), C(databases), C(attributes), C(member_of), C(connection_limit), C(settings).
+      - Whether a password is the right one has been found already.
+    type: list
+    elements: dict
+    required: true
+  preloaded:
+    description: Libraries that the server loads at its start.
+    type: list
+    elements: str
+    default: []
+  receiver:
+    description: Role that may execute the functions that were asked for.
+    type: str
+    default: backup
+  dry:
+    description: Whether nothing is really made, so that what belongs into a role or a database that is not there cannot be tried.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+due: "{{ found | selfhost.django.postgresql_due(databases, roles) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(roles) and C(databases) are names of those to make or to change, C(closed) names of databases that are open to everybody.
+    - C(memberships) are rows of C(role) and C(member_of), C(grants) of C(database) and C(role), C(extensions) of C(database) and C(name).
+    - C(functions) are those that the receiver may not execute yet.
+  type: dict
+"""
+
+WANTED_PRIVILEGES = {"CONNECT", "TEMPORARY"}
+STATISTICS = "pg_stat_statements"
+
+
+def _differs(role, found):
+    """Return whether a role is not as it is declared."""
+    settings = dict(text.split("=", 1) for text in found.get("settings", []))
+    return not (
+        found.get("password_is_right")
+        and set(found["attributes"]) == {"LOGIN", *role.get("attributes", [])}
+        and found["connection_limit"] == int(role.get("connection_limit", -1))
+        and settings == {name: str(value) for name, value in role.get("settings", {}).items()}
+    )
+
+
+def _may(found, database, role):
+    """Return the wanted privileges that a role, empty for everybody, has on a database."""
+    return WANTED_PRIVILEGES & {privilege for name, privilege in found["databases"].get(database, {}).get("privileges", []) if name == role}
+
+
+def postgresql_due(found, databases, roles, preloaded=(), receiver="backup", dry=False):
+    known_roles, known_databases = found["roles"], found["databases"]
+    extensions = [{"database": "postgres", "name": STATISTICS}] if STATISTICS in preloaded else []
+    extensions += [{"database": row["name"], "name": name} for row in databases for name in row.get("extensions", [])]
+    memberships = [{"role": row["name"], "member_of": row["member_of"]} for row in roles if "member_of" in row]
+    grants = [{"database": name, "role": row["name"]} for row in roles for name in row.get("databases", [])]
+
+    def exists(database=None, role=None):
+        return not dry or (database is None or database in known_databases) and (role is None or role in known_roles)
+
+    return {
+        "roles": [row["name"] for row in roles if row["name"] not in known_roles or _differs(row, known_roles[row["name"]])],
+        "memberships": [
+            row for row in memberships
+            if all(exists(role=name) for name in [row["role"], *row["member_of"]])
+            and set(known_roles.get(row["role"], {}).get("member_of", [])) != set(row["member_of"])
+        ],
+        "functions": [name for name, holders in found["functions"].items() if receiver not in holders and exists(role=receiver)],
+        "databases": [
+            row["name"] for row in databases
+            if [known_databases.get(row["name"], {}).get(what) for what in ("owner", "encoding")] != [row["owner"], "UTF8"]
+        ],
+        "closed": [
+            row["name"] for row in databases
+            if (row["name"] not in known_databases or _may(found, row["name"], "")) and exists(database=row["name"])
+        ],
+        "grants": [row for row in grants if _may(found, **row) != WANTED_PRIVILEGES and exists(**row)],
+        "extensions": [
+            row for row in extensions
+            if row["name"] not in known_databases.get(row["database"], {}).get("extensions", []) and exists(database=row["database"])
+        ],
+    }  # fmt: skip
+
+
+class FilterModule:
+    """Filters of the collection."""
+
+    def filters(self):
+        return {"postgresql_due": postgresql_due}
