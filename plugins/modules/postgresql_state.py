@@ -46,7 +46,7 @@ options:
     elements: str
     default: []
 attributes:
-  check_mode: {support: full, description: Only reads, so it does the same in check mode.}
+  check_mode: {support: full, description: "Only reads, so it does the same in check mode."}
   diff_mode: {support: none, description: Changes nothing.}
 """
 
@@ -141,10 +141,12 @@ FROM unnest(%(functions)s::text[]) AS name
 
 
 def is_password_of(stored, password):
-    """Return whether a role that stores this verifier logs in with the password: False too where only the server can tell."""
+    """Return whether a role that stores this verifier logs in with the password.
+
+    False as well where only the server can tell: it prepares some characters first (RFC 4013), and may store another kind.
+    """
     parts = re.fullmatch(r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):[A-Za-z0-9+/=]+", stored or "")
-    # Other characters are prepared (RFC 4013) before they are hashed.
-    if not parts or not password.isascii():
+    if not parts:
         return False
     rounds, salt, key = int(parts[1]), base64.b64decode(parts[2]), base64.b64decode(parts[3])
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
