@@ -58,14 +58,16 @@ unit: .cache/venv/ready ## Of these, the units and the refusals alone.
 specs: .cache/venv/ready ## Write roles/*/meta/argument_specs.yml from the roles' defaults.
 	python tests/argument_specs.py
 
-# What is tried by `make try`: a scenario's hosts, which stay, and the tests whose names match.
+# What is tried by `make try`: a scenario's hosts, which stay, and the tests whose names match. FRESH=1 makes hosts from bare images, here
+# and in all scenarios.
 ON ?= release
 K ?=
 TRY := ansible-playbook --inventory molecule/inventories/$(ON).yml
 
-try: .cache/venv/ready ## One change on standing hosts: ON=<scenario> K=<word of a test>; the hosts are made by the first one and stay.
+try: .cache/venv/ready ## One change on standing hosts: ON=<scenario> K=<word of a test>; the hosts are made by the first one, from a snapshot that fits. FRESH=1: anew.
 	@$(SHARED)/engine up debian-13 debian-12
-	@$(TRY) $(SHARED)/create.yml $(SHARED)/prepare.yml playbooks/site.yml
+	@$(if $(FRESH),$(TRY) $(SHARED)/destroy.yml)
+	@$(TRY) $(SHARED)/create.yml $(SHARED)/prepare.yml playbooks/site.yml $(SHARED)/keep.yml
 	@pytest -v molecule/$(ON)/tests -k '$(K)' --ansible-inventory=$(CURDIR)/molecule/inventories/$(ON).yml --ssh-config=$(CURDIR)/.cache/lab/ssh_config
 
 try-down: .cache/venv/ready ## Remove these hosts; ON as before.

@@ -1,6 +1,7 @@
 """Makes a git repository of the probe, and commits good and bad revisions of it.
 
     probe_repository.py DIRECTORY [VARIANT [VERSION]]     prints the commit
+    probe_repository.py DIRECTORY anew                    the same, of one that begins again with version 1
 
 Each revision is the probe with one variant applied, so that a bad one leaves nothing behind in the next.
 """
@@ -131,21 +132,27 @@ VARIANTS = {function.__name__: function for function in (good, requirement, migr
 
 
 class Repository:
-    """A git repository of the probe, or of another small project; a new one begins with version 1."""
+    """A git repository of the probe, or of another small project; a new one begins with version 1, committed at a date (in Git's words)."""
 
-    def __init__(self, directory, source=SOURCE):
+    def __init__(self, directory, source=SOURCE, date=None):
         self.source = source
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         if not any(self.directory.iterdir()):
             self._git("init", "--quiet", "--initial-branch=main", "--template=")
             (self.directory / ".git" / MARK).touch()
-            self.commit()
+            self.commit(date=date)
         # A commit replaces all that is in the directory: never somebody else's.
         elif not (self.directory / ".git" / MARK).exists():
             raise SystemExit(f"{self.directory} is neither empty nor a repository of the probe")
 
-    def commit(self, variant="good", version="1"):
+    @classmethod
+    def anew(cls, directory):
+        """Begin a repository of the probe again: its first commit is the same one every time, which hosts may have."""
+        shutil.rmtree(cls(directory).directory)
+        return cls(directory, date="2025-01-01T00:00:00+0000")
+
+    def commit(self, variant="good", version="1", date=None):
         """Commit the project in this variant (of the probe, or a function that changes the project) and version; return the commit."""
         for path in self.directory.iterdir():
             if path.is_dir() and not path.is_symlink():
@@ -161,18 +168,18 @@ class Repository:
         change = VARIANTS.get(variant, variant)
         change(self.directory)
         self._git("add", "--all")
-        self._git("commit", "--quiet", "--no-verify", "--allow-empty", f"--message={change.__name__}, version {version}")
+        self._git("commit", "--quiet", "--no-verify", "--allow-empty", f"--message={change.__name__}, version {version}", date=date)
         return self.head()
 
     def head(self):
         return self._git("rev-parse", "HEAD")
 
-    def _git(self, *arguments):
+    def _git(self, *arguments, date=None):
         identity = ["-c", "user.name=probe", "-c", "user.email=probe@localhost", "-c", "commit.gpgSign=false"]
         result = subprocess.run(
             ["git", *identity, *arguments],
             cwd=self.directory,
-            env=os.environ | {"GIT_CONFIG_GLOBAL": os.devnull},
+            env=os.environ | {"GIT_CONFIG_GLOBAL": os.devnull} | ({"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {}),
             check=True,
             stdout=subprocess.PIPE,
             text=True,
@@ -181,6 +188,9 @@ class Repository:
 
 
 def main(directory, variant=None, version="1"):
+    if variant == "anew":
+        print(Repository.anew(directory).head())
+        return
     repository = Repository(directory)
     print(repository.commit(variant, version) if variant else repository.head())
 

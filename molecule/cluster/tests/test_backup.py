@@ -204,9 +204,9 @@ def test_a_full_repository_is_noticed_while_the_site_goes_on_and_heals(cluster, 
         assert verdict(keeper, "archive")["verdict"] == "ok"
         assert set(before) <= set(labels(keeper))
     cluster.wait("the archive", lambda: proves_itself(keeper))
-    done = keeper.run(f"{COMMAND} diff")
+    done = keeper.run(f"{COMMAND} full")
     assert done.rc == 0, done.stderr
-    assert verdict(keeper, "diff")["verdict"] == "ok"
+    assert verdict(keeper, "full")["verdict"] == "ok"
 
 
 def test_dumps_are_made_beside_and_can_be_read(cluster, keeper, note):

@@ -157,3 +157,4 @@ def test_a_web_host_that_is_away_is_noticed(cluster, keeper, web):
     assert done.stderr
     assert row["verdict"] == "failed"
     assert row["label"].startswith("media-"), "what the last good one made is kept"
+    back_up(keeper)
