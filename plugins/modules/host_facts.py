@@ -84,7 +84,7 @@ import pwd
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils import neighbours
 
-PROPERTIES = "--property=Id,ActiveState,UnitFileState,NeedDaemonReload"
+PROPERTIES = "--property=Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload"
 
 
 def packages(listing):
@@ -104,7 +104,8 @@ def units(listing):
     found = {}
     for block in listing.split("\n\n"):
         row = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if row.get("Id"):
+        # Units name others that may not be there.
+        if row.get("Id") and row.get("LoadState") != "not-found":
             found[row["Id"]] = {
                 "active": row.get("ActiveState") == "active",
                 "enabled": row.get("UnitFileState") == "enabled",
@@ -151,7 +152,7 @@ def main():
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     _code, installed, _err = module.run_command(["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"], check_rc=True)
     # A host that has no systemd yet has no unit either.
-    _code, shown, _err = module.run_command(["systemctl", "show", PROPERTIES, "*"], environ_update={"LC_ALL": "C"})
+    _code, shown, _err = module.run_command(["systemctl", "show", "--all", PROPERTIES, "*"], environ_update={"LC_ALL": "C"})
     users, groups = accounts(pwd.getpwall(), grp.getgrall(), passwordless(read("/etc/shadow")))
     facts = {
         "packages": packages(installed), "leftovers": leftovers(installed), "overrides": read("/var/lib/dpkg/statoverride").splitlines(),

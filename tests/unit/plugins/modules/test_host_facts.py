@@ -7,14 +7,22 @@ from ansible_collections.selfhost.django.plugins.modules.host_facts import accou
 
 SHOWN = """\
 Id=nginx.service
+LoadState=loaded
 ActiveState=active
 UnitFileState=enabled
 NeedDaemonReload=no
 
 Id=shop.service
+LoadState=loaded
 ActiveState=failed
 UnitFileState=disabled
 NeedDaemonReload=yes
+
+Id=firewalld.service
+LoadState=not-found
+ActiveState=inactive
+UnitFileState=
+NeedDaemonReload=no
 
 """
 
