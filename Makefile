@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit static specs try try-down scenarios test-vm collection clean
+.PHONY: help demo demo-down test lint unit static specs try try-down scenarios test-vm bench collection clean
 
 # 3.11 to 3.13: Debian's own will do.
 PYTHON ?= python3
@@ -82,6 +82,22 @@ test-vm: .cache/venv/ready ## The scenarios on virtual machines, one after the o
 	@$(SHARED)/engine packages chromium
 	@$(SHARED)/vm disk debian-13 debian-12
 	@PARALLEL=1 LIMIT=8h $(SHARED)/run vm vm_replication
+
+# What is measured, by letter (benchmarks/README.md); of how many runs the median is taken; with SCALE=0.01, a trial.
+ONLY ?=
+RUNS ?= 3
+SCALE ?= 1
+
+bench: .cache/venv/ready .cache/bench/venv/ready ## Measure speed on hosts of its own, into benchmarks/RESULTS.md: ONLY=b,c for parts of it.
+	@$(SHARED)/engine packages wrk curl
+	@$(SHARED)/engine up debian-13
+	@.cache/bench/venv/bin/python -B benchmarks/bench.py --only '$(ONLY)' --runs $(RUNS) --scale $(SCALE)
+
+.cache/bench/venv/ready: benchmarks/requirements.txt
+	@rm -rf .cache/bench/venv
+	@$(PYTHON) -m venv .cache/bench/venv
+	@.cache/bench/venv/bin/pip install -qq --requirement benchmarks/requirements.txt
+	@touch $@
 
 collection: .cache/venv/ready ## Build the collection's archive into .cache/build.
 	ansible-galaxy collection build --force --output-path .cache/build .

@@ -1,0 +1,48 @@
+"""pgbench on our settings and on Debian's default, on hosts of the same memory, over the local socket."""
+
+import re
+
+from lab import MEMORY_MB
+from report import row
+
+# Megabytes of a database that fits into shared_buffers, and of one that does not fit into the host's memory.
+SIZES = {"in memory": MEMORY_MB // 10, "beyond memory": MEMORY_MB * 3 // 2}
+MEGABYTES_OF_A_SCALE = 15
+MODES = {"read-only": "--select-only", "read-write": ""}
+HOSTS = ("h1", "floor")
+# Debian keeps pgbench out of the PATH.
+PGBENCH = "cd / && pgbench() { runuser -u postgres -- $(ls /usr/lib/postgresql/*/bin/pgbench | tail -n 1) \"$@\"; }\n"
+
+
+def measure(lab):
+    """Return the rows of part f."""
+    lab.site()
+    lab.floor()
+    seconds = max(2, round(10 * lab.scale))
+    rows = []
+    for host in HOSTS:
+        lab.limit_memory(host, MEMORY_MB)
+    try:
+        for size, megabytes in SIZES.items():
+            scale = max(1, round(megabytes * lab.scale / MEGABYTES_OF_A_SCALE))
+            for host in HOSTS:
+                lab.ssh(host, f"set -e\n{PGBENCH}runuser -u postgres -- createdb bench\npgbench --quiet --initialize --scale={scale} bench")
+            for mode, option in MODES.items():
+                figures = {host: [] for host in HOSTS}
+                for _run in range(lab.runs):
+                    for host in HOSTS:
+                        figures[host].append(transactions(lab, host, f"--client=8 --time={seconds} {option}"))
+                rows.append(row(f"pgbench, {mode}, {size}", figures["h1"], "transactions/s", figures["floor"], "Debian's default"))
+            for host in HOSTS:
+                lab.ssh(host, "cd / && runuser -u postgres -- dropdb bench")
+    finally:
+        for host in HOSTS:
+            # More than any machine has: no limit.
+            lab.limit_memory(host, 1 << 22)
+    return rows
+
+
+def transactions(lab, host, options):
+    """Return transactions in a second; each run begins with everything on the disk and a moment of the same load, unmeasured."""
+    script = f"runuser -u postgres -- psql --quiet --command checkpoint\npgbench {options} --time=2 bench >/dev/null 2>&1\npgbench {options} bench"
+    return float(re.search(r"tps = ([\d.]+)", lab.ssh(host, f"set -e\n{PGBENCH}{script}")[1])[1])
