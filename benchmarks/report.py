@@ -1,9 +1,12 @@
 """What is made of measurements: medians, ratios, a table. Pure functions."""
 
+import re
 import statistics
 
 # More of these is better; of everything else, less.
 RATES = {"requests/s", "transactions/s"}
+
+MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1000, "m": 60000}
 
 TITLES = {
     "a": "First converge of a bare host",
@@ -47,6 +50,17 @@ def row(name, ours, unit, beside=(), against=""):
         "name": name, "ours": median(ours), "beside": median(beside), "ratio": ratio(median(ours), median(beside)), "unit": unit,
         "against": against, "samples": [ours, beside],
     }  # fmt: skip
+
+
+def read_wrk(output):
+    """Return (requests in a second, milliseconds of the 99th percentile) of what wrk printed.
+
+    Raises ValueError where an answer was a bad one, and where there was none.
+    """
+    if bad := re.search(r"Non-2xx.*|Socket errors: .*|^ +0 requests in .*", output, re.MULTILINE):
+        raise ValueError(f"wrk: {bad[0].strip()}")
+    value, unit = re.search(r"99%\s+([\d.]+)([a-z]+)", output).groups()
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]), float(value) * MILLISECONDS[unit]
 
 
 def number(value):

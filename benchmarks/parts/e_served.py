@@ -1,9 +1,7 @@
 """What visitors get over HTTPS, beside other servers: requests in a second, and the time that 99 of 100 answers take at most."""
 
-import re
-
-from lab import FLOOR, SITE, Failed, run
-from report import row
+from lab import FLOOR, SITE, run
+from report import read_wrk, row
 
 STATIC, PAGE, TRIVIAL = "/static/bench/style.css", "/admin/login/", "/trivial/"
 BROWSER = "Accept-Encoding: gzip, deflate, br, zstd"
@@ -17,21 +15,11 @@ KINDS = {
     "Wagtail's login": (PAGE, "Accept-Encoding: identity", GUNICORNS),
     "trivial page": (TRIVIAL, "Accept-Encoding: identity", GUNICORNS),
 }
-MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1000, "m": 60000}
-
-
-def read(output):
-    """Return (requests in a second, milliseconds of the 99th percentile) of what wrk printed; a bad answer is an error, and so is none."""
-    if bad := re.search(r"Non-2xx.*|Socket errors: .*|^ +0 requests in .*", output, re.MULTILINE):
-        raise Failed(f"wrk: {bad[0].strip()}")
-    number, unit = re.search(r"99%\s+([\d.]+)([a-z]+)", output).groups()
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]), float(number) * MILLISECONDS[unit]
-
 
 def ask(url, header, connections, seconds):
     """Ask for a page on so many connections, which are kept. One thread of the client leaves the servers a core."""
     words = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s", "--timeout=30s", "--latency", f"--header={header}", url]
-    figures = read(run(words, f"wrk of {url}")[1])
+    figures = read_wrk(run(words, f"wrk of {url}")[1])
     # What wrk left behind in a server's queue is worked off before the next one is asked.
     run(["curl", "--silent", "--fail", "--insecure", "--output", "/dev/null", url], f"curl of {url}")
     return figures

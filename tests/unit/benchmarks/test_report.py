@@ -71,5 +71,35 @@ def test_a_trial_is_no_result():
     assert "a trial at scale 0.01, which shows nothing" in report.part("a", RESULT | {"scale": 0.01, "rows": []})
 
 
+WRK = """\
+Running 4s test @ https://10.88.42.11/trivial/
+  1 threads and 16 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     2.12ms    1.01ms  21.11ms   80.12%
+    Req/Sec     7.10k   512.00     8.11k    70.00%
+  Latency Distribution
+     50%    1.98ms
+     90%    3.01ms
+     99%    {p99}
+  {requests} requests in 4.10s, 11.28MB read
+{more}Requests/sec:   7041.22
+Transfer/sec:      2.75MB
+"""
+
+
+@pytest.mark.parametrize(("p99", "expected"), [("850.00us", 0.85), ("6.51ms", 6.51), ("1.20s", 1200), ("1.50m", 90000)])
+def test_read_wrk(p99, expected):
+    assert report.read_wrk(WRK.format(p99=p99, requests=28869, more="")) == (7041.22, pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    ("requests", "more"),
+    [(9, "  Non-2xx or 3xx responses: 9\n"), (9, "  Socket errors: connect 0, read 0, write 0, timeout 3\n"), (0, "")],
+)
+def test_answers_that_are_bad_or_missing_are_no_figure(requests, more):
+    with pytest.raises(ValueError, match="^wrk: "):
+        report.read_wrk(WRK.format(p99="6.51ms", requests=requests, more=more))
+
+
 def test_every_part_has_a_title():
     assert sorted(path.stem[0] for path in SOURCE.parent.glob("parts/[a-z]_*.py")) == sorted(report.TITLES)
