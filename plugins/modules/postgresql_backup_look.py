@@ -114,12 +114,12 @@ def units(listing, files, dry=False):
     found = {}
     for block in listing.split("\n\n"):
         row = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if row and not (dry and row["LoadState"] == "not-found"):
+        if row.get("Id") and not (dry and row.get("LoadState") == "not-found"):
             found[row["Id"]] = {
-                "active": row["ActiveState"] == "active",
-                "enabled": row["UnitFileState"] == "enabled",
-                "stale": row["NeedDaemonReload"] == "yes",
-                "outdated": changed(files[row["Id"]]) > began(row["ActiveEnterTimestamp"]),
+                "active": row.get("ActiveState") == "active",
+                "enabled": row.get("UnitFileState") == "enabled",
+                "stale": row.get("NeedDaemonReload") == "yes",
+                "outdated": changed(files[row["Id"]]) > began(row.get("ActiveEnterTimestamp", "")),
             }
     return found
 
