@@ -1,6 +1,7 @@
 """Files of a role: written as they have to be, once, and never through a link of another account."""
 
 import base64
+import copy
 import grp
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 
 import pytest
 import yaml
+from ansible_collections.selfhost.django.plugins.action.files import Variables
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
 from ansible_collections.selfhost.django.plugins.modules.files import place
 
@@ -192,3 +194,11 @@ def test_a_file_of_somebody_elses_keeps_its_content(tmp_path):
 def test_a_directory_is_not_removed(tmp_path):
     with pytest.raises(UnsafePath, match="is a directory: move it away"):
         place(entry(tmp_path, state="absent"), False, run)
+
+
+def test_no_fact_is_copied_for_a_template():
+    facts = {"packages": ["git"]}
+    variables = Variables({"ansible_facts": facts})
+    copied = copy.deepcopy(variables)
+    copied["template_path"] = "a.conf.j2"
+    assert copied["ansible_facts"] is facts and "template_path" not in variables
