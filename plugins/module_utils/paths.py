@@ -119,8 +119,15 @@ def account(owner, group):
     return tuple(numbers)
 
 
+# Nothing that we write is longer, by far; what somebody has put in its place may be.
+MOST_BYTES = 16 << 20
+
+
 def read_file(directory, name):
-    """Return content, owner, group and mode of a plain file in an open directory; None where there is none. A link is none."""
+    """Return content, owner, group and mode of a plain file in an open directory; None where there is none. A link is none.
+
+    Of a file that is longer than anything of ours, the beginning: whoever may write there may have made it endless.
+    """
     try:
         # Not blocked by a pipe that nobody writes to.
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
@@ -133,7 +140,7 @@ def read_file(directory, name):
         os.close(descriptor)
         return None
     with open(descriptor, "rb") as file:
-        return file.read(), information.st_uid, information.st_gid, stat.S_IMODE(information.st_mode)
+        return file.read(MOST_BYTES), information.st_uid, information.st_gid, stat.S_IMODE(information.st_mode)
 
 
 def write_file(directory, name, content, uid, gid, mode):

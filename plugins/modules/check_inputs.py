@@ -25,8 +25,8 @@ options:
     default: []
     choices: [backup, maintenance, restore, restore_media, status, switchover]
 attributes:
-  check_mode: {support: full, description: It changes nothing.}
-  diff_mode: {support: none, description: It changes nothing.}
+  check_mode: {support: full, description: "It changes nothing."}
+  diff_mode: {support: none, description: "It changes nothing."}
 """
 
 EXAMPLES = r"""

@@ -16,9 +16,9 @@ author:
   - selfhost.django contributors (@selfhost)
 options: {}
 attributes:
-  action: {support: full, description: Runs on the controller.}
+  action: {support: full, description: "Runs on the controller."}
   check_mode: {support: full, description: "Only reads, so it does the same in check mode."}
-  diff_mode: {support: none, description: Changes nothing.}
+  diff_mode: {support: none, description: "Changes nothing."}
 """
 
 EXAMPLES = r"""

@@ -73,8 +73,8 @@ options:
     description: The files as the action plugin hands them to the host.
     type: str
 attributes:
-  check_mode: {support: full, description: Says what it would do, on a host without the accounts and directories too; nothing is validated.}
-  diff_mode: {support: full, description: Shows each file that differs.}
+  check_mode: {support: full, description: "Says what it would do, on a host without the accounts and directories too; nothing is validated."}
+  diff_mode: {support: full, description: "Shows each file that differs."}
 """
 
 EXAMPLES = r"""

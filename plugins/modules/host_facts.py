@@ -17,8 +17,8 @@ author:
   - selfhost.django contributors (@selfhost)
 options: {}
 attributes:
-  check_mode: {support: full, description: Only reads, so it does the same in check mode.}
-  diff_mode: {support: none, description: Changes nothing.}
+  check_mode: {support: full, description: "Only reads, so it does the same in check mode."}
+  diff_mode: {support: none, description: "Changes nothing."}
 """
 
 EXAMPLES = r"""

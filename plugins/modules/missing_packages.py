@@ -19,9 +19,9 @@ options:
     type: dict
     required: true
 attributes:
-  action: {support: full, description: Runs on the controller.}
+  action: {support: full, description: "Runs on the controller."}
   check_mode: {support: full, description: "Only reads, so it does the same in check mode."}
-  diff_mode: {support: none, description: Changes nothing.}
+  diff_mode: {support: none, description: "Changes nothing."}
 """
 
 EXAMPLES = r"""

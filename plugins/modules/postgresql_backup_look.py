@@ -36,8 +36,8 @@ options:
     description: A link whose target is told.
     type: path
 attributes:
-  check_mode: {support: full, description: Only reads; units that a dry run has not made are left out.}
-  diff_mode: {support: none, description: Changes nothing.}
+  check_mode: {support: full, description: "Only reads; units that a dry run has not made are left out."}
+  diff_mode: {support: none, description: "Changes nothing."}
 """
 
 EXAMPLES = r"""

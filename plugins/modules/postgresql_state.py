@@ -47,7 +47,7 @@ options:
     default: []
 attributes:
   check_mode: {support: full, description: "Only reads, so it does the same in check mode."}
-  diff_mode: {support: none, description: Changes nothing.}
+  diff_mode: {support: none, description: "Changes nothing."}
 """
 
 EXAMPLES = r"""

@@ -110,7 +110,7 @@ import posixpath
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.paths import (
-    DIRECTORY, UnsafePath, account, is_inside, open_directory, outermost, read_file, write_file,
+    DIRECTORY, MOST_BYTES, UnsafePath, account, is_inside, open_directory, outermost, read_file, write_file,
 )  # fmt: skip
 
 RECORD = "files.json"
@@ -162,9 +162,13 @@ class Files:
         except FileNotFoundError:
             return ABSENT
         try:
-            return read_file(directory, posixpath.basename(path))
+            state = read_file(directory, posixpath.basename(path))
         finally:
             os.close(directory)
+        # It would be kept in part only.
+        if state and len(state[0]) == MOST_BYTES:
+            raise UnsafePath(f"{path} is a file of {MOST_BYTES >> 20} MB or more, which nothing of app_files is: move it away.")
+        return state
 
     def write(self, path, state):
         """Let a file be what is said, or go."""

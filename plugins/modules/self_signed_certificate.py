@@ -33,8 +33,8 @@ options:
     type: int
     default: 60
 attributes:
-  check_mode: {support: full, description: Says what it would do and does nothing.}
-  diff_mode: {support: none, description: A certificate is no text to compare.}
+  check_mode: {support: full, description: "Says what it would do and does nothing."}
+  diff_mode: {support: none, description: "A certificate is no text to compare."}
 """
 
 EXAMPLES = r"""

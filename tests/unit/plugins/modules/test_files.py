@@ -202,3 +202,11 @@ def test_no_fact_is_copied_for_a_template():
     copied = copy.deepcopy(variables)
     copied["template_path"] = "a.conf.j2"
     assert copied["ansible_facts"] is facts and "template_path" not in variables
+
+
+def test_an_endless_file_in_its_place_is_replaced_and_not_read_to_its_end(tmp_path):
+    path = tmp_path / "file"
+    with open(path, "wb") as file:
+        file.truncate(2 << 40)
+    assert place(entry(path), False, run)["after"] == "new\n"
+    assert path.read_text() == "new\n"

@@ -203,3 +203,11 @@ def test_a_mode_that_is_none_is_named(site):
 def test_a_mapping_is_written_as_json(site):
     site.configure("one", {"debug": False})
     assert json.loads(site.file.read_text()) == {"debug": False}
+
+
+def test_a_file_that_is_too_long_to_be_kept_is_told(tmp_path):
+    path = tmp_path / "file"
+    with open(path, "wb") as file:
+        file.truncate(2 << 40)
+    with pytest.raises(UnsafePath, match="is a file of 16 MB or more, which nothing of app_files is: move it away"):
+        release_files.Files().read(str(path))
