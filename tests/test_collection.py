@@ -127,6 +127,15 @@ def variables_of_tasks(node, read, known):
         read.update(variables_read(node))
 
 
+def test_every_internal_name_that_is_read_is_said_somewhere():
+    """A name that was taken away, or misspelt, would be met on a host only."""
+    texts = [path.read_text() for kind in ("roles/**/*.yml", "roles/**/*.j2", "playbooks/*.yml", "plugins/**/*.py") for path in ROOT.glob(kind)]
+    read = {name for text in texts for name in re.findall(rf"\b__(?:{'|'.join(ROLES)})_\w+", text)}
+    # As a key, a result, the variable of a loop or of a template.
+    saying = re.compile(r"(?m)(?:^\s*(?:- )?{?|[{,] *|\")(__\w+)\"?: |^ *(__\w+):$|(?:register|loop_var): (__\w+)|set (__\w+) =")
+    assert not read - {name for text in texts for found in saying.findall(text) for name in found}
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_tasks_and_templates_read_only_their_own_variables(role):
     """Their own, and those of a role that theirs declares to depend on."""
