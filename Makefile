@@ -67,7 +67,7 @@ TRY := ansible-playbook --inventory molecule/inventories/$(ON).yml
 try: .cache/venv/ready ## One change on standing hosts: ON=<scenario> K=<word of a test>; the hosts are made by the first one, from a snapshot that fits. FRESH=1: anew.
 	@$(SHARED)/engine up debian-13 debian-12
 	@$(if $(FRESH),$(TRY) $(SHARED)/destroy.yml)
-	@$(TRY) $(SHARED)/create.yml $(SHARED)/prepare.yml playbooks/site.yml $(SHARED)/keep.yml
+	@$(SHARED)/quick $(ON) $(TRY) $(SHARED)/create.yml $(SHARED)/prepare.yml playbooks/site.yml $(SHARED)/keep.yml
 	@pytest -v molecule/$(ON)/tests -k '$(K)' --ansible-inventory=$(CURDIR)/molecule/inventories/$(ON).yml --ssh-config=$(CURDIR)/.cache/lab/ssh_config
 
 try-down: .cache/venv/ready ## Remove these hosts; ON as before.
