@@ -31,8 +31,9 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def smallest_file(role):
-    """Return the name of a file of tasks, one of few tasks."""
-    return min((ROOT / "roles" / role / "tasks").glob("*.yml"), key=lambda path: path.stat().st_size).name
+    """Return what names a file of a role's tasks, one of few tasks; nothing for a role without any."""
+    files = sorted((ROOT / "roles" / role / "tasks").glob("*.yml"), key=lambda path: path.stat().st_size)
+    return {"tasks_from": files[0].name} if files else {}
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +50,7 @@ def all_variables(request, tmp_path_factory):
         "become": True,
         "tasks": [
             # Never run, yet read: a role that is imported gives its defaults to the play, whatever file of it is named.
-            *({"import_role": {"name": role, "tasks_from": smallest_file(role)}, "when": False} for role in inputs),
+            *({"import_role": {"name": role} | smallest_file(role), "when": False} for role in inputs),
             {
                 "copy": {
                     "dest": f"{directory}/{{{{ inventory_hostname }}}}.json",
