@@ -69,7 +69,7 @@ MOST = {
     "expressions over 240 characters": 21,
     "shell over three lines in YAML": 17,
     "programs on standard input": 6,
-    "lines of vars beyond a hundred": 608,
+    "lines of vars beyond a hundred": 607,
     "private names of another role": 14,
 }
 
