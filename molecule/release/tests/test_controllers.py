@@ -14,6 +14,7 @@ from conftest import versions
 from playing import ROOT, SSH_CONFIG, Run, Site, finish, start
 
 testinfra_hosts = ["ansible://probe"]
+pytestmark = pytest.mark.long
 
 INVENTORY = ROOT / "molecule/inventories/controllers.yml"
 CONTROLLERS = yaml.safe_load(INVENTORY.read_text())["lab"]["hosts"]
