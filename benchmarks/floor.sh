@@ -35,6 +35,7 @@ cat >/etc/systemd/system/site.service <<END
 Type=notify
 User=site
 Group=www-data
+KillSignal=SIGQUIT
 RuntimeDirectory=site
 ExecStart=/usr/bin/uwsgi --master --plugin python3 --virtualenv /srv/site/venv --chdir /srv/site/code --module demo.wsgi:application \
   --env DJANGO_SETTINGS_MODULE=demo.settings.production --processes $(($(nproc) + 1)) --socket /run/site/app.sock --chmod-socket=660 --disable-logging

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import posixpath
 import re
 import subprocess
@@ -24,6 +25,19 @@ def git(mirror, *words):
     """Return what a git command prints in the mirror; None where it fails."""
     result = subprocess.run(["git", "-C", mirror, *words], capture_output=True, text=True, errors="replace", check=False)
     return result.stdout if result.returncode == 0 else None
+
+
+def fetch(mirror, origin):
+    """Bring a mirror up to date with a URL or a bundle, making it where it is missing; return whether it changed, or raise Refusal."""
+    words = ["fetch", "--force", "--prune", "--tags", origin, "+refs/heads/*:refs/remotes/origin/*"]
+    if os.path.isfile(origin) and git(mirror, "ls-remote", origin, "HEAD"):
+        # What is checked out may be on no branch.
+        words.append("+HEAD:refs/carried/HEAD")
+    for command in (["init", "--quiet", "--bare", "."], words):
+        done = subprocess.run(["git", *command], cwd=mirror, capture_output=True, text=True, errors="replace", check=False)
+        if done.returncode:
+            raise Refusal(" / ".join([line.strip() for line in done.stderr.splitlines() if line.strip()][-4:]) or "git said nothing.")
+    return "->" in done.stderr
 
 
 def is_there(mirror, commit):

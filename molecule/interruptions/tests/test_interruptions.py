@@ -18,7 +18,7 @@ SOON = ("-e", "django_lock_idle_seconds=5")
 # after the other, so that each gets over what the one before left behind, at least as far as that one had come; then one runs to its end.
 MOMENTS = {
     "before the switch": [
-        ("fetch_controller | Fetch from the bundle", 1),
+        ("fetch | Bring the mirror up to date, and look what the release is built from", 1),
         ("checkout | Check the revision out", 1),
         ("migrate | Wait for the database and plan the migrations", 1),
         ("collectstatic | Collect the static files", 1),
@@ -27,7 +27,7 @@ MOMENTS = {
     "while a host leaves the balancer": [("drain | Take the host out of the rotation", 1)],
     "between two hosts": [("batch | Show that this release is alive", 2)],
     "after the last switch": [
-        ("drain | Wait until nobody waits for what was replaced", 1),
+        ("drain | Stop what was replaced, once nobody waits for it", 1),
         ("prune | Remove the releases and virtualenvs that nobody goes back to", 1),
         ("unlock | Let other releases in", 1),
     ],
@@ -135,9 +135,8 @@ def test_a_host_that_dies_in_the_roll_is_named_and_the_others_go_back(site, repo
     process = site.start("deploy", *SOON)
     try:
         # Nobody asks it any more by now; whoever a host is answering when it dies has no answer from anybody.
-        run = follow(
-            process, "switch | Note which migrations it knows", 2, lambda: subprocess.run(["docker", "kill", name], check=True, capture_output=True)
-        )
+        moment = "switch | Record the release, and which migrations it knows"
+        run = follow(process, moment, 2, lambda: subprocess.run(["docker", "kill", name], check=True, capture_output=True))
         assert run.code != 0
         assert re.search(rf"{second}\s*: .*unreachable=1", run.output), run.output[-4000:]
         assert re.search(rf"{first}\s*: .*unreachable=0\s+failed=1", run.output), run.output[-4000:]

@@ -5,11 +5,11 @@ Run with the interpreter, environment and folder of a release that knows them (o
     python migration_gate.py plan             the planned ones, before a first release: nothing serves that they could break
     python migration_gate.py plan judge       the planned ones, for the release that still serves
     python migration_gate.py applied FILE     the applied ones, for the release whose list is in FILE
-    python migration_gate.py list             what this release knows, as `showmigrations --plan` tells it
 
-All but the last print JSON on one line, the last one: `migrations`, their names; `breaking`, empty when nothing breaks:
+Both print JSON on one line, the last one: `migrations`, their names; `breaking`, empty when nothing breaks:
 `migration`, `operation`, `why`; of a plan also `plan`, the lines in which Django tells it, `summary`, these or what a long one comes
-to, and `fresh`, whether the database had no release before. Exits 0 either way. What the project's own code prints goes to standard error.
+to, `fresh`, whether the database had no release before, and `known`, all migrations of the release, as `showmigrations --plan` lists
+them. Exits 0 either way. What the project's own code prints goes to standard error.
 
 Between `migrate` and the switch, and after a rollback, the old code works on the new schema: it selects every column it
 knows of, and inserts rows without the columns it does not know of. What takes something away from that is breaking:
@@ -262,14 +262,13 @@ def main(mode, *arguments):
     from django.core.management.commands import migrate, showmigrations
     from django.db import connection
 
-    if mode == "list":
-        text = told(showmigrations.Command(), format="plan")
-    elif mode == "applied":
+    if mode == "applied":
         text = json.dumps(judge_applied(connection, pathlib.Path(arguments[0]).read_text()))
     else:
         lines = told(migrate.Command(), plan=True).splitlines()
         planned = judge_planned(connection, "judge" in arguments)
-        text = json.dumps(planned | {"plan": lines, "summary": summary(planned["migrations"], lines)})
+        known = told(showmigrations.Command(), format="plan")
+        text = json.dumps(planned | {"plan": lines, "summary": summary(planned["migrations"], lines), "known": known})
     # On a line of its own, even where something else came before.
     stream.write(f"\n{text}\n")
     stream.close()

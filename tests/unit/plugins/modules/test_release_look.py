@@ -3,9 +3,8 @@
 import os
 
 import pytest
-from ansible_collections.selfhost.django.plugins.modules import release_look
-from ansible_collections.selfhost.django.plugins.modules.release_look import current_of, interpreter_of, note, releases_of, units_of
-from ansible_collections.selfhost.django.plugins.module_utils.sources import Refusal
+from ansible_collections.selfhost.django.plugins.module_utils import releases
+from ansible_collections.selfhost.django.plugins.module_utils.releases import current_of, note, releases_of, units_of
 
 LISTING = "shop@abc-1.socket loaded active listening shop\n* shop@def-2.socket not-found failed failed\nshop@abc-1.service loaded active\n"
 
@@ -32,7 +31,7 @@ def host(tmp_path, monkeypatch):
     os.utime(units / "shop-worker.service", (1000, 1000))
     (units / "shop.service.wants/shop-worker.service").symlink_to(units / "shop-worker.service")
     shown = {}
-    monkeypatch.setattr(release_look, "output", lambda *words: shown["text"])
+    monkeypatch.setattr(releases, "output", lambda *words: shown["text"])
 
     def look(state="active", stale="no", text="abc-1", mtime=2000):
         path = run / "shop-worker/release"
@@ -61,11 +60,3 @@ def test_no_link_is_followed_and_no_pipe_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert note(secret)[0] == "abc-1"
     assert note(tmp_path / "link") == note(tmp_path / "pipe") == note(tmp_path / "none") == ("", 0)
-
-
-def test_an_interpreter_is_told_from_the_distributions():
-    version, path, kind = interpreter_of("/usr/bin/python3")
-    assert (kind, path) == ("system", os.path.realpath("/usr/bin/python3")) and version.startswith("3.")
-    for name in ("/bin/false", "/no/such/interpreter"):
-        with pytest.raises(Refusal, match=f"app_python {name} does not run on "):
-            interpreter_of(name)

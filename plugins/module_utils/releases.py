@@ -1,0 +1,91 @@
+# Copyright: selfhost.django contributors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+"""What a web host serves and runs of an application, as seen by the application's account."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+import subprocess
+
+SPEC = {
+    "root": {"type": "str", "required": True},
+    "service": {"type": "str", "required": True},
+    "mark": {"type": "str", "required": True},
+    "release": {"type": "str"},
+    "virtualenv": {"type": "str"},
+    "mark_of_initial_data": {"type": "str"},
+}
+
+
+def output(*words):
+    """Return what a command prints; nothing of one that fails or cannot be run."""
+    try:
+        return subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout
+    except OSError:
+        return ""
+
+
+def note(path):
+    """Return the text and the time of change of a small file; a link or a pipe is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return "", 0
+    with os.fdopen(descriptor, "rb") as file:
+        information = os.fstat(descriptor)
+        return (file.read(200).decode("utf-8", "replace").strip(), information.st_mtime_ns) if stat.S_ISREG(information.st_mode) else ("", 0)
+
+
+def current_of(root):
+    """Return the name of the release that serves; empty where none does."""
+    try:
+        return os.path.basename(os.readlink(os.path.join(root, "current")))
+    except OSError:
+        return ""
+
+
+def releases_of(listing, service):
+    """Return the releases in lines of `systemctl list-units` on sockets SERVICE@RELEASE.socket."""
+    names = [word for line in listing.splitlines() for word in line.split() if word.startswith(service + "@") and word.endswith(".socket")]
+    return [name[len(service) + 1 : -len(".socket")] for name in names]
+
+
+def units_of(service, mark, current, units="/etc/systemd/system", run="/run"):
+    """Return the units of processes and timers by name, and what is known of each."""
+    files = {}
+    for kind in ("service", "timer"):
+        for path in sorted(glob.glob(os.path.join(units, "%s-*.%s" % (service, kind)))):
+            try:
+                with open(path, encoding="utf-8") as file:
+                    if mark in file.read().splitlines():
+                        files[os.path.basename(path)] = os.stat(path).st_mtime_ns
+            except OSError:
+                # Nobody's who has just gone.
+                continue
+    shown = output("systemctl", "show", "--property=ActiveState,NeedDaemonReload", *files).split("\n\n") if files else []
+    found = {}
+    for (name, changed), block in zip(files.items(), shown):
+        release, started = note(os.path.join(run, os.path.splitext(name)[0], "release"))
+        lines = block.splitlines()
+        found[name] = {
+            "active": "ActiveState=active" in lines,
+            "enabled": bool(glob.glob(os.path.join(units, "*.wants", name))),
+            "read": "NeedDaemonReload=no" in lines,
+            "current": bool(release) and release == current and started >= changed,
+        }
+    return found
+
+
+def look(root, service, mark, release=None, virtualenv=None, mark_of_initial_data=None):
+    """Return what the module release_look returns; its options are the arguments."""
+    current = current_of(root)
+    return {
+        "current": current,
+        "running": releases_of(output("systemctl", "list-units", "--plain", "--no-legend", service + "@*.socket"), service),
+        "units": units_of(service, mark, current),
+        "is_left": bool(release) and os.path.lexists(os.path.join(root, "releases", release)),
+        "has_virtualenv": bool(virtualenv) and os.path.lexists(os.path.join(virtualenv, ".complete")),
+        "is_initial": bool(mark_of_initial_data) and os.path.lexists(mark_of_initial_data),
+    }

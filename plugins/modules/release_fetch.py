@@ -1,0 +1,208 @@
+#!/usr/bin/python
+# Copyright: selfhost.django contributors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_fetch
+short_description: Bring the mirror of a repository up to date, and tell what a release would be built from
+description:
+  - The mirror is nobody's work tree; to bring it up to date changes nothing that runs. So it is done in check mode, too.
+  - A repository on the controller travels as a bundle of its branches, its tags and what is checked out, and only to a mirror that lacks the commit.
+  - Runs as the application's account, whose folders these are, and tells all that M(selfhost.django.release_look) tells.
+version_added: 0.2.0
+author:
+  - selfhost.django contributors (@selfhost)
+options:
+  root:
+    description: Directory of the application, with C(current), C(releases) and C(venvs).
+    type: str
+    required: true
+  service:
+    description: Name that all units of the application begin with.
+    type: str
+    required: true
+  mark:
+    description: Line by which a unit of its processes and timers is known.
+    type: str
+    required: true
+  mirror:
+    description: Directory of the mirror, which is there.
+    type: str
+    required: true
+  repository:
+    description: The repository's URL, or its absolute path on the controller.
+    type: str
+    required: true
+  version:
+    description: Branch, tag or commit to release.
+    type: str
+    required: true
+  subdirectory:
+    description: Folder of manage.py in the repository.
+    type: str
+    default: ""
+  python:
+    description: Interpreter of the release, as a path.
+    type: str
+    required: true
+  requirements:
+    description: Requirement files, and code of the repository that is installed.
+    type: list
+    elements: str
+    default: []
+  arguments:
+    description: Further words for pip.
+    type: list
+    elements: str
+    default: []
+  key:
+    description: Private key that the repository's host lets in. Without it, the one at O(key_path) is removed.
+    type: str
+    default: ""
+  key_path:
+    description: Where it is kept, for nobody else to read.
+    type: str
+    required: true
+  host_keys:
+    description: Keys of the repository's host, as lines of C(known_hosts).
+    type: list
+    elements: str
+    default: []
+  host_keys_path:
+    description: Where they are kept.
+    type: str
+    required: true
+  commit:
+    description: Commit that the controller has under O(version). Given by the action of this name.
+    type: str
+    default: ""
+  bundle:
+    description: Bundle on the host to fetch from. Given by the action of this name.
+    type: str
+    default: ""
+attributes:
+  check_mode: {support: full, description: "Fetches in check mode, too."}
+  diff_mode: {support: none, description: "What it changes is no text."}
+"""
+
+EXAMPLES = r"""
+- name: Fetch what is to be released
+  selfhost.django.release_fetch:
+    root: /srv/shop
+    service: shop
+    mark: X-Application=shop
+    mirror: /srv/shop/repository.git
+    repository: https://git.example.org/shop.git
+    version: main
+    python: python3
+    requirements: [requirements.txt]
+    key_path: /srv/shop/home/repository_key
+    host_keys_path: /srv/shop/home/repository_host_keys
+  become: true
+  become_user: shop
+"""
+
+RETURN = r"""
+resolved:
+  description:
+    - C(revision), C(digest) of the requirement files, C(own) for a virtualenv that fits this revision alone, and C(interpreter), a list of version, path,
+      and C(system) or C(other).
+    - Nothing where the mirror lacks O(commit) and there is no bundle.
+  type: dict
+  returned: always
+current:
+  description: This and what follows is told as by M(selfhost.django.release_look).
+  type: str
+  returned: always
+running:
+  description: Releases whose sockets systemd knows.
+  type: list
+  elements: str
+  returned: always
+units:
+  description: Units of processes and timers.
+  type: dict
+  returned: always
+"""
+
+import os
+import platform
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.releases import look, output
+from ansible_collections.selfhost.django.plugins.module_utils.sources import Refusal, fetch, is_there, resolve
+
+# Version, and what it really is: Debian's application server fits Debian's interpreter only.
+QUESTION = "import os, platform, sys; print(platform.python_version(), os.path.realpath(sys.executable), sep='\\n')"
+
+
+def interpreter_of(python):
+    """Return version, path and `system` or `other` of an interpreter."""
+    words = output(python, "-c", QUESTION).splitlines()
+    if len(words) != 2:
+        raise Refusal("app_python %s does not run on %s: give the path of an interpreter that is installed there." % (python, platform.node()))
+    return words + ["system" if words[1] == os.path.realpath("/usr/bin/python3") else "other"]
+
+
+def keep(path, text):
+    """Let a file that nobody else reads have a text, or be gone; return whether it had another one."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            before = file.read()
+    except FileNotFoundError:
+        before = ""
+    if text == before:
+        return False
+    if text:
+        with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(path + ".new", path)
+    else:
+        os.unlink(path)
+    return True
+
+
+def bring(mirror, repository, commit, bundle, key, key_path, host_keys, host_keys_path, **_others):
+    """Bring the mirror up to date; return whether anything changed, or None where a bundle is needed first."""
+    if repository.startswith("/") and not bundle:
+        return False if commit and is_there(mirror, commit) else None
+    changed = [
+        keep(key_path, key.strip() + "\n" if key else ""),
+        keep(host_keys_path, "".join(line.strip() + "\n" for line in host_keys)),
+        fetch(mirror, bundle or repository),
+    ]
+    return any(changed)
+
+
+def main():
+    """Fetch, look, and tell."""
+    texts = ("root", "service", "mark", "mirror", "repository", "version", "python", "key_path", "host_keys_path")
+    module = AnsibleModule(
+        argument_spec={
+            **{name: {"type": "str", "required": True, "no_log": False} for name in texts},
+            **{name: {"type": "str", "default": ""} for name in ("subdirectory", "commit", "bundle")},
+            **{name: {"type": "list", "elements": "str", "default": [], "no_log": False} for name in ("requirements", "arguments", "host_keys")},
+            "key": {"type": "str", "default": "", "no_log": True},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    resolved = {}
+    try:
+        changed = bring(**given)
+        if changed is not None:
+            interpreter = interpreter_of(given["python"])
+            resolved = resolve(
+                given["mirror"], given["commit"] or given["version"], given["repository"], given["subdirectory"],
+                interpreter[0], given["requirements"], given["arguments"],
+            ) | {"interpreter": interpreter}  # fmt: skip
+        module.exit_json(changed=bool(changed), resolved=resolved, **look(given["root"], given["service"], given["mark"]))
+    except (OSError, Refusal) as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()
