@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit static specs try try-down scenarios test-vm bench collection clean
+.PHONY: help demo demo-down test lint unit static specs try try-down images scenarios test-vm bench collection clean
 
 # 3.11 to 3.13: Debian's own will do.
 PYTHON ?= python3
@@ -35,9 +35,12 @@ demo: .cache/venv/ready ## Boot a Debian host and serve a Wagtail site on it; pr
 demo-down: .cache/venv/ready ## Stop the demo and remove its host; LAB as before.
 	@$(DEMO) $(SHARED)/destroy.yml
 
-test: ## Everything below in turn, on fresh hosts; prints what each part took.
+# The lab's images wait for network and disk most of the time: they are made beside the first parts. What fails there says so in `scenarios`.
+test: .cache/venv/ready ## Everything below in turn, on fresh hosts; prints what each part took.
 	@mkdir -p .cache; : >.cache/summary; failed=0; \
+	$(MAKE) --no-print-directory images >.cache/images.log 2>&1 & \
 	for part in lint static scenarios; do \
+	  [ $$part = scenarios ] && wait; \
 	  started=$$SECONDS; result=passed; \
 	  $(MAKE) --no-print-directory $$part || { result=FAILED; failed=1; }; \
 	  printf '%-10s %s  %4d s\n' $$part $$result $$((SECONDS - started)) >>.cache/summary; \
@@ -73,9 +76,12 @@ try: .cache/venv/ready ## One change on standing hosts: ON=<scenario> K=<word of
 try-down: .cache/venv/ready ## Remove these hosts; ON as before.
 	@$(TRY) $(SHARED)/destroy.yml
 
-scenarios: .cache/venv/ready ## Molecule scenarios, side by side; logs in .cache/logs, screenshots in .cache/artifacts.
+images: .cache/venv/ready
 	@$(SHARED)/engine packages chromium
 	@$(SHARED)/engine up debian-13 debian-12
+	@for name in $(SCENARIOS); do python $(SHARED)/snapshots.py choose molecule/inventories/$$name.yml >/dev/null; done
+
+scenarios: images ## Molecule scenarios, side by side; logs in .cache/logs, screenshots in .cache/artifacts.
 	@$(SHARED)/run $(SCENARIOS)
 
 test-vm: .cache/venv/ready ## The scenarios on virtual machines, one after the other; takes hours where the processor does not virtualise.

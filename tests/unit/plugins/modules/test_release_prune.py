@@ -1,0 +1,81 @@
+"""What is removed of old releases, and what of them is not."""
+
+import os
+
+import pytest
+from ansible_collections.selfhost.django.plugins.modules.release_prune import doomed, prune
+
+
+@pytest.mark.parametrize(
+    ("releases", "used", "keep", "names"),
+    [
+        ({"a": 1}, (), 0, []),
+        ({"a": 1, "b": 2, "c": 3, "d": 4}, (), 2, ["b"]),
+        ({"a": 1, "b": 2, "c": 3, "d": 4}, (), 0, ["b", "c", "d"]),
+        ({"a": 9, "b": 2, "c": 3}, (), 1, ["b"]),
+        ({"a": 1, "b": 2, "c": 3}, ("b",), 0, ["c"]),
+        ({"a": 1, "b": None, "c": 3}, (), 5, ["b"]),
+        ({"a": None, "b": 2}, (), 5, []),
+    ],
+)
+def test_the_one_that_serves_the_last_ones_and_those_in_use_stay(releases, used, keep, names):
+    assert doomed(releases, "a", used, keep) == names
+
+
+@pytest.fixture
+def site(tmp_path):
+    """Return a function that makes releases, the last of which serves, each with a virtualenv of its own, and says what is there."""
+
+    def make(*names):
+        for number, name in enumerate(names):
+            (tmp_path / "releases" / name / "code").mkdir(parents=True)
+            (tmp_path / "venvs" / f"of-{name}").mkdir(parents=True)
+            (tmp_path / "releases" / name / "venv").symlink_to(f"../../venvs/of-{name}")
+            record = tmp_path / "releases" / name / "release.json"
+            record.write_text("{}")
+            os.utime(record, (number, number))
+        (tmp_path / "current").symlink_to(f"releases/{names[-1]}")
+        return tmp_path
+
+    return make
+
+
+def left(root):
+    return sorted(os.listdir(root / "releases")), sorted(os.listdir(root / "venvs"))
+
+
+def test_virtualenvs_go_with_their_last_release(site):
+    root = site("a", "b", "c")
+    assert prune(str(root), "shop", 1, dry=True) == ["a"] and len(left(root)[0]) == 3
+    assert prune(str(root), "shop", 1, run=str(root)) == ["a"]
+    assert left(root) == (["b", "c"], ["of-b", "of-c"])
+    assert prune(str(root), "shop", 1, run=str(root)) == []
+
+
+def test_what_a_job_still_runs_stays(site):
+    root = site("a", "b", "c")
+    (root / "shop-tick").mkdir()
+    (root / "shop-tick/release").write_text("a\n")
+    assert prune(str(root), "shop", 0, run=str(root)) == ["b"]
+
+
+def test_nothing_outside_goes(site):
+    root = site("a", "b")
+    outside = root / "outside"
+    (outside / "inner").mkdir(parents=True)
+    (root / "releases/a/code/link").symlink_to(outside)
+    (root / "releases/link").symlink_to(outside)
+    (root / "releases/file").write_text("x")
+    prune(str(root), "shop", 0, run=str(root))
+    assert left(root) == (["b"], ["of-b"]) and (outside / "inner").is_dir()
+
+
+@pytest.mark.parametrize("damage", ["no link", "a link to nowhere"])
+def test_nothing_goes_while_it_is_not_known_what_serves(site, damage):
+    root = site("a", "b")
+    (root / "current").unlink()
+    if damage == "a link to nowhere":
+        (root / "current").symlink_to("releases/none")
+    with pytest.raises(OSError, match="No release of .* serves"):
+        prune(str(root), "shop", 0, run=str(root))
+    assert left(root) == (["a", "b"], ["of-a", "of-b"])
