@@ -91,10 +91,14 @@ def _admins(site, admins):
 
 # Groups that the product knows, whether or not the site uses them.
 GROUPS = ("all", "web", "database", "balancer", "backup")
+# What the rows of the default policy derive from, each from those before it: rendered one after the other, each is rendered once.
+SHARED = ("app_addresses", *(f"__firewall_{name}" for name in ("others", "web", "database", "balancers", "backup", "backup_port", "media_port")))
 
 
 def firewall(site):
     """Say what is wrong with the two tables of who may reach what."""
+    for name in SHARED:
+        site.get(name)
     port, rows = site["firewall_ssh_port"], site["firewall_policy"]
     if not is_port(port):
         # The default policy names it, and it is told once.

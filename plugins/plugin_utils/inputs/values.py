@@ -41,7 +41,7 @@ class Site:
             if name not in self.variables:
                 raise Unreadable(f"{name} is not set")
             try:
-                self.asked[name] = plain(self._render(self.variables[name]))
+                self.asked[name] = self.variables[name] = plain(self._render(self.variables[name]))
             except Exception as error:
                 raise Unreadable(f"{name} cannot be read: {' '.join(str(error).split())}") from error
         return self.asked[name]
