@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+from .inputs.values import HOSTS_OF_SITE
+
 
 def wanted_of(site):
     """Return what a host is to be, of a Site, as refusal takes it."""
+    site.settle(*HOSTS_OF_SITE)
     wanted = {}
     if site.is_in("web"):
         wanted["application"] = site["app_name"]

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from .places import place_of_releases
 from .values import (
-    belong_together, given_ports, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_port, is_rows, is_whole, listed, matches, ports, text_of,
-    told, whole_numbers,
+    HOSTS_OF_SITE, belong_together, given_ports, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_port, is_rows, is_whole, listed,
+    matches, ports, text_of, told, whole_numbers,
 )  # fmt: skip
 
 IDENTIFIER = r"[a-z][a-z0-9_]{0,30}"
@@ -39,6 +39,7 @@ def name(site):
 
 def application(site):
     """Say what is wrong with code, secrets, database and files."""
+    site.settle(*HOSTS_OF_SITE)
     yield from _repository(site)
     yield from _version(site)
     for variable, length in (("app_secret_key", 50), ("app_database_password", 16)):

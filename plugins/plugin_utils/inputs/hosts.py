@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from .values import (
-    belong_together, is_certificate, is_list, is_network, is_port, is_rows, is_true, is_whole, listed, matches, ports, text_of, told, whole_numbers,
+    HOSTS_OF_SITE, belong_together, is_certificate, is_list, is_network, is_port, is_rows, is_true, is_whole, listed, matches, ports, text_of, told, whole_numbers,
 )  # fmt: skip
 
 NAME = r"[a-z_][a-z0-9_-]{0,31}"
@@ -91,14 +91,13 @@ def _admins(site, admins):
 
 # Groups that the product knows, whether or not the site uses them.
 GROUPS = ("all", "web", "database", "balancer", "backup")
-# What the rows of the default policy derive from, each from those before it: rendered one after the other, each is rendered once.
-SHARED = ("app_addresses", *(f"__firewall_{name}" for name in ("others", "web", "database", "balancers", "backup", "backup_port", "media_port")))
+# What the rows of the default policy derive from.
+OF_POLICY = tuple(f"__firewall_{name}" for name in ("others", "web", "database", "balancers", "backup", "backup_port", "media_port"))
 
 
 def firewall(site):
     """Say what is wrong with the two tables of who may reach what."""
-    for name in SHARED:
-        site.get(name)
+    site.settle(*HOSTS_OF_SITE, *OF_POLICY)
     port, rows = site["firewall_ssh_port"], site["firewall_policy"]
     if not is_port(port):
         # The default policy names it, and it is told once.

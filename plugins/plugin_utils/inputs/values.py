@@ -17,6 +17,10 @@ class Unreadable(Exception):
     """A variable whose own text is at fault: it names one that is not there, say."""
 
 
+# What a site's hosts know of each other, in the order of its deriving.
+HOSTS_OF_SITE = ("app_web_hosts", "app_database_hosts", "app_balancer_hosts", "app_backup_hosts", "app_site_hosts", "app_addresses")
+
+
 class Site:
     """The variables of one host as its roles will see them: the inventory's over the roles' defaults.
 
@@ -52,6 +56,11 @@ class Site:
             return self[name]
         except Unreadable:
             return default
+
+    def settle(self, *names):
+        """Make values of variables that others derive from, each from those before it, so that none is rendered again for every other."""
+        for name in names:
+            self.get(name)
 
     def is_in(self, *groups):
         """Return whether the host is in one of the groups."""
