@@ -1,5 +1,6 @@
 """What the house has too much of may only become less: each number is today's, and one that has fallen is lowered here."""
 
+import functools
 import pathlib
 import re
 
@@ -27,8 +28,9 @@ def values(node):
         yield node
 
 
+@functools.cache
 def texts():
-    return [text for path in YAML for text in values(yaml.safe_load(path.read_text()))]
+    return [text for path in YAML for text in values(yaml.load(path.read_bytes(), yaml.CSafeLoader))]
 
 
 def is_shell(text):

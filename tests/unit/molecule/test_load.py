@@ -45,7 +45,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.server.harm and path == self.server.path:
             return getattr(self, self.server.harm)()
         if path == "/slow/":
-            time.sleep(0.2)
+            time.sleep(0.05)
         body = FILES.get(path) or json.dumps({"version": "1", "release": "r1"})
         return self.answer(201 if path == "/upload/" else 200, body)
 
@@ -185,7 +185,7 @@ def test_a_request_without_end_is_told(site):
     with visitors(site) as visit:
         assert visit.wait(1)
         site.harm, site.path = "trickle", "/slow/"
-        assert not visit.wait(2, seconds=4)
+        assert not visit.wait(2, seconds=2)
     assert {(failure.kind, failure.text) for failure in visit.failures} == {("slow, kept connection", "was never answered")}
 
 
