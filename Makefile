@@ -52,11 +52,15 @@ lint: .cache/venv/ready ## ansible-lint (profile production, no skips), yamllint
 	yamllint --strict .
 	antsibull-changelog lint
 
+# One process more than there are processors, since some tests wait for a process or a clock; a file stays with one of them, for what its
+# tests share, and the files that take long come first.
+PYTEST = pytest -q --numprocesses $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder
+
 static: .cache/venv/ready ## Tests that need no host: specs against defaults, refusals, units, the built collection.
-	pytest -q --numprocesses auto --dist loadfile tests
+	$(PYTEST) tests
 
 unit: .cache/venv/ready ## Of these, the units and the refusals alone.
-	pytest -q --numprocesses auto --dist loadfile tests/unit tests/test_refusals_*.py
+	$(PYTEST) tests/test_refusals_*.py tests/unit
 
 specs: .cache/venv/ready ## Write roles/*/meta/argument_specs.yml from the roles' defaults.
 	python tests/argument_specs.py

@@ -38,6 +38,15 @@ GOOD = {
 GROUPS = {"web": ["site1"], "database": ["site1"]}
 
 
+@pytest.fixture(autouse=True)
+def umask():
+    """Some programs under test set it for good, and the next test would make its files by it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    yield
+    os.umask(mask)
+
+
 def make_certificate():
     """Return a self-signed certificate and its key, as PEM texts."""
     key = ec.generate_private_key(ec.SECP256R1())
