@@ -38,7 +38,7 @@ PLAYS = [
             {
                 "block": [
                     {"name": "Take long", **raw("sleep 2")},
-                    on("r3", "Be polled", **{"ansible.builtin.command": "sleep 2", "async": 30, "poll": 1}),
+                    on("r3", "Be polled", **{"ansible.builtin.command": "sleep 3", "async": 30, "poll": 1}),
                     on("r1", "Try again", **raw("mkdir mark 2>/dev/null && exit 1; true"), register="tried", until="tried.rc == 0", retries=2, delay=0),
                     on("r1", "Make a directory", warns={"text": REMOTE_TMP}),
                     on("r1", "Warn", warns={"text": "This is to be read."}),
