@@ -45,6 +45,14 @@ options:
     type: list
     elements: str
     default: []
+  unit:
+    description: Unit of the server. One that neither runs nor is being started is not waited for.
+    type: str
+    default: ''
+  patience_seconds:
+    description: How long the server may take until it answers.
+    type: int
+    default: 0
 attributes:
   check_mode: {support: full, description: "Only reads, so it does the same in check mode."}
   diff_mode: {support: none, description: "Changes nothing."}
@@ -85,6 +93,7 @@ import contextlib
 import hashlib
 import hmac
 import re
+import time
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
@@ -93,6 +102,8 @@ try:
 except ImportError:
     psycopg2 = None
 
+# Between two questions, in seconds.
+PAUSE = 0.2
 # A file's time is in whole seconds; the directories tell of removed files.
 SERVER = r"""
 WITH files AS (
@@ -188,6 +199,24 @@ def ask(params):
         return {"server": server, "roles": roles, "databases": databases, "functions": dict(rows(FUNCTIONS))}
 
 
+def is_coming(shown):
+    """Return whether a unit runs or is being started, from what `systemctl show` tells of ActiveState and Job."""
+    row = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    return row.get("ActiveState") in ("active", "activating", "reloading") or row.get("Job", "0") not in ("", "0")
+
+
+def answered(question, patience, hopeless, clock=time.monotonic, pause=time.sleep):
+    """Return what a question returns as soon as the server answers; its error where it does not in time (seconds), or will not."""
+    end = clock() + patience
+    while True:
+        try:
+            return question()
+        except psycopg2.OperationalError:
+            if clock() >= end or hopeless():
+                raise
+        pause(PAUSE)
+
+
 def main():
     """Ask, and tell."""
     module = AnsibleModule(
@@ -199,13 +228,20 @@ def main():
             "passwords": {"type": "dict", "default": {}, "no_log": True},
             "databases": {"type": "list", "elements": "str", "default": []},
             "functions": {"type": "list", "elements": "str", "default": []},
+            "unit": {"type": "str", "default": ""},
+            "patience_seconds": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     if psycopg2 is None:
         module.fail_json(msg=missing_required_lib("psycopg2"))
+
+    def hopeless():
+        unit = module.params["unit"]
+        return bool(unit) and not is_coming(module.run_command(["systemctl", "show", "--property=ActiveState,Job", "--", unit])[1])
+
     try:
-        module.exit_json(changed=False, **ask(module.params))
+        module.exit_json(changed=False, **answered(lambda: ask(module.params), module.params["patience_seconds"], hopeless))
     except psycopg2.Error as error:
         module.fail_json(msg="The server does not answer: %s" % str(error).strip())
 
