@@ -52,14 +52,31 @@ due: "{{ found | selfhost.django.postgresql_due(databases, roles) }}"
 RETURN = r"""
 _value:
   description:
-    - C(roles) and C(databases) are names of those to make or to change, C(closed) names of databases that are open to everybody.
-    - C(memberships) are rows of C(role) and C(member_of), C(grants) of C(database) and C(role), C(extensions) of C(database) and C(name).
-    - C(functions) are those that the receiver may not execute yet.
+    - C(roles) and C(databases) are names of those to make or to change.
+    - C(memberships) are rows of C(role) and C(member_of), C(extensions) of C(database) and C(name).
+    - C(privileges) are statements of SQL, for any database - they close databases that are open to everybody, open them to roles that name them, and
+      let the receiver execute functions.
   type: dict
 """
 
 WANTED_PRIVILEGES = {"CONNECT", "TEMPORARY"}
 STATISTICS = "pg_stat_statements"
+
+
+def _quoted(name):
+    """Return a name as an identifier of SQL."""
+    return '"%s"' % name.replace('"', '""')
+
+
+def _privileges(closed, grants, functions, receiver):
+    """Yield the statements that close databases to everybody, open them to roles, and let the receiver execute functions."""
+    wanted = ", ".join(sorted(WANTED_PRIVILEGES))
+    for name in closed:
+        yield "REVOKE %s ON DATABASE %s FROM PUBLIC" % (wanted, _quoted(name))
+    for row in grants:
+        yield "GRANT %s ON DATABASE %s TO %s" % (wanted, _quoted(row["database"]), _quoted(row["role"]))
+    for name in functions:
+        yield "GRANT EXECUTE ON FUNCTION pg_catalog.%s TO %s" % (name, _quoted(receiver))
 
 
 def _differs(role, found):
@@ -88,6 +105,12 @@ def postgresql_due(found, databases, roles, preloaded=(), receiver="backup", dry
     def exists(database=None, role=None):
         return not dry or (database is None or database in known_databases) and (role is None or role in known_roles)
 
+    closed = [
+        row["name"] for row in databases
+        if (row["name"] not in known_databases or _may(found, row["name"], "")) and exists(database=row["name"])
+    ]
+    opened = [row for row in grants if _may(found, **row) != WANTED_PRIVILEGES and exists(**row)]
+    functions = [name for name, holders in found["functions"].items() if receiver not in holders and exists(role=receiver)]
     return {
         "roles": [row["name"] for row in roles if row["name"] not in known_roles or _differs(row, known_roles[row["name"]])],
         "memberships": [
@@ -95,16 +118,11 @@ def postgresql_due(found, databases, roles, preloaded=(), receiver="backup", dry
             if all(exists(role=name) for name in [row["role"], *row["member_of"]])
             and set(known_roles.get(row["role"], {}).get("member_of", [])) != set(row["member_of"])
         ],
-        "functions": [name for name, holders in found["functions"].items() if receiver not in holders and exists(role=receiver)],
         "databases": [
             row["name"] for row in databases
             if [known_databases.get(row["name"], {}).get(what) for what in ("owner", "encoding")] != [row["owner"], "UTF8"]
         ],
-        "closed": [
-            row["name"] for row in databases
-            if (row["name"] not in known_databases or _may(found, row["name"], "")) and exists(database=row["name"])
-        ],
-        "grants": [row for row in grants if _may(found, **row) != WANTED_PRIVILEGES and exists(**row)],
+        "privileges": list(_privileges(closed, opened, functions, receiver)),
         "extensions": [
             row for row in extensions
             if row["name"] not in known_databases.get(row["database"], {}).get("extensions", []) and exists(database=row["database"])

@@ -30,14 +30,15 @@ FOUND = {
     },
     "functions": {"pg_switch_wal()": ["postgres", "backup"]},
 }  # fmt: skip
-NOTHING = {"roles": [], "memberships": [], "functions": [], "databases": [], "closed": [], "grants": [], "extensions": []}
+CLOSED = ['REVOKE CONNECT, TEMPORARY ON DATABASE "shop" FROM PUBLIC', 'REVOKE CONNECT, TEMPORARY ON DATABASE "blog" FROM PUBLIC']
+OPENED = ['GRANT CONNECT, TEMPORARY ON DATABASE "shop" TO "reports"', 'GRANT CONNECT, TEMPORARY ON DATABASE "shop" TO "backup"']
+EXECUTED = ['GRANT EXECUTE ON FUNCTION pg_catalog.pg_switch_wal() TO "backup"']
+NOTHING = {"roles": [], "memberships": [], "databases": [], "privileges": [], "extensions": []}
 EVERYTHING = {
     "roles": ["shop", "reports", "backup"],
     "memberships": [{"role": "backup", "member_of": ["pg_monitor", "pg_read_all_data"]}],
-    "functions": ["pg_switch_wal()"],
     "databases": ["shop", "blog"],
-    "closed": ["shop", "blog"],
-    "grants": [{"database": "shop", "role": "reports"}, {"database": "shop", "role": "backup"}],
+    "privileges": [*CLOSED, *OPENED, *EXECUTED],
     "extensions": [{"database": "postgres", "name": "pg_stat_statements"}, {"database": "shop", "name": "pg_trgm"}],
 }
 BARE = {
@@ -62,7 +63,7 @@ def test_all_is_due_on_a_server_that_was_made_just_now():
 def test_a_dry_run_leaves_out_what_belongs_into_what_is_not_there():
     alone = {"roles": EVERYTHING["roles"], "databases": EVERYTHING["databases"], "extensions": EVERYTHING["extensions"][:1]}
     assert due(BARE, dry=True) == NOTHING | alone
-    assert due(FOUND | {"functions": BARE["functions"]}, dry=True) == NOTHING | {"functions": ["pg_switch_wal()"]}
+    assert due(FOUND | {"functions": BARE["functions"]}, dry=True) == NOTHING | {"privileges": EXECUTED}
 
 
 @pytest.mark.parametrize(
@@ -82,17 +83,23 @@ def test_a_dry_run_leaves_out_what_belongs_into_what_is_not_there():
         ("databases", "shop", {"owner": "postgres"}, {"databases": ["shop"]}),
         ("databases", "shop", {"encoding": "SQL_ASCII"}, {"databases": ["shop"]}),
         ("databases", "shop", {"extensions": ["plpgsql"]}, {"extensions": EVERYTHING["extensions"][1:]}),
-        ("databases", "blog", {"privileges": [["", "TEMPORARY"]]}, {"closed": ["blog"]}),
+        ("databases", "blog", {"privileges": [["", "TEMPORARY"]]}, {"privileges": CLOSED[1:]}),
         ("databases", "blog", {"privileges": [["", "CREATE"]]}, {}),
         ("databases", "postgres", {"extensions": ["plpgsql"]}, {"extensions": EVERYTHING["extensions"][:1]}),
         ("databases", "shop", {"privileges": [["reports", "CONNECT"], ["reports", "TEMPORARY"], ["backup", "CONNECT"]]},
-         {"grants": EVERYTHING["grants"][1:]}),
+         {"privileges": OPENED[1:]}),
     ],
 )  # fmt: skip
 def test_what_differs_is_due_and_nothing_else(kind, name, change, what):
     found = copy.deepcopy(FOUND)
     found[kind][name].update(change)
     assert due(found) == NOTHING | what
+
+
+def test_names_are_quoted_in_statements():
+    found = copy.deepcopy(BARE) | {"functions": {}}
+    statements = postgresql_due(found, [{"name": 'a"b; %s', "owner": "shop"}], [])["privileges"]
+    assert statements == ['REVOKE CONNECT, TEMPORARY ON DATABASE "a""b; %s" FROM PUBLIC']
 
 
 def test_no_password_is_in_the_plan():
