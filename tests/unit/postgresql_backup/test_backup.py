@@ -7,14 +7,15 @@ import multiprocessing
 import os
 import pathlib
 import sys
+import types
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
 
-core, logical, manifest, receive, status = (
-    importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "logical", "manifest", "receive", "status")
+core, logical, manifest, physical, receive, status = (
+    importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "logical", "manifest", "physical", "receive", "status")
 )
 
 
@@ -81,6 +82,52 @@ def test_two_that_write_at_once_lose_nothing(settings):
     with multiprocessing.get_context("fork").Pool(8) as pool:
         pool.starmap(enter, [(settings.state, kind) for kind in kinds])
     assert sorted(status.read(settings)["kinds"]) == kinds
+
+
+# --- The proof of the archive -----------------------------------------------------------------
+
+MADE = {"label": "F", "type": "full", "info": {"size": 7, "repository": {"delta": 3}}, "timestamp": {"start": 100, "stop": 102}}
+
+
+@pytest.fixture
+def backed_up(monkeypatch, settings):
+    """Make a backup whose proof of the archive fails or not; return what was done, in order, and the verdicts."""
+
+    def make(failure=None):
+        done = []
+
+        def pgbackrest(_settings, *words, **_options):
+            done.append(words[-1])
+            if failure and words[-1] == "check":
+                raise failure
+
+        monkeypatch.setattr(core, "pgbackrest", pgbackrest)
+        monkeypatch.setattr(core, "is_standby", lambda settings: False)
+        monkeypatch.setattr(core, "say", lambda line, quiet: None)
+        monkeypatch.setattr(core, "information", lambda settings: {"archive": [{"max": "000000010000000000000003"}], "backup": []})
+        monkeypatch.setattr(physical, "newest", lambda settings, repository: MADE)
+        monkeypatch.setattr(manifest, "take", lambda settings, backups: done.append(backups))
+        arguments = types.SimpleNamespace(command="full", no_expire=False, quiet=True)
+        try:
+            physical.backup(core.Settings(settings | {"role": "local", "repositories": [1], "repository_paths": [""]}), arguments)
+        except core.Failure as error:
+            done.append(error)
+        return done, status.read(settings)["kinds"]
+
+    return make
+
+
+def test_a_backup_proves_the_archive_at_its_end_and_says_so(backed_up):
+    done, kinds = backed_up()
+    assert done == ["backup", [(1, "F")], "check"]
+    assert {name: (row["verdict"], row["label"]) for name, row in kinds.items()} == {"full": ("ok", "F"), "archive": ("ok", "000000010000000000000003")}
+
+
+def test_a_backup_whose_log_is_not_archived_has_failed(backed_up):
+    failure = core.Failure("ERROR: [082]: WAL segment was not archived", 82)
+    done, kinds = backed_up(failure)
+    assert done == ["backup", [(1, "F")], "check", failure]
+    assert {name: row["verdict"] for name, row in kinds.items()} == {"full": "failed", "archive": "failed"}
 
 
 # --- Locks and words --------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def migrations(cursor):
 
 
 def take(settings, backups):
-    """Write the manifest of backups that were just made: rows of (repository, label). The log up to its moment is archived then."""
+    """Write the manifest of backups that were just made: rows of (repository, label). The server has closed the piece of log with its moment."""
     with contextlib.ExitStack() as stack:
         control = stack.enter_context(core.connect(settings.connection))
         sessions = {name: stack.enter_context(core.connect(settings.connection, name)) for name in core.databases(settings)}
@@ -92,7 +92,6 @@ def take(settings, backups):
         }  # fmt: skip
     for repository, label in backups:
         core.write(path(settings, label), json.dumps({"label": label, "repository": repository} | content, indent=1, sort_keys=True) + "\n")
-    core.pgbackrest(settings, "check")
     forget(settings)
 
 

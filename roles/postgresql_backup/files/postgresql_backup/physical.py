@@ -82,6 +82,8 @@ def backup(settings, arguments):
                 repository, failure = failures[0]
                 where = f"repository {repository}: " if len(settings.repositories) > 1 else ""
                 raise core.Failure(where + str(failure), failure.code)
+            # The log up to the manifest's moment is archived then.
+            prove(settings)
 
 
 def describe(row, repository=None):
@@ -99,11 +101,16 @@ def refuse_elsewhere(settings):
 
 
 def check(settings, arguments):
-    """Have the server close a piece of log and wait until every repository holds it."""
+    """Prove that the archive works, on the server that archives."""
     refuse_elsewhere(settings)
     if core.is_standby(settings):
         core.say("this server is a standby: the primary archives", arguments.quiet)
         return
+    core.say(f"the archive works up to {prove(settings)}", arguments.quiet)
+
+
+def prove(settings):
+    """Have the server close a piece of log, wait until every repository holds it, and enter that it does; return the piece's name."""
     with status.record(settings, "archive") as record:
         try:
             core.pgbackrest(settings, "check")
@@ -123,7 +130,7 @@ def check(settings, arguments):
                 "to before the next backup. Make room, then: postgresql-backup full", core.FULL
             )
         core.remove(settings.path(GAP))
-    core.say(f"the archive works up to {record['label']}", arguments.quiet)
+    return record["label"]
 
 
 # --- The log ----------------------------------------------------------------------------------
