@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 
+import playing
 import pytest
 import yaml
 
@@ -30,6 +31,32 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"figure: {sentence}")
 
 
+@pytest.fixture(scope="session")
+def inventory(request):
+    """Return the path of the inventory of the hosts under test."""
+    return str(pathlib.Path(request.config.getoption("ansible_inventory")).resolve())
+
+
+@pytest.fixture(scope="session")
+def kind():
+    """Return the class of the site under test; a scenario whose hosts are of another kind says so here."""
+    return playing.Site
+
+
+@pytest.fixture(scope="session")
+def site(kind, inventory):
+    """Return the site under test, after it has been seen in health."""
+    site = kind(inventory)
+    site.healthy()
+    return site
+
+
+@pytest.fixture(scope="session")
+def repository(site):
+    """Return the repository that the site is deployed from."""
+    return site.repository
+
+
 def smallest_file(role):
     """Return what names a file of a role's tasks, one of few tasks; nothing for a role without any."""
     files = sorted((ROOT / "roles" / role / "tasks").glob("*.yml"), key=lambda path: path.stat().st_size)
@@ -37,7 +64,7 @@ def smallest_file(role):
 
 
 @pytest.fixture(scope="session")
-def all_variables(request, tmp_path_factory):
+def all_variables(inventory, tmp_path_factory):
     """Return, by host, the value of every role's inputs as the playbooks saw them: role defaults, group_vars and facts together."""
     directory = tmp_path_factory.mktemp("variables")
     inputs = {
@@ -66,7 +93,7 @@ def all_variables(request, tmp_path_factory):
     playbook = directory / "variables.yml"
     playbook.write_text(yaml.safe_dump([play], sort_keys=False, width=100_000))
     result = subprocess.run(
-        ["ansible-playbook", "--inventory", request.config.getoption("ansible_inventory"), playbook],
+        ["ansible-playbook", "--inventory", inventory, playbook],
         cwd=ROOT, env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
         stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip

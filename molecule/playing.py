@@ -1,4 +1,4 @@
-"""Runs playbooks of this collection as an operator would, for the tests of every scenario."""
+"""A site under test, as its operator and its visitors see it: what the tests of every scenario share."""
 
 import contextlib
 import dataclasses
@@ -8,12 +8,14 @@ import json
 import os
 import pathlib
 import re
+import secrets
 import subprocess
 import time
 
 import requests
 import testinfra
 import urllib3
+from load import Load
 
 urllib3.disable_warnings()
 
@@ -63,31 +65,10 @@ def quick():
     }  # fmt: skip
 
 
-def start(inventory, playbook, *arguments, **environment):
-    """Start a playbook in a session of its own, so that all of it can be killed."""
-    # Whatever the hosts of this scenario were set up with.
-    inherited = {name: value for name, value in os.environ.items() if name not in quick()}
-    return subprocess.Popen(
-        ["ansible-playbook", "-i", inventory, ROOT / "playbooks" / f"{playbook}.yml", *arguments],
-        cwd=ROOT,
-        env=inherited | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "10000"} | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def finish(process, timeout_seconds=3600):
     """Wait for a playbook that was started."""
     output, _nothing = process.communicate(timeout=timeout_seconds)
     return Run(process.returncode, output)
-
-
-def play(inventory, playbook, *arguments):
-    """Run a playbook to its end."""
-    return finish(start(inventory, playbook, *arguments, **(quick() if playbook in QUICK and not os.environ.get("PLAIN") else {})))
 
 
 def command(*words):
@@ -105,16 +86,18 @@ def repositories():
     return module
 
 
-def probe_repository(name):
-    """The repository of the probe that a lab deploys from."""
-    return repositories().Repository(ROOT / ".cache/probe" / name)
+def fresh(word):
+    """A version that no site has served yet, with a word in it that says whose it is."""
+    return f"{word}-{secrets.token_hex(3)}"
 
 
 @dataclasses.dataclass
 class Site:
-    """The hosts of an inventory, as an operator and a visitor see them."""
+    """The hosts of an inventory, which serve the probe unless a method says otherwise, and where visitors arrive."""
 
     inventory: str
+    # The host where visitors arrive; by default the balancer, or else the first web host.
+    entrance: str = None
 
     @functools.cached_property
     def variables(self):
@@ -123,11 +106,23 @@ class Site:
 
     @functools.cached_property
     def groups(self):
-        return {name: group.get("hosts", []) for name, group in self.variables.items() if name != "_meta"}
+        """Names of the hosts of each group, and of the groups below it, in their order."""
+
+        def members(name):
+            group = self.variables.get(name, {})
+            return list(dict.fromkeys([*group.get("hosts", []), *(host for child in group.get("children", []) for host in members(child))]))
+
+        return {name: members(name) for name in self.variables if name != "_meta"}
+
+    @property
+    def web(self):
+        """Names of the web hosts, in their order."""
+        return self.groups["web"]
 
     @functools.cached_property
     def addresses(self):
-        return {name: values["ansible_host"] for name, values in self.variables["_meta"]["hostvars"].items()}
+        """Of every host, by name, in the inventory's order."""
+        return {name: self.variables["_meta"]["hostvars"][name]["ansible_host"] for name in self.groups["all"]}
 
     @functools.cached_property
     def hosts(self):
@@ -139,17 +134,83 @@ class Site:
     def repository(self):
         """The probe's, whose revisions are deployed."""
         (name,) = {values["lab_name"] for values in self.variables["_meta"]["hostvars"].values()}
-        return probe_repository(name)
+        return repositories().Repository(ROOT / ".cache/probe" / name)
 
     # --- Playbooks ----------------------------------------------------------------------------
 
-    def start(self, playbook, *arguments):
-        return start(self.inventory, playbook, *arguments)
+    def start(self, playbook, *arguments, **environment):
+        """Start a playbook in a session of its own, so that all of it can be killed."""
+        # Whatever the hosts of this scenario were set up with.
+        inherited = {name: value for name, value in os.environ.items() if name not in quick()}
+        return subprocess.Popen(
+            ["ansible-playbook", "-i", self.inventory, ROOT / "playbooks" / f"{playbook}.yml", *arguments],
+            cwd=ROOT,
+            env=inherited | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "10000"} | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
     def play(self, playbook, *arguments):
-        return play(self.inventory, playbook, *arguments)
+        """Run a playbook to its end, whatever that is."""
+        environment = quick() if playbook in QUICK and not os.environ.get("PLAIN") else {}
+        return finish(self.start(playbook, *arguments, **environment))
+
+    def apply(self, playbook, *arguments):
+        """Run a playbook, which has to succeed."""
+        run = self.play(playbook, *arguments)
+        assert run.code == 0, run.output[-6000:]
+        return run
+
+    # --- Releases of the probe ----------------------------------------------------------------
+
+    def ship(self, version, variant="good", *arguments):
+        """Commit a revision, deploy it, and see it served."""
+        self.repository.commit(variant, version)
+        run = self.apply("deploy", *arguments)
+        assert self.version() == version
+        return run
+
+    def versions(self):
+        """The version that visitors of each web host see."""
+        return {name: self.get("/status/", name).json()["version"] for name in self.web}
+
+    def version(self):
+        """The version that all web hosts serve."""
+        versions = self.versions()
+        assert len(set(versions.values())) == 1, versions
+        return next(iter(versions.values()))
+
+    def current(self):
+        """The release that serves, by web host."""
+        return self.each("basename $(readlink /srv/probe/current)")
+
+    def running(self):
+        """The releases whose units run, by web host."""
+        units = "systemctl list-units --plain --no-legend --state=active 'probe@*.service'"
+        return {name: re.findall(r"probe@(\S+)\.service", listed) for name, listed in self.each(units).items()}
+
+    def assert_one_release_runs(self):
+        """Assert that on each web host one release runs, and that it is the current one."""
+        assert self.running() == {name: [release] for name, release in self.current().items()}
+
+    def forget_migrations(self, *columns):
+        """Take away what later revisions' migrations added to the probe's notes: with it, its first code could not be gone back to."""
+        statement = "DELETE FROM django_migrations WHERE app = 'pages' AND name <> '0001_initial'; ALTER TABLE pages_note "
+        statement += ", ".join(f"DROP COLUMN IF EXISTS {column}" for column in columns)
+        self.each("cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d probe -c %s", statement)
 
     # --- Hosts --------------------------------------------------------------------------------
+
+    def each(self, command, *arguments):
+        """What a command prints on each web host, by host; it has to succeed."""
+        return {name: self.hosts[name].check_output(command, *arguments) for name in self.web}
+
+    def healthy(self):
+        """Wait until visitors are served, as far as they can tell."""
+        self.wait("every web host to serve", lambda: all(self.serves(name) for name in self.web))
 
     def reboot(self, name):
         """Reboot a host, and wait until it takes commands again."""
@@ -196,16 +257,46 @@ class Site:
     @property
     def address(self):
         """Where visitors arrive."""
-        return self.addresses[(self.groups.get("balancer") or self.groups["web"])[0]]
+        return self.addresses[self.entrance or (self.groups.get("balancer") or self.web)[0]]
 
-    def get(self, path="/", **arguments):
-        return self.request("GET", path, **arguments)
+    @property
+    def url(self):
+        return f"https://{self.address}"
 
-    def post(self, path, **arguments):
-        return self.request("POST", path, **arguments)
+    def get(self, path="/", host=None, **arguments):
+        """Ask where visitors arrive, or a host; redirects are not followed."""
+        return self.request("GET", path, host, **arguments)
 
-    def request(self, method, path, timeout=30, **arguments):
-        return requests.request(method, f"https://{self.address}{path}", verify=False, allow_redirects=False, timeout=timeout, **arguments)
+    def post(self, path, host=None, **arguments):
+        return self.request("POST", path, host, **arguments)
+
+    def request(self, method, path, host=None, timeout=60, **arguments):
+        address = self.addresses[host] if host else self.address
+        with self.session() as session:
+            return session.request(method, f"https://{address}{path}", allow_redirects=False, timeout=timeout, **arguments)
+
+    @staticmethod
+    def session():
+        """Return a visitor with cookies, who accepts the self-signed certificate, and whom no proxy of this machine serves."""
+        session = requests.Session()
+        session.trust_env, session.verify = False, False
+        return session
+
+    def serves(self, host=None):
+        """Whether a visitor gets the start page."""
+        with contextlib.suppress(requests.RequestException):
+            return self.get(host=host).status_code == 200
+
+    @contextlib.contextmanager
+    def visitors(self, pause_seconds=0.3):
+        """Visitors of each web host, by host, of whom nobody may be disappointed."""
+        loads = {name: Load(f"https://{self.addresses[name]}", pause_seconds=pause_seconds) for name in self.web}
+        with contextlib.ExitStack() as stack:
+            for load in loads.values():
+                stack.enter_context(load)
+            yield loads
+        for load in loads.values():
+            load.check()
 
     # --- Time ---------------------------------------------------------------------------------
 

@@ -47,6 +47,6 @@ class Cluster(playing.Site):
         primaries = self.primaries()
         return int(self.sql(primaries[0], query)) if len(primaries) == 1 else 0
 
-    def healthy(self):
+    def healthy(self, seconds=120):
         """Wait until there is one primary and every other database host streams from it."""
-        self.wait("one primary and its standbys", lambda: self.streaming() == len(self.groups["database"]) - 1)
+        self.wait("one primary and its standbys", lambda: self.streaming() == len(self.groups["database"]) - 1, seconds)

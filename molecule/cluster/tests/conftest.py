@@ -13,8 +13,8 @@ from replicating import Cluster
 class Writer:
     """Writes numbered notes through the site, one after the other, until it is stopped; remembers which were acknowledged."""
 
-    def __init__(self, cluster, prefix):
-        self.cluster, self.prefix = cluster, prefix
+    def __init__(self, site, prefix):
+        self.site, self.prefix = site, prefix
         self.acknowledged, self.refused = [], 0
         # Seconds between two acknowledged writes, at the worst.
         self.gap = 0.0
@@ -28,7 +28,7 @@ class Writer:
                 return
             text = f"{self.prefix}-{number}"
             try:
-                written = self.cluster.post("/write/", data={"text": text}, timeout=60).status_code == 200
+                written = self.site.post("/write/", data={"text": text}, timeout=60).status_code == 200
             except requests.RequestException:
                 written = False
             if written:
@@ -41,7 +41,7 @@ class Writer:
 
     def __enter__(self):
         self.thread.start()
-        self.cluster.wait("the first write", lambda: self.acknowledged)
+        self.site.wait("the first write", lambda: self.acknowledged)
         return self
 
     def __exit__(self, *_exception):
@@ -51,25 +51,22 @@ class Writer:
 
     def lost(self, name):
         """Acknowledged notes that a host's server does not hold."""
-        held = self.cluster.sql(name, f"SELECT text FROM pages_note WHERE text LIKE '{self.prefix}-%'", database="probe")
+        held = self.site.sql(name, f"SELECT text FROM pages_note WHERE text LIKE '{self.prefix}-%'", database="probe")
         return sorted(set(self.acknowledged) - set(held.splitlines()))
 
 
 @pytest.fixture(scope="session")
-def cluster(request):
-    """The cluster, after it has been seen in health."""
-    cluster = Cluster(request.config.getoption("ansible_inventory"))
-    cluster.healthy()
-    return cluster
+def kind():
+    return Cluster
 
 
 @pytest.fixture(scope="session")
-def keeper(cluster):
+def keeper(site):
     """The host that keeps the backups."""
-    return cluster.hosts[cluster.groups["backup"][0]]
+    return site.hosts[site.groups["backup"][0]]
 
 
 @pytest.fixture
-def writer(cluster):
+def writer(site):
     """Return a function that makes a writer of notes: `with writer("name") as stream: …`."""
-    return functools.partial(Writer, cluster)
+    return functools.partial(Writer, site)

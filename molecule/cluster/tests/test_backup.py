@@ -51,24 +51,23 @@ def proves_itself(host):
 
 
 @pytest.fixture
-def note(cluster):
+def note(site):
     """Return a function that writes a note through the site."""
 
     def write():
         text = f"backup-{secrets.token_hex(4)}"
-        answer = cluster.post("/write/", data={"text": text}, timeout=60)
+        answer = site.post("/write/", data={"text": text}, timeout=60)
         assert answer.status_code == 200, answer.text
         return text
 
     yield write
-    cluster.sql(cluster.primary(), "DELETE FROM pages_note WHERE text LIKE 'backup-%'", database="probe")
+    site.sql(site.primary(), "DELETE FROM pages_note WHERE text LIKE 'backup-%'", database="probe")
 
 
-def test_a_backup_is_made_of_the_standby_and_its_label_size_and_duration_are_printed(cluster, keeper, note):
+def test_a_backup_is_made_of_the_standby_and_its_label_size_and_duration_are_printed(site, keeper, note):
     note()
     before = labels(keeper)
-    done = cluster.play("backup", "-e", "backup_type=incr")
-    assert done.code == 0, done.output
+    done = site.apply("backup", "-e", "backup_type=incr")
     (label,) = [label for label in labels(keeper) if label not in before]
     assert re.search(rf"incr backup {label}: database \d+ MB, added to the repository \d+ k?M?B, \d+ s", done.text), done.output
     log = keeper.check_output("tac /var/log/pgbackrest/main-backup.log | sed '/PROCESS START/q'")
@@ -79,27 +78,27 @@ def test_a_backup_is_made_of_the_standby_and_its_label_size_and_duration_are_pri
     assert row["age_seconds"] < 3600
 
 
-def test_a_manifest_says_what_the_backup_holds(cluster, keeper, note):
+def test_a_manifest_says_what_the_backup_holds(site, keeper, note):
     note()
     done = keeper.run(f"{COMMAND} incr")
     assert done.rc == 0, done.stderr
     manifest = json.loads(keeper.file(f"/var/lib/postgresql-backup/manifests/{labels(keeper)[-1]}.json").content_string)
     probe = manifest["databases"]["probe"]
-    counted = cluster.sql(cluster.primary(), "SELECT count(*) FROM pages_note", database="probe")
+    counted = site.sql(site.primary(), "SELECT count(*) FROM pages_note", database="probe")
     assert probe["tables"]["public.pages_note"] == int(counted)
     assert "pages.0001_initial" in probe["migrations"]
     # The moment is in the archive, so that a restore can lead to it.
-    walfile = cluster.sql(cluster.primary(), f"SELECT pg_walfile_name('{manifest['lsn']}')")
+    walfile = site.sql(site.primary(), f"SELECT pg_walfile_name('{manifest['lsn']}')")
     assert information(keeper)["archive"][-1]["max"] >= walfile
 
 
-def test_a_database_host_reads_the_history_and_cannot_harm_it(cluster, keeper):
+def test_a_database_host_reads_the_history_and_cannot_harm_it(site, keeper):
     """As somebody would who has taken the host over: with its certificate, as its superuser, from both hosts."""
     before = labels(keeper)
     files = "cd /var/lib/pgbackrest && find . -type f -path './backup/*' -exec sha256sum {} + | sort"
     held = keeper.check_output(files)
-    for name in cluster.groups["database"]:
-        host = cluster.hosts[name]
+    for name in site.groups["database"]:
+        host = site.hosts[name]
         assert labels(host) == before
         for attempt in (
             "--repo1-retention-full=1 --repo1-retention-archive=1 expire",
@@ -117,16 +116,16 @@ def test_a_database_host_reads_the_history_and_cannot_harm_it(cluster, keeper):
     assert labels(keeper) == before
 
 
-def test_only_a_backup_host_reads_the_data_of_a_database_host(cluster):
+def test_only_a_backup_host_reads_the_data_of_a_database_host(site):
     """A certificate of the site is not enough: the other database host's name is not admitted, and a stranger has none."""
-    first, second = cluster.groups["database"]
-    asked = cluster.hosts[second].run(
-        "cd / && runuser -u postgres -- timeout 10 openssl s_client -connect %s:8432 -brief </dev/null", cluster.addresses[first]
+    first, second = site.groups["database"]
+    asked = site.hosts[second].run(
+        "cd / && runuser -u postgres -- timeout 10 openssl s_client -connect %s:8432 -brief </dev/null", site.addresses[first]
     )
     assert asked.rc != 0, "the port answers another database host"
 
 
-def test_two_backups_at_once_are_refused_naming_the_other(cluster, keeper):
+def test_two_backups_at_once_are_refused_naming_the_other(site, keeper):
     before = labels(keeper)
     holder = (
         "import sys, time; sys.path.insert(0, '/usr/local/lib/selfhost'); from postgresql_backup import core\n"
@@ -135,8 +134,8 @@ def test_two_backups_at_once_are_refused_naming_the_other(cluster, keeper):
     )
     keeper.check_output("systemd-run --quiet --unit=test-of-the-lock /usr/bin/python3 -B -c %s", holder)
     try:
-        cluster.wait("the lock", lambda: keeper.run("! runuser -u postgres -- flock -n /var/lib/postgresql-backup/physical.lock true").rc == 0)
-        done = cluster.play("backup", "-e", "backup_type=diff")
+        site.wait("the lock", lambda: keeper.run("! runuser -u postgres -- flock -n /var/lib/postgresql-backup/physical.lock true").rc == 0)
+        done = site.play("backup", "-e", "backup_type=diff")
     finally:
         keeper.run("systemctl stop test-of-the-lock")
     assert done.code != 0
@@ -144,7 +143,7 @@ def test_two_backups_at_once_are_refused_naming_the_other(cluster, keeper):
     assert labels(keeper) == before
 
 
-def test_a_stopped_receiver_is_noticed_while_the_site_goes_on(cluster, keeper, note):
+def test_a_stopped_receiver_is_noticed_while_the_site_goes_on(site, keeper, note):
     keeper.check_output("systemctl stop postgresql-receive")
     try:
         note()
@@ -157,7 +156,7 @@ def test_a_stopped_receiver_is_noticed_while_the_site_goes_on(cluster, keeper, n
         note()
     finally:
         keeper.check_output("systemctl start postgresql-receive")
-    cluster.wait("the archive to catch up", lambda: proves_itself(keeper))
+    site.wait("the archive to catch up", lambda: proves_itself(keeper))
     assert verdict(keeper, "archive")["verdict"] == "ok"
 
 
@@ -182,14 +181,14 @@ def small_repository(keeper):
         )
 
 
-def test_a_full_repository_is_noticed_while_the_site_goes_on_and_heals(cluster, keeper, note):
+def test_a_full_repository_is_noticed_while_the_site_goes_on_and_heals(site, keeper, note):
     before = labels(keeper)
     with small_repository(keeper) as volume:
-        cluster.wait("the archive", lambda: proves_itself(keeper))
+        site.wait("the archive", lambda: proves_itself(keeper))
         keeper.run(f"cat /dev/zero >{volume}/filler")
         for _ in range(3):
             note()
-            cluster.sql(cluster.primary(), "SELECT pg_switch_wal()")
+            site.sql(site.primary(), "SELECT pg_switch_wal()")
         done = check(keeper)
         assert done.rc != 0
         assert verdict(keeper, "archive")["verdict"] == "failed"
@@ -200,19 +199,18 @@ def test_a_full_repository_is_noticed_while_the_site_goes_on_and_heals(cluster, 
         assert re.search(r"FAILED with \d+: .*No space left on device", journal), journal
         note()
         keeper.check_output(f"rm {volume}/filler")
-        cluster.wait("the archive to catch up", lambda: proves_itself(keeper))
+        site.wait("the archive to catch up", lambda: proves_itself(keeper))
         assert verdict(keeper, "archive")["verdict"] == "ok"
         assert set(before) <= set(labels(keeper))
-    cluster.wait("the archive", lambda: proves_itself(keeper))
+    site.wait("the archive", lambda: proves_itself(keeper))
     done = keeper.run(f"{COMMAND} full")
     assert done.rc == 0, done.stderr
     assert verdict(keeper, "full")["verdict"] == "ok"
 
 
-def test_dumps_are_made_beside_and_can_be_read(cluster, keeper, note):
+def test_dumps_are_made_beside_and_can_be_read(site, keeper, note):
     text = note()
-    done = cluster.play("backup", "-e", "backup_type=logical")
-    assert done.code == 0, done.output
+    done = site.apply("backup", "-e", "backup_type=logical")
     (label,) = re.findall(r"logical backup (\d{8}T\d{6}Z): \d+ databases, \d+ k?M?B, \d+ s", done.text)
     path = f"/var/backups/postgresql/{label}"
     row = verdict(keeper, "logical")
@@ -220,7 +218,7 @@ def test_dumps_are_made_beside_and_can_be_read(cluster, keeper, note):
     assert keeper.check_output(f"find {path} -type f ! -perm 0600") == ""
     assert keeper.run(f"runuser -u nobody -- ls {path}").rc != 0
     listed = set(keeper.check_output(f"ls {path}").split())
-    databases = cluster.sql(cluster.primary(), "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate").split()
+    databases = site.sql(site.primary(), "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate").split()
     assert listed == {"globals.sql", *(f"{name}.dump" for name in databases)}
     programs = keeper.check_output("ls -d /usr/lib/postgresql/*/bin")
     assert text in keeper.check_output(f"{programs}/pg_restore --data-only --table=pages_note --file=- {path}/probe.dump")
@@ -229,9 +227,9 @@ def test_dumps_are_made_beside_and_can_be_read(cluster, keeper, note):
     assert "PASSWORD" not in globals_
 
 
-def test_no_secret_lies_open(cluster, keeper):
+def test_no_secret_lies_open(site, keeper):
     """Neither in a file that anybody reads, nor in the command line of what runs while a backup is made."""
-    directory = playing.ROOT / ".cache/lab" / cluster.variables["_meta"]["hostvars"][keeper.backend.host]["lab_name"]
+    directory = playing.ROOT / ".cache/lab" / site.variables["_meta"]["hostvars"][keeper.backend.host]["lab_name"]
     patterns = "\n".join((directory / name).read_text().split()[0] for name in ("backup_password", "backup_passphrase"))
     keeper.check_output("umask 077; printf '%%s\n' %s >/run/looked-for", patterns)
     watch = (
@@ -251,8 +249,7 @@ def test_no_secret_lies_open(cluster, keeper):
 
 
 @pytest.mark.long
-def test_a_second_run_changes_nothing(cluster):
+def test_a_second_run_changes_nothing(site):
     started = time.time()
-    done = cluster.play("database", "--tags", "app,postgresql_backup", "--limit", "backup")
-    assert done.code == 0, done.output
+    done = site.apply("database", "--tags", "app,postgresql_backup", "--limit", "backup")
     assert re.search(r"backup1 .*changed=0 ", done.output), f"{done.output} after {time.time() - started:.0f} s"

@@ -63,26 +63,25 @@ def edited_manifest(keeper, label, statement):
     return changed(keeper, path, "python3 -c %s", script)
 
 
-def production(cluster):
+def production(site):
     """What nobody may disturb: since when the servers run, who they are, and what they hold."""
     query = "SELECT pg_postmaster_start_time(), (SELECT timeline_id FROM pg_control_checkpoint())"
-    return {name: (cluster.sql(name, query), cluster.sql(name, "SELECT count(*) FROM pages_note", "probe")) for name in cluster.groups["database"]}
+    return {name: (site.sql(name, query), site.sql(name, "SELECT count(*) FROM pages_note", "probe")) for name in site.groups["database"]}
 
 
-def test_a_good_backup_passes_and_the_status_says_so(cluster, keeper, label):
-    before = production(cluster)
-    run = cluster.play("restore_drill")
-    assert run.code == 0, run.output
+def test_a_good_backup_passes_and_the_status_says_so(site, keeper, label):
+    before = production(site)
+    run = site.apply("restore_drill")
     assert f"backup {label} restores" in run.text
     row = status(keeper)
     assert (row["verdict"], row["label"]) == ("ok", label)
     assert row["duration_seconds"] > 0
     assert row["age_seconds"] < 3600
     assert row["detail"]["backup_age_seconds"] >= 0
-    assert row["detail"]["rows"] > int(cluster.sql(cluster.primary(), "SELECT count(*) FROM pages_note", "probe"))
+    assert row["detail"]["rows"] > int(site.sql(site.primary(), "SELECT count(*) FROM pages_note", "probe"))
     assert row["detail"]["migrations"] == "all migrations of the current release are applied"
     assert 'postgresql_backup_verdict{kind="drill"} 1' in keeper.file(f"{STATE}/postgresql_backup.prom").content_string
-    assert production(cluster) == before
+    assert production(site) == before
     nothing_is_left(keeper)
 
 
@@ -117,19 +116,19 @@ def test_what_the_backup_noted_and_the_restore_lacks_fails_the_drill(keeper, lab
         assert sentence in message
 
 
-def test_a_backup_that_lacks_a_migration_of_the_release_fails_the_drill(cluster, keeper, label):
-    web = cluster.hosts[cluster.groups["web"][0]]
+def test_a_backup_that_lacks_a_migration_of_the_release_fails_the_drill(site, keeper, label):
+    web = site.hosts[site.groups["web"][0]]
     with changed(web, "/srv/probe/current/migrations.txt", "echo '[X]  pages.0998_shipped' >>/srv/probe/current/migrations.txt"):
         message = failed_drill(keeper)
     assert message == "the restored database lacks migrations of the current release: pages.0998_shipped"
     assert status(keeper)["detail"]["backup_age_seconds"] >= 0
 
 
-def test_a_killed_drill_is_noticed_and_leaves_nothing_behind(cluster, keeper, label):
+def test_a_killed_drill_is_noticed_and_leaves_nothing_behind(site, keeper, label):
     keeper.check_output("systemctl start --no-block postgresql-drill.service")
-    cluster.wait("the restore", lambda: keeper.run("test -e %s/throw-away/data/PG_VERSION", DIRECTORY).rc == 0, every=0.2)
+    site.wait("the restore", lambda: keeper.run("test -e %s/throw-away/data/PG_VERSION", DIRECTORY).rc == 0, every=0.2)
     keeper.check_output("systemctl kill --signal=KILL postgresql-drill.service")
-    cluster.wait("its end", lambda: keeper.check_output("systemctl show --value -p ActiveState postgresql-drill.service") == "failed")
+    site.wait("its end", lambda: keeper.check_output("systemctl show --value -p ActiveState postgresql-drill.service") == "failed")
     row = status(keeper)
     assert row["verdict"] == "failed"
     assert "ended from outside" in row["message"]
@@ -142,10 +141,10 @@ def test_what_a_lost_host_left_is_gone_after_the_next_drill(keeper, label):
     nothing_is_left(keeper)
 
 
-def test_two_drills_do_not_meet(cluster, keeper, label):
+def test_two_drills_do_not_meet(site, keeper, label):
     keeper.check_output("systemctl start --no-block postgresql-drill.service")
     done = keeper.run("postgresql-backup drill")
     assert done.rc != 0
     assert "another one is at work" in done.stderr
-    cluster.wait("the end of the first", lambda: keeper.check_output("systemctl show --value -p ActiveState postgresql-drill.service") == "inactive")
+    site.wait("the end of the first", lambda: keeper.check_output("systemctl show --value -p ActiveState postgresql-drill.service") == "inactive")
     assert status(keeper)["verdict"] == "ok"

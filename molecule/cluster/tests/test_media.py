@@ -12,20 +12,20 @@ STATE = "/var/lib/postgresql-backup"
 
 
 @pytest.fixture(scope="module")
-def web(cluster):
-    return cluster.hosts[cluster.groups["web"][0]]
+def web(site):
+    return site.hosts[site.groups["web"][0]]
 
 
-def upload(cluster, name):
+def upload(site, name):
     """Upload a file through the site, as a visitor does, and write a row that goes with it."""
-    token = cluster.get("/upload/").cookies["csrftoken"]
-    address = cluster.addresses[cluster.groups["web"][0]]
-    answer = cluster.post(
+    token = site.get("/upload/").cookies["csrftoken"]
+    address = site.addresses[site.groups["web"][0]]
+    answer = site.post(
         "/upload/", files={"file": (name, f"content of {name}")}, data={"csrfmiddlewaretoken": token}, cookies={"csrftoken": token},
         headers={"Referer": f"https://{address}/upload/"},
     )  # fmt: skip
     assert answer.status_code == 201, answer.text
-    assert cluster.post("/write/", data={"text": name}).status_code == 200
+    assert site.post("/write/", data={"text": name}).status_code == 200
 
 
 def back_up(keeper):
@@ -38,67 +38,65 @@ def back_up(keeper):
 
 
 @pytest.fixture(scope="module")
-def moments(cluster, keeper, web):
+def moments(site, keeper, web):
     """An upload before a restore point and one after it, with the rows that go with them: (point, name before, name after)."""
     before, after = f"before-{secrets.token_hex(4)}.txt", f"after-{secrets.token_hex(4)}.txt"
-    upload(cluster, before)
+    upload(site, before)
     point = back_up(keeper)
-    upload(cluster, after)
+    upload(site, after)
     yield point, before, after
     web.check_output("rm -f %s %s", f"{UPLOADS}/{before}", f"{UPLOADS}/{after}")
-    cluster.sql(cluster.primary(), f"DELETE FROM pages_note WHERE text IN ('{before}', '{after}')", "probe")
+    site.sql(site.primary(), f"DELETE FROM pages_note WHERE text IN ('{before}', '{after}')", "probe")
 
 
-def test_database_and_uploads_come_back_to_the_same_moment(cluster, web, moments):
+def test_database_and_uploads_come_back_to_the_same_moment(site, web, moments):
     point, before, after = moments
-    host = cluster.hosts[cluster.groups["database"][0]]
+    host = site.hosts[site.groups["database"][0]]
     try:
-        run = cluster.play("restore", "-e", f"restore_target_name={point}", "-e", "restore_media=true")
-        assert run.code == 0, run.output
+        site.apply("restore", "-e", f"restore_target_name={point}", "-e", "restore_media=true")
         files = web.check_output("ls %s", f"{UPLOADS}.restored").split()
         assert (before in files, after in files) == (True, False)
         assert web.check_output("cat %s", f"{UPLOADS}.restored/{before}") == f"content of {before}"
         owners = web.check_output("stat -c '%%U %%G %%a' %s", UPLOADS), web.check_output("stat -c '%%U %%G %%a' %s", f"{UPLOADS}.restored")
         assert owners[0] == owners[1]
-        done = cluster.hosts[cluster.primary()].run(
+        done = site.hosts[site.primary()].run(
             "cd / && runuser -u postgres -- psql -XAtq -p 5433 -d probe -c %s", f"SELECT text FROM pages_note WHERE text IN ('{before}', '{after}')"
         )
         assert done.stdout.strip() == before, done.stderr
         # Production has both.
         assert {before, after} <= set(web.check_output("ls %s", UPLOADS).split())
     finally:
-        cluster.play("restore", "-e", "restore_remove=true")
+        site.play("restore", "-e", "restore_remove=true")
         web.check_output("rm -rf %s", f"{UPLOADS}.restored")
     assert host.check_output("pg_lsclusters --no-header").count("\n") == 0
 
 
-def test_in_place_only_with_the_clusters_name_and_what_was_there_is_kept(cluster, web, moments):
+def test_in_place_only_with_the_clusters_name_and_what_was_there_is_kept(site, web, moments):
     point, before, after = moments
-    refused = cluster.play("restore_media", "-e", "restore_media=true", "-e", f"restore_target_name={point}", "-e", "restore_in_place=yes")
+    refused = site.play("restore_media", "-e", "restore_media=true", "-e", f"restore_target_name={point}", "-e", "restore_in_place=yes")
     assert refused.code != 0
     assert "restore_in_place is 'yes'" in refused.text
     try:
-        run = cluster.play("restore_media", "-e", "restore_media=true", "-e", f"restore_target_name={point}", "-e", "restore_in_place=probe/main")
-        assert run.code == 0, run.output
-        assert cluster.get(f"/media/{before}").text == f"content of {before}"
-        assert cluster.get(f"/media/{after}").status_code == 404
+        site.apply("restore_media", "-e", "restore_media=true", "-e", f"restore_target_name={point}", "-e", "restore_in_place=probe/main")
+        assert site.get(f"/media/{before}").text == f"content of {before}"
+        assert site.get(f"/media/{after}").status_code == 404
         assert web.run("ls %s.before-*/%s", UPLOADS, after).rc == 0
-        upload(cluster, "in-the-restored.txt")
+        upload(site, "in-the-restored.txt")
     finally:
         web.run("old=$(ls -d %s.before-* | tail -1) && rm -rf %s && mv -T $old %s", UPLOADS, UPLOADS, UPLOADS)
         web.run("rm -rf %s.before-*", UPLOADS)
-        cluster.sql(cluster.primary(), "DELETE FROM pages_note WHERE text = 'in-the-restored.txt'", "probe")
-    assert cluster.get(f"/media/{after}").text == f"content of {after}"
+        site.sql(site.primary(), "DELETE FROM pages_note WHERE text = 'in-the-restored.txt'", "probe")
+    assert site.get(f"/media/{after}").text == f"content of {after}"
 
 
-def test_a_point_that_is_none_is_refused_in_a_sentence(cluster, web):
-    run = cluster.play("restore_media", "-e", "restore_media=true", "-e", "restore_target_name=never-made")
+def test_a_point_that_is_none_is_refused_in_a_sentence(site, web):
+    run = site.play("restore_media", "-e", "restore_media=true", "-e", "restore_target_name=never-made")
     assert run.code != 0
     assert "no backup of the uploads was made at the restore point never-made" in run.text
     assert web.run("test -e %s", f"{UPLOADS}.restored").rc != 0
 
 
-def test_a_web_host_cannot_delete_what_was_backed_up(cluster, keeper, web, moments):
+def test_a_web_host_cannot_delete_what_was_backed_up(site, keeper, web, moments):
     """Whoever takes the web host over deletes every upload, and knocks at the backup host's doors."""
     point, before, _after = moments
     web.check_output("cp -a %s /var/backups/kept-by-the-test && find %s -mindepth 1 -delete", UPLOADS, UPLOADS)
@@ -106,7 +104,7 @@ def test_a_web_host_cannot_delete_what_was_backed_up(cluster, keeper, web, momen
         back_up(keeper)
         keeper.check_output("rm -rf /var/backups/of-the-test && postgresql-backup media-restore /var/backups/of-the-test --name %s", point)
         assert keeper.run("cat /var/backups/of-the-test/*/%s", before).stdout == f"content of {before}"
-        address = cluster.addresses[cluster.groups["backup"][0]]
+        address = site.addresses[site.groups["backup"][0]]
         for port in (5432, 8432, 8873):
             assert web.run("timeout 5 bash -c 'echo >/dev/tcp/%s/%s'", address, str(port)).rc != 0, port
     finally:
@@ -114,14 +112,14 @@ def test_a_web_host_cannot_delete_what_was_backed_up(cluster, keeper, web, momen
         web.check_output("cp -a /var/backups/kept-by-the-test/. %s && rm -rf /var/backups/kept-by-the-test", UPLOADS)
 
 
-def test_only_the_backup_host_may_read_the_uploads_and_nobody_may_write_them(cluster, keeper, web, moments):
+def test_only_the_backup_host_may_read_the_uploads_and_nobody_may_write_them(site, keeper, moments):
     _point, before, _after = moments
-    name = cluster.groups["web"][0]
+    name = site.groups["web"][0]
 
     def rsync(host, *words):
         connect = (
             f"openssl s_client -quiet -verify_quiet -verify_return_error -verify 4 -verify_hostname {name} -CAfile /etc/selfhost/ca.crt "
-            f"-cert /etc/selfhost/host.crt -key /etc/selfhost/host.key -connect {cluster.addresses[name]}:8873"
+            f"-cert /etc/selfhost/host.crt -key /etc/selfhost/host.key -connect {site.addresses[name]}:8873"
         )
         return host.run("RSYNC_CONNECT_PROG=%s timeout 20 rsync -t " + " ".join(["%s"] * len(words)), connect, *words)
 
@@ -134,8 +132,8 @@ def test_only_the_backup_host_may_read_the_uploads_and_nobody_may_write_them(clu
     for path in ("release/environment", "media/../../current/environment"):
         assert rsync(keeper, f"{name}::{path}", "/var/backups/of-the-test").rc != 0, path
     # A certificate of the site is not enough, and from elsewhere the port is closed.
-    for other in (name, *cluster.groups["database"]):
-        assert rsync(cluster.hosts[other], f"{name}::media/{before}", "/var/backups/of-the-test").rc != 0, other
+    for other in (name, *site.groups["database"]):
+        assert rsync(site.hosts[other], f"{name}::media/{before}", "/var/backups/of-the-test").rc != 0, other
 
 
 def test_cron_backs_the_uploads_up_every_night(keeper):
@@ -146,7 +144,7 @@ def test_cron_backs_the_uploads_up_every_night(keeper):
     assert fields[1].isdigit()
 
 
-def test_a_web_host_that_is_away_is_noticed(cluster, keeper, web):
+def test_a_web_host_that_is_away_is_noticed(keeper, web):
     web.check_output("systemctl stop media-server.socket")
     try:
         done = keeper.run("postgresql-backup media --quiet")

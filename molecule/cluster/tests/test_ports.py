@@ -20,9 +20,9 @@ REACHED = {
 }
 
 
-def test_each_host_answers_whom_it_serves_and_nobody_else(cluster):
+def test_each_host_answers_whom_it_serves_and_nobody_else(site):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        found = dict(zip(REACHED, pool.map(lambda pair: cluster.open_ports(*pair), REACHED)))
+        found = dict(zip(REACHED, pool.map(lambda pair: site.open_ports(*pair), REACHED)))
     assert {pair: ports[4] for pair, ports in found.items()} == REACHED
     # The hosts do not speak with each other over IPv6.
     assert {pair: ports[6] for pair, ports in found.items()} == {pair: REACHED[pair[0], None] for pair in REACHED}

@@ -27,13 +27,14 @@ END '
 class Host:
     """The primary's host, while rows are written and restored."""
 
-    def __init__(self, cluster):
-        self.cluster, self.name = cluster, cluster.primary()
-        self.host = cluster.hosts[self.name]
+    def __init__(self, site):
+        self.site, self.name = site, site.primary()
+        self.host = site.hosts[self.name]
         # Who makes the backups and holds the dumps.
-        self.keeper = cluster.hosts[cluster.groups["backup"][0]]
+        self.keeper = site.hosts[site.groups["backup"][0]]
         self.version = self.sql("SHOW server_version_num")[:2]
         self.base = f"/var/lib/postgresql/{self.version}"
+        self.began = self.started()
 
     def run(self, command, *arguments):
         return self.host.check_output(command, *arguments)
@@ -47,17 +48,21 @@ class Host:
     def choose(self):
         """Return a row that is written from now on, and the time at which it was not there yet."""
         first = int(self.sql("SELECT max(number) FROM restore_probe")) + 3
-        self.cluster.wait("the next rows", lambda: int(self.sql("SELECT max(number) FROM restore_probe")) > first)
+        self.site.wait("the next rows", lambda: int(self.sql("SELECT max(number) FROM restore_probe")) > first)
         return first, self.sql(f"SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US+00') FROM restore_probe WHERE number = {first}")
 
     def started(self):
         return self.sql("SELECT pg_postmaster_start_time()")
 
+    def state(self, port):
+        """Since when a server runs, and how many of the rows it holds."""
+        return self.sql("SELECT pg_postmaster_start_time(), count(*) FROM restore_probe", port=port)
+
     def kept(self, name=None):
-        return self.cluster.hosts[name or self.name].check_output(f"ls -d {self.base}/main.before-* 2>/dev/null || :").split()
+        return self.site.hosts[name or self.name].check_output(f"ls -d {self.base}/main.before-* 2>/dev/null || :").split()
 
     def restore(self, *arguments):
-        return self.cluster.play("restore", *arguments)
+        return self.site.play("restore", *arguments)
 
 
 def wish(**values):
@@ -65,14 +70,14 @@ def wish(**values):
 
 
 @pytest.fixture(scope="module")
-def primary(cluster):
+def primary(site):
     """Write rows all the while; take everything away in the end."""
-    cluster.healthy()
-    host = Host(cluster)
-    before = {name: host.kept(name) for name in cluster.groups["database"]}
+    site.healthy()
+    host = Host(site)
+    before = {name: host.kept(name) for name in site.groups["database"]}
     host.sql("DROP TABLE IF EXISTS restore_probe; CREATE TABLE restore_probe (number int PRIMARY KEY, at timestamptz NOT NULL)")
     host.run(f"systemd-run --quiet --collect --unit={UNIT} --uid=postgres --working-directory=/ psql -XAtq -d probe -c %s", WRITE)
-    cluster.wait("the first row", lambda: host.rows())
+    site.wait("the first row", lambda: host.rows())
     yield host
     host.host.run(f"systemctl stop {UNIT}")
     host.restore(*wish(remove=True))
@@ -80,12 +85,12 @@ def primary(cluster):
     # A standby that was built anew keeps what it was, too.
     for name in before:
         for path in set(host.kept(name)) - set(before[name]):
-            cluster.hosts[name].check_output("rm -r %s", path)
-    cluster.healthy()
+            site.hosts[name].check_output("rm -r %s", path)
+    site.healthy()
 
 
 @pytest.fixture(scope="module")
-def moments(primary, cluster):
+def moments(primary, site):
     """Choose a moment before a backup, one while it is made, and one after it: rows of what is there then, and the time."""
     chosen = [primary.choose()]
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -96,19 +101,25 @@ def moments(primary, cluster):
     return chosen
 
 
-def test_each_moment_comes_back_exactly_beside_production_which_does_not_notice(primary, moments):
-    started = primary.started()
-    for first, at in moments:
-        before = primary.rows()[-1]
+@pytest.fixture(scope="module")
+def beside(primary, moments):
+    """Each moment restored beside production, where the last one stays: the run, the rows there, and production's before and after it."""
+    seen = []
+    for _first, at in moments:
+        before = primary.rows()
         # Each takes the place of the one before.
-        done = primary.restore(*wish(target_time=at, remove=True))
-        assert done.code == 0, done.output
-        assert primary.rows(port=PORT) == list(range(1, first)), at
-        assert f"pg_dump -p {PORT} -d probe -t TABLE | sudo -u postgres psql -p 5432 -d probe" in done.text
+        run = primary.site.apply("restore", *wish(target_time=at, remove=True))
+        seen.append((run, primary.rows(port=PORT), before, primary.rows()))
+    return seen
+
+
+def test_each_moment_comes_back_exactly_beside_production_which_does_not_notice(primary, moments, beside):
+    for (first, at), (run, restored, before, after) in zip(moments, beside, strict=True):
+        assert restored == list(range(1, first)), at
+        assert f"pg_dump -p {PORT} -d probe -t TABLE | sudo -u postgres psql -p 5432 -d probe" in run.text
         # Production goes on with all it has.
-        rows = primary.rows()
-        assert rows == list(range(1, rows[-1] + 1)) and rows[-1] > before
-    assert primary.started() == started
+        assert after == list(range(1, after[-1] + 1)) and after[-1] > before[-1]
+    assert primary.started() == primary.began
     # It can be written to, stands alone, and is nobody's but the superuser's.
     assert primary.sql("DELETE FROM restore_probe; SELECT count(*) FROM restore_probe; SHOW archive_mode; SHOW listen_addresses", port=PORT).split() == ["0", "off"]
     assert primary.rows()
@@ -124,24 +135,24 @@ def test_each_moment_comes_back_exactly_beside_production_which_does_not_notice(
         primary.sql("DROP SCHEMA fetched CASCADE")
 
 
-def test_a_moment_before_the_backups_is_refused_and_nothing_touched(primary, moments):
+def test_a_moment_before_the_backups_is_refused_and_nothing_touched(primary, beside):
+    before = primary.state(PORT)
     done = primary.restore(*wish(target_time="2001-01-01 00:00:00+00", remove=True))
     assert done.code != 0
     assert "restore_target_time is '2001-01-01 00:00:00+00', before the oldest backup, which ended at" in done.text
-    assert primary.sql("SELECT count(*) FROM restore_probe", port=PORT) == "0"
+    assert primary.state(PORT) == before
 
 
 def test_a_dump_is_restored_into_a_database_of_its_own(primary):
     primary.keeper.check_output("postgresql-backup logical")
     written = primary.rows()[-1]
-    done = primary.restore(*wish(dump="latest"))
-    assert done.code == 0, done.output
+    done = primary.site.apply("restore", *wish(dump="latest"))
     rows = primary.rows(database="probe_restored")
     assert rows == list(range(1, rows[-1] + 1)) and rows[-1] <= written
     assert primary.sql("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'probe_restored'") == "probe"
 
 
-def test_a_moment_that_cannot_be_reached_leaves_everything_as_it_was(primary, cluster):
+def test_a_moment_that_cannot_be_reached_leaves_everything_as_it_was(primary, site):
     started = primary.started()
     listing = primary.run(f"ls {primary.base}")
     newest = json.loads(primary.run("cd / && runuser -u postgres -- pgbackrest --stanza=main --output=json info"))[0]["backup"][-1]["label"]
@@ -150,17 +161,17 @@ def test_a_moment_that_cannot_be_reached_leaves_everything_as_it_was(primary, cl
     assert f"the restore point no-such-point from the backup {newest} cannot be reached: the archive ends before it" in done.text
     assert primary.started() == started
     assert primary.run(f"ls {primary.base}") == listing
-    assert cluster.get("/status/").status_code == 200
+    assert site.get("/status/").status_code == 200
 
 
-def test_a_restore_in_place_that_is_killed_halfway_is_finished_by_the_next_run(primary, cluster, moments):
+def test_a_restore_in_place_that_is_killed_halfway_is_finished_by_the_next_run(primary, site, moments):
     first, at = moments[1]
     primary.host.run(f"systemctl stop {UNIT}")
     former = primary.rows()
     arguments = wish(target_time=at, in_place=CLUSTER)
     journal = f"{primary.base}/main.restore.json"
     program = 'pgrep -f "^python3 - swap "'
-    killed = cluster.start("restore", *arguments)
+    killed = site.start("restore", *arguments)
     try:
         # Frozen in the middle of the exchange, so that neither side learns of the other's end.
         primary.run(f"timeout 900 sh -c 'until grep -qs swapping {journal}; do sleep 0.02; done; kill -STOP $({program})'")
@@ -168,18 +179,17 @@ def test_a_restore_in_place_that_is_killed_halfway_is_finished_by_the_next_run(p
         os.killpg(killed.pid, signal.SIGKILL)
         killed.communicate()
         primary.host.run(f"kill -KILL $({program})")
-    assert cluster.get("/status/").status_code >= 500, "the application runs while its database is exchanged"
+    assert site.get("/status/").status_code >= 500, "the application runs while its database is exchanged"
 
-    done = primary.restore(*arguments)
-    assert done.code == 0, done.output
+    done = primary.site.apply("restore", *arguments)
     assert primary.rows() == list(range(1, first))
     assert len(former) > first
-    assert cluster.get("/status/").status_code == 200
-    written = cluster.post("/write/", data={"text": "after the restore"})
+    assert site.get("/status/").status_code == 200
+    written = site.post("/write/", data={"text": "after the restore"})
     assert written.status_code == 200, written.text
-    cluster.healthy()
-    for standby in cluster.standbys():
-        cluster.wait("the row on the standby", lambda: cluster.sql(standby, "SELECT count(*) FROM pages_note WHERE text = 'after the restore'", "probe") == "1")
+    site.healthy()
+    for standby in site.standbys():
+        site.wait("the row on the standby", lambda: site.sql(standby, "SELECT count(*) FROM pages_note WHERE text = 'after the restore'", "probe") == "1")
     # The former cluster is kept, and nothing else is left.
     (kept,) = [path for path in primary.kept() if path in done.text]
     assert primary.run(f"cat {kept}/PG_VERSION") == primary.version

@@ -83,7 +83,7 @@ def edit(site, administrator, page, artifacts):
     address = shown.evaluate("async image => { await image.decode(); return image.currentSrc }")
     assert shown.evaluate("image => image.naturalWidth") > 0
     assert address.startswith(f"{site.url}/media/")
-    page.screenshot(path=artifacts / f"wagtail-image-{site.host}.png")
+    page.screenshot(path=artifacts / f"wagtail-image-{site.entrance}.png")
 
     original = site.get(f"/media/original_images/{name}")
     assert original.headers["Content-Type"] == "image/png"

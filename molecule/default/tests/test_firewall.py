@@ -5,16 +5,10 @@ import socket
 import time
 
 import pytest
-from playing import Site
 
 testinfra_hosts = ["ansible://all"]
 
 OPEN = {22, 80, 443}
-
-
-@pytest.fixture(scope="module")
-def site(reach):
-    return Site(reach.inventory)
 
 
 @pytest.fixture(scope="module")

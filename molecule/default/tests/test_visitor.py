@@ -202,16 +202,15 @@ def test_an_upload_over_the_limit_is_refused_before_it_is_sent(site, variables):
 
 
 @pytest.fixture(scope="module")
-def folder(site, tmp_path_factory):
+def folder(manage):
     """Put files among the uploads that Wagtail would not take from an editor; return their folder."""
     folder = f"visitor_{secrets.token_hex(4)}"
-    site.manage_shell(
+    manage(
         "from django.core.files.base import ContentFile\n"
         "from django.core.files.storage import default_storage\n"
         "content = b'<html xmlns=\"http://www.w3.org/1999/xhtml\"><script>alert(1)</script></html>'\n"
         "for suffix in ('html', 'svg', 'xhtml', 'php', 'webp', 'avif', 'pdf'):\n"
-        f"    default_storage.save('{folder}/page.' + suffix, ContentFile(content))\n",
-        tmp_path_factory.mktemp("folder"),
+        f"    default_storage.save('{folder}/page.' + suffix, ContentFile(content))\n"
     )
     return folder
 

@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import pytest
-from playing import SSH_CONFIG, Site
+from playing import SSH_CONFIG
 
 SOMEBODY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC0PSmnvD4tRuHNcXQgAzvDpXXQhT1qFZ0f1hXyUkv2k somebody"
 # Of the word "one", by mkpasswd.
@@ -42,65 +42,60 @@ TAKEN_BACK = {
 LIVE = "nft --stateless list table inet selfhost; cat /etc/ssh/sshd_config.d/00-selfhost.conf /etc/sudoers.d/selfhost ~ops/.ssh/authorized_keys"
 
 
-@pytest.fixture(scope="module")
-def lab(request):
-    return Site(request.config.getoption("ansible_inventory"))
-
-
-def ssh(lab, name, command, user="ops"):
+def ssh(site, name, command, user="ops"):
     """Start a command on a connection of its own."""
     options = ["-F", SSH_CONFIG, "-n", "-o", "BatchMode=yes", "-o", "ControlPath=none"]
-    return subprocess.Popen(["ssh", *options, f"{user}@{lab.addresses[name]}", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(["ssh", *options, f"{user}@{site.addresses[name]}", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def fresh_login(lab, name):
+def fresh_login(site, name):
     """Whether the operator gets in and becomes root."""
-    return ssh(lab, name, "sudo -n id -un").communicate(timeout=60)[0].strip() == "root"
+    return ssh(site, name, "sudo -n id -un").communicate(timeout=60)[0].strip() == "root"
 
 
-def live(lab):
-    return {name: host.check_output(LIVE) for name, host in lab.hosts.items()}
+def live(site):
+    return {name: host.check_output(LIVE) for name, host in site.hosts.items()}
 
 
-def wait_for_logins(lab):
-    for name in lab.hosts:
-        lab.wait(f"a login to {name}", lambda name=name: fresh_login(lab, name), 60)
+def wait_for_logins(site):
+    for name in site.hosts:
+        site.wait(f"a login to {name}", lambda name=name: fresh_login(site, name), 60)
 
 
-def play(lab, role, mistake):
+def play(site, role, mistake):
     own = (SSH_CONFIG.parent / "id_ed25519.pub").read_text().strip()
     extra = json.dumps(mistake | {"guard_confirm_seconds": 30}).replace('"@"', json.dumps(own))
-    return lab.play("harden", "--tags", role, "-e", extra)
+    return site.play("harden", "--tags", role, "-e", extra)
 
 
 @pytest.mark.parametrize(("mistake", "role", "sentence"), REFUSED.values(), ids=REFUSED)
-def test_a_mistake_that_can_be_seen_is_refused_and_changes_nothing(lab, mistake, role, sentence):
-    before = live(lab)
-    run = play(lab, role, mistake)
+def test_a_mistake_that_can_be_seen_is_refused_and_changes_nothing(site, mistake, role, sentence):
+    before = live(site)
+    run = play(site, role, mistake)
     assert run.code != 0
     assert sentence in run.text, run.output[-4000:]
-    assert live(lab) == before
-    wait_for_logins(lab)
+    assert live(site) == before
+    wait_for_logins(site)
 
 
 @pytest.mark.parametrize(("mistake", "role", "sentence"), TAKEN_BACK.values(), ids=TAKEN_BACK)
-def test_a_change_that_locks_the_operator_out_is_taken_back(lab, mistake, role, sentence):
-    before = live(lab)
+def test_a_change_that_locks_the_operator_out_is_taken_back(site, mistake, role, sentence):
+    before = live(site)
     try:
-        run = play(lab, role, mistake)
+        run = play(site, role, mistake)
     finally:
-        wait_for_logins(lab)
+        wait_for_logins(site)
     assert run.code != 0
     assert sentence in run.text, run.output[-4000:]
     assert "comes back by itself within 30 seconds" in run.text
     # With the door open again, nothing else may have stayed.
-    lab.wait("what was in force before", lambda: live(lab) == before, 60)
+    site.wait("what was in force before", lambda: live(site) == before, 60)
 
 
-def test_a_reboot_takes_back_what_nobody_has_confirmed(lab):
+def test_a_reboot_takes_back_what_nobody_has_confirmed(site):
     """The timer is gone with it: the unit that runs before sshd does it."""
-    before, boots = live(lab), {name: lab.boot(name) for name in lab.hosts}
-    for host in lab.hosts.values():
+    before, boots = live(site), {name: site.boot(name) for name in site.hosts}
+    for host in site.hosts.values():
         # As when the controller is cut off in the middle of a run.
         candidate = "/var/lib/selfhost-guard/candidate/etc-ssh-sshd_config.d-00-selfhost.conf"
         host.check_output(
@@ -108,29 +103,29 @@ def test_a_reboot_takes_back_what_nobody_has_confirmed(lab):
             "systemd-run --quiet --collect --on-active=20 systemctl reboot; "
             "selfhost-guard try sshd 3600 /etc/ssh/sshd_config.d/00-selfhost.conf; mv /root/candidate " + candidate
         )
-    assert not any(fresh_login(lab, name) for name in lab.hosts)
-    for name in lab.hosts:
-        lab.wait(f"the reboot of {name}", lambda name=name: lab.boot(name) not in (boots[name], None), 600)
-    assert live(lab) == before
-    for host in lab.hosts.values():
+    assert not any(fresh_login(site, name) for name in site.hosts)
+    for name in site.hosts:
+        site.wait(f"the reboot of {name}", lambda name=name: site.boot(name) not in (boots[name], None), 600)
+    assert live(site) == before
+    for host in site.hosts.values():
         assert "was not confirmed before the reboot" in host.check_output("journalctl --boot --unit selfhost-guard.service")
 
 
-def test_who_is_no_administrator_any_more_is_out_at_once(lab):
+def test_who_is_no_administrator_any_more_is_out_at_once(site):
     own = (SSH_CONFIG.parent / "id_ed25519.pub").read_text().strip()
     both = {"hardening_admins": [{"name": "ops", "keys": [own]}, {"name": "ann", "keys": [own]}]}
-    assert play(lab, "hardening", both).code == 0
-    sessions = [ssh(lab, name, "sleep 300", user="ann") for name in lab.hosts]
+    assert play(site, "hardening", both).code == 0
+    sessions = [ssh(site, name, "sleep 300", user="ann") for name in site.hosts]
     try:
         time.sleep(3)
-        assert [session.poll() for session in sessions] == [None] * len(lab.hosts), "ann is in"
-        assert play(lab, "hardening", {}).code == 0
+        assert [session.poll() for session in sessions] == [None] * len(site.hosts), "ann is in"
+        assert play(site, "hardening", {}).code == 0
         assert 0 not in [session.wait(timeout=30) for session in sessions]
     finally:
         for session in sessions:
             session.kill()
-    for name, host in lab.hosts.items():
-        assert ssh(lab, name, "true", user="ann").wait(timeout=30) == 255
+    for name, host in site.hosts.items():
+        assert ssh(site, name, "true", user="ann").wait(timeout=30) == 255
         assert host.run("getent passwd ann").rc == 2
         # Nothing is lost.
         assert host.file("/home/ann/.ssh/authorized_keys").exists

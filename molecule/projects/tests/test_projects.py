@@ -32,8 +32,7 @@ import json
 import re
 
 import pytest
-import requests
-from playing import ROOT, Site, repositories
+from playing import ROOT, repositories
 
 PROJECTS = ROOT / "molecule/shared/projects"
 
@@ -50,29 +49,22 @@ class Project:
     def play(self, playbook, *arguments):
         # What the inventory's own project sets and these do not.
         unset = {"app_first_release_commands": [], "app_release_commands": [], "app_repository": str(self.repository.directory)}
-        run = self.site.play(playbook, "-e", json.dumps(unset), "-e", f"@{self.directory}/variables.yml", *arguments)
-        assert run.code == 0, run.output[-6000:]
-        return run
+        return self.site.apply(playbook, "-e", json.dumps(unset), "-e", f"@{self.directory}/variables.yml", *arguments)
 
     def install(self, *arguments):
         """The first release, and all that is below it."""
         return self.play("site", "--tags", "app,postgresql,django,uwsgi,nginx,deploy", *arguments)
 
-    def get(self, path, host, **arguments):
-        return requests.get(
-            f"https://{self.site.addresses[host]}{path}", verify=False, allow_redirects=False, timeout=30, **arguments
-        )
-
     def pages(self, path="/", **arguments):
         """What visitors of each host see, all of whom are answered."""
-        answers = {host: self.get(path, host, **arguments) for host in self.site.addresses}
+        answers = {host: self.site.get(path, host, **arguments) for host in self.site.web}
         assert {answer.status_code for answer in answers.values()} == {200}, {host: answer.text for host, answer in answers.items()}
         return {host: answer.text for host, answer in answers.items()}
 
     def assets(self, pages):
         """The style sheets that pages name, fetched."""
         return {
-            host: {name: self.get(name, host) for name in re.findall(r'(?:href|src)="(/[^"]+\.css)"', page)}
+            host: {name: self.site.get(name, host) for name in re.findall(r'(?:href|src)="(/[^"]+\.css)"', page)}
             for host, page in pages.items()
         }
 
@@ -87,11 +79,6 @@ class Project:
                 f"sudo -u postgres dropdb --if-exists --force {self.name}; sudo -u postgres dropuser --if-exists {self.name}; "
                 f"userdel {self.name} 2>/dev/null; true"
             )
-
-
-@pytest.fixture(scope="module")
-def site(request):
-    return Site(request.config.getoption("ansible_inventory"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -110,12 +97,8 @@ def probe_away(site):
             "test ! -L /root/probe-current || mv -T /root/probe-current /srv/probe/current"
         )
     # It has who may connect to the database anew, too.
-    run = site.play("database", "--tags", "app,postgresql")
-    assert run.code == 0, run.output[-4000:]
-    for address in site.addresses.values():
-        site.wait(
-            "the probe", lambda: requests.get(f"https://{address}/status/", verify=False, timeout=30).status_code == 200, 60
-        )  # fmt: skip
+    site.apply("database", "--tags", "app,postgresql")
+    site.healthy()
 
 
 @pytest.fixture
@@ -138,20 +121,18 @@ def test_subfolder_with_top_level_modules_and_a_prefix(project, site):
         assert "version=1 words=0" in page
         # A tracked file that a build command rewrote, and the prefix as the application knows it.
         assert re.search(r"revision=[0-9a-f]{40} here=/words/<", page), page
-        assert project.get("/", host).headers["Location"].endswith("/words/")
+        assert site.get("/", host).headers["Location"].endswith("/words/")
         # What the application looked up in the manifest at import.
-        icon = project.get("/words/icon/", host).headers["Location"]
+        icon = site.get("/words/icon/", host).headers["Location"]
         assert re.fullmatch(r"/words/static/words/icon\.[0-9a-f]{12}\.svg", icon)
-        assert project.get(icon, host).headers["Content-Type"] == "image/svg+xml"
+        assert site.get(icon, host).headers["Content-Type"] == "image/svg+xml"
     assert all("Ein Wort" in page for page in project.pages("/words/", headers={"Accept-Language": "de"}).values())
 
     def add_a_word(text):
-        for host, address in site.addresses.items():
-            answer = requests.post(
-                f"https://{address}/words/add/", data={"text": text}, files={"file": (f"{text}.txt", text)}, verify=False, timeout=30
-            )
+        for host in site.web:
+            answer = site.post("/words/add/", host, data={"text": text}, files={"file": (f"{text}.txt", text)})
             assert answer.status_code == 201, answer.text
-            upload = project.get(answer.json()["url"], host)
+            upload = site.get(answer.json()["url"], host)
             assert (upload.status_code, upload.text) == (200, text)
 
     add_a_word("first")
@@ -172,9 +153,9 @@ def test_subfolder_with_top_level_modules_and_a_prefix(project, site):
     project.play("deploy")
     for host, page in project.pages("/words/").items():
         assert "version=2 words=1" in page
-        assert project.get("/words/uploads/words/first.txt", host).text == "first"
+        assert site.get("/words/uploads/words/first.txt", host).text == "first"
         old, new = (set(re.findall(r'href="([^"]+\.css)"', text)) for text in (first[host], page))
-        assert old != new and {project.get(name, host).status_code for name in old | new} == {200}
+        assert old != new and {site.get(name, host).status_code for name in old | new} == {200}
     add_a_word("second")
 
     # And back, over the newer schema: pages that are read prove little, a row has to be written.
@@ -195,14 +176,14 @@ def test_package_with_extras_and_files_of_its_own(project, site):
         # What the project's own migrate adds.
         assert "version=1 fruit=1" in page and "Readable by one user" in page
         # Compiled against libpq, not the ready-made driver; headers of 21 kB.
-        answer = project.get("/api/", host, headers={f"X-Large-{number}": "x" * 7000 for number in range(3)})
+        answer = site.get("/api/", host, headers={f"X-Large-{number}": "x" * 7000 for number in range(3)})
         assert answer.status_code == 200 and answer.json()["driver"].startswith("2.9")
-        shared = project.get("/open/orchard.css", host)
+        shared = site.get("/open/orchard.css", host)
         assert (shared.status_code, shared.headers["Access-Control-Allow-Origin"]) == (200, "*")
         assert shared.headers["X-Content-Type-Options"] == "nosniff"
-        assert "Access-Control-Allow-Origin" not in project.get("/static/fruit/orchard.css", host).headers
+        assert "Access-Control-Allow-Origin" not in site.get("/static/fruit/orchard.css", host).headers
         # Uploads are not served here: the application answers.
-        assert "Not Found" in project.get("/media/", host).text
+        assert "Not Found" in site.get("/media/", host).text
     for sheets in project.assets(pages).values():
         assert {sheet.status_code for sheet in sheets.values()} == {200}
         # What was compressed after collectstatic is what a visitor gets.
@@ -250,7 +231,7 @@ def test_committed_files_and_a_long_first_migration(project, site):
         return {host: set(re.findall(r"(\w+)@([\w-]+)", page)) for host, page in project.pages().items()}
 
     def current():
-        return {name: host.check_output("basename $(readlink /srv/committed/current)") for name, host in site.hosts.items()}
+        return site.each("basename $(readlink /srv/committed/current)")
 
     def all_beat():
         return all({("worker", release), ("timer", release)} <= beats()[host] for host, release in current().items())

@@ -5,8 +5,6 @@ import subprocess
 
 import pytest
 
-from conftest import play, versions
-
 testinfra_hosts = ["ansible://probe"]
 
 PORT = 2222
@@ -58,25 +56,23 @@ def key(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def server(hosts, key):
-    for host in hosts:
-        host.check_output("sh -euc %s server %s", SERVER, key[1])
+def server(site, key):
+    site.each("sh -euc %s server %s", SERVER, key[1])
     yield
-    for host in hosts:
-        host.check_output("systemctl stop git-server; userdel --remove git; ! test -e /var/git")
-    play("deploy")
+    site.each("systemctl stop git-server; userdel --remove git; ! test -e /var/git")
+    site.apply("deploy")
 
 
-def test_a_private_repository_is_read_with_its_key_from_the_server_that_is_known(hosts, key, tmp_path):
-    before = versions()
-    theirs = [f"[127.0.0.1]:{PORT} " + host.check_output("cut -d' ' -f1,2 /var/git/host_key.pub") for host in hosts]
+def test_a_private_repository_is_read_with_its_key_from_the_server_that_is_known(site, key, tmp_path):
+    before = site.version()
+    theirs = [f"[127.0.0.1]:{PORT} {own}" for own in site.each("cut -d' ' -f1,2 /var/git/host_key.pub").values()]
     variables = tmp_path / "variables.json"
 
     def deploy(private, host_keys, *arguments):
         variables.write_text(
             json.dumps({"app_repository": URL, "vault_app_repository_key": private, "app_repository_host_keys": host_keys})
         )
-        return play("deploy", "-e", f"@{variables}", "-e", "deploy_version=with-a-submodule", "-vvv", "--diff", *arguments)
+        return site.play("deploy", "-e", f"@{variables}", "-e", "deploy_version=with-a-submodule", "-vvv", "--diff", *arguments)
 
     # Somebody else's server, and somebody else's key.
     other = tmp_path / "other"
@@ -90,15 +86,15 @@ def test_a_private_repository_is_read_with_its_key_from_the_server_that_is_known
         assert run.code != 0
         text = run.text.replace("''", "'")
         assert "The release failed in step 'fetch'" in text and reason in text, run.output[-4000:]
-        assert versions() == before
+        assert site.version() == before
 
     run = deploy(key[0], theirs)
     assert run.code == 0, run.output[-4000:]
-    assert versions() == before
+    assert site.version() == before
     # Its first line is that of every key; the others are its own.
     secret = [line for line in key[0].splitlines() if "-----" not in line]
     assert len(secret) > 3 and [line for line in secret if line in run.output] == []
-    for host in hosts:
+    for host in site.hosts.values():
         assert host.check_output("cat /srv/probe/current/code/theme/THEME") == "submodule"
         file = host.file("/srv/probe/home/repository_key")
         assert (file.user, file.mode) == ("probe", 0o600)
@@ -108,9 +104,9 @@ def test_a_private_repository_is_read_with_its_key_from_the_server_that_is_known
         assert secret[0] not in seen.stdout
 
 
-def test_a_path_without_a_repository_is_said():
-    before = versions()
-    run = play("deploy", "-e", "app_repository=/nowhere")
+def test_a_path_without_a_repository_is_said(site):
+    before = site.version()
+    run = site.play("deploy", "-e", "app_repository=/nowhere")
     assert run.code != 0
     assert "app_repository /nowhere is no Git repository on this machine" in run.text, run.output[-4000:]
-    assert versions() == before
+    assert site.version() == before

@@ -1,13 +1,12 @@
-"""Static files as visitors get them, and the store they come from over several releases. The tests build on each other, in this order."""
+"""Static files as visitors get them, and the store they come from over several releases."""
 
 import base64
+import dataclasses
 import gzip
 import json
 import re
 
 import pytest
-
-from conftest import ADDRESSES, get, play, versions
 
 OWN_GZIP = gzip.compress(b"body { color: black }\n" * 200, 1)
 TYPES = {
@@ -42,9 +41,9 @@ def hashed(host):
     return json.loads(host.check_output("cat /srv/probe/current/code/static/staticfiles.json"))["paths"]
 
 
-def ask(name, path, encoding):
+def ask(site, name, path, encoding):
     """Return the answer and its body as it travelled."""
-    answer = get(name, path, headers={"Accept-Encoding": encoding}, stream=True)
+    answer = site.get(path, name, headers={"Accept-Encoding": encoding}, stream=True)
     return answer, answer.raw.read(decode_content=False)
 
 
@@ -57,31 +56,53 @@ def unpack(host, encoding, body):
     return body.decode()
 
 
-def assert_plain_files_are_of(version, hosts):
+def assert_plain_files_are_of(version, site):
     """In every form that a visitor may ask for."""
-    for name, host in zip(ADDRESSES, hosts):
+    for name, host in site.hosts.items():
         for encoding in ENCODINGS:
-            answer, body = ask(name, "/static/pages/app.css", encoding)
+            answer, body = ask(site, name, "/static/pages/app.css", encoding)
             assert unpack(host, answer.headers.get("Content-Encoding"), body) == content("app.css", version), (name, encoding)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def the_next_deploy_is_good(repository):
+@pytest.fixture(scope="module")
+def s1(site, repository):
+    """The first release with these assets. The next deploy after these tests is good."""
+    site.ship("s1", assets)
     yield
     repository.commit("good", "static")
 
 
-def test_every_visitor_gets_the_form_that_he_accepts(repository, hosts):
-    repository.commit(assets, "s1")
-    run = play("deploy")
-    assert run.code == 0, run.output[-4000:]
-    for name, host in zip(ADDRESSES, hosts):
+@dataclasses.dataclass
+class Held:
+    """What a visitor holds of the release before, and which style sheets there were then."""
+
+    app: str
+    library: str
+    named: list
+    styles: list
+
+
+@pytest.fixture(scope="module")
+def s2(site, s1):
+    """The second one, which of the releases before leaves the first alone; returned is what visitors of that one held, by host."""
+    styles = site.each("cd /srv/probe/static && ls pages/probe.*.css")
+    held = {}
+    for name, host in site.hosts.items():
+        named = re.findall(r'href="(/static/[^"]+)"', site.get(host=name).text)
+        library = site.get("/static/pages/library.css", name).headers["ETag"]
+        held[name] = Held(hashed(host)["pages/app.css"], library, named, styles[name].split())
+    site.ship("s2", assets, "-e", "django_keep_releases=1")
+    return held
+
+
+def test_every_visitor_gets_the_form_that_he_accepts(site, s1):
+    for name, host in site.hosts.items():
         paths = hashed(host)
         for file, kind in TYPES.items():
             packed = file.partition(".")[2] not in ("avif", "webp", "woff2")
             for accepted, encoding in ENCODINGS.items():
                 for path, cache in ((f"pages/{file}", "public, max-age=3600"), (paths[f"pages/{file}"], "public, max-age=31536000, immutable")):
-                    answer, body = ask(name, f"/static/{path}", accepted)
+                    answer, body = ask(site, name, f"/static/{path}", accepted)
                     assert answer.status_code == 200
                     assert answer.headers["Content-Type"] == kind
                     assert answer.headers["Cache-Control"] == cache
@@ -89,50 +110,42 @@ def test_every_visitor_gets_the_form_that_he_accepts(repository, hosts):
                     assert answer.headers.get("Vary") == ("Accept-Encoding" if packed else None)
                     assert int(answer.headers["Content-Length"]) == len(body)
                     assert unpack(host, answer.headers.get("Content-Encoding"), body) == content(file, "s1")
-        assert ask(name, "/static/pages/own.css", "gzip")[1] == OWN_GZIP, "what the project brought was replaced"
-        assert ask(name, "/static/pages/own.css", "br")[0].headers["Content-Encoding"] == "br"
+        assert ask(site, name, "/static/pages/own.css", "gzip")[1] == OWN_GZIP, "what the project brought was replaced"
+        assert ask(site, name, "/static/pages/own.css", "br")[0].headers["Content-Encoding"] == "br"
 
 
-def test_files_stay_as_long_as_a_release_that_has_them(repository, hosts):
-    """Of the releases before, the deploy of s2 leaves s1 alone."""
-    old = {name: hashed(host)["pages/app.css"] for name, host in zip(ADDRESSES, hosts)}
-    library = {name: get(name, "/static/pages/library.css").headers for name in ADDRESSES}
-    before = {name: re.findall(r'href="(/static/[^"]+)"', get(name).text) for name in ADDRESSES}
-    styles = {name: host.check_output("cd /srv/probe/static && ls pages/probe.*.css").split() for name, host in zip(ADDRESSES, hosts)}
-    repository.commit(assets, "s2")
-    run = play("deploy", "-e", "django_keep_releases=1")
-    assert run.code == 0, run.output[-4000:]
-    assert_plain_files_are_of("s2", hosts)
-    for name, host in zip(ADDRESSES, hosts):
+def test_files_stay_as_long_as_a_release_that_has_them(site, s2):
+    assert_plain_files_are_of("s2", site)
+    for name, held in s2.items():
+        host = site.hosts[name]
         # A page of s1 finds its assets, in all forms; the releases before it are gone with theirs.
-        assert before[name] and all(get(name, path).status_code == 200 for path in before[name])
+        assert held.named and all(site.get(path, name).status_code == 200 for path in held.named)
         for accepted, encoding in ENCODINGS.items():
-            answer, body = ask(name, f"/static/{old[name]}", accepted)
+            answer, body = ask(site, name, f"/static/{held.app}", accepted)
             assert answer.headers.get("Content-Encoding") == encoding
             assert unpack(host, encoding, body) == content("app.css", "s1")
-        gone = [file for file in styles[name] if f"/static/{file}" not in before[name]]
-        assert gone and {get(name, f"/static/{file}").status_code for file in gone} == {404}
+        gone = [file for file in held.styles if f"/static/{file}" not in held.named]
+        assert gone and {site.get(f"/static/{file}", name).status_code for file in gone} == {404}
         # Exactly what the two releases have is there.
         stored = "cd /srv/probe/static && find . -type f | sort"
         kept = "cd /srv/probe/releases && for release in *; do (cd $release/static && find . -type f); done | sort -u"
         assert host.check_output(stored) == host.check_output(kept)
         # What did not change was not written again: a visitor's copy of it is still good.
-        again = get(name, "/static/pages/library.css", headers={"If-None-Match": library[name]["ETag"]})
+        again = site.get("/static/pages/library.css", name, headers={"If-None-Match": held.library})
         assert again.status_code == 304
 
 
-def test_plain_files_come_back_when_a_release_is_put_back(repository, hosts):
+def test_plain_files_come_back_when_a_release_is_put_back(repository, site, s2):
     repository.commit(assets, "s3")
     nonsense = '{"nginx_health_checks": [{"path": "/status/", "text": "no such text"}], "nginx_health_timeout_seconds": 2}'
-    run = play("deploy", "-e", nonsense)
+    run = site.play("deploy", "-e", nonsense)
     assert run.code != 0
     assert "without the text" in run.text and "serves again" in run.text, run.output[-4000:]
-    assert set(versions().values()) == {"s2"}
-    assert_plain_files_are_of("s2", hosts)
+    assert site.version() == "s2"
+    assert_plain_files_are_of("s2", site)
 
 
-def test_plain_files_come_back_with_a_rollback(hosts):
-    run = play("rollback")
-    assert run.code == 0, run.output[-4000:]
-    assert set(versions().values()) == {"s1"}
-    assert_plain_files_are_of("s1", hosts)
+def test_plain_files_come_back_with_a_rollback(site, s2):
+    site.apply("rollback")
+    assert site.version() == "s1"
+    assert_plain_files_are_of("s1", site)

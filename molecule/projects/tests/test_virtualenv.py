@@ -6,8 +6,6 @@ import threading
 
 import pytest
 
-from conftest import ADDRESSES, get, play, versions
-
 testinfra_hosts = ["ansible://probe"]
 
 PYTHON = "/usr/local/bin/python-of-another-make"
@@ -47,19 +45,19 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_packages_that_cannot_be_had_are_named(case, repository):
+def test_packages_that_cannot_be_had_are_named(case, repository, site):
     change, variables, step, reason = BAD[case]
-    before = versions()
+    before = site.version()
     repository.commit(change, "bad")
     try:
-        run = play("deploy", "-e", json.dumps(variables))
+        run = site.play("deploy", "-e", json.dumps(variables))
     finally:
-        repository.commit("good", next(iter(before.values())))
+        repository.commit("good", before)
     assert run.code != 0
     text = run.text.replace("''", "'")
     assert f"The release failed in step '{step}'" in text, run.output[-4000:]
     assert re.search(reason, text), run.output[-4000:]
-    assert versions() == before
+    assert site.version() == before
 
 
 def server(host):
@@ -72,17 +70,19 @@ def server(host):
 class Visitors:
     """One for each host, who asks for a slow page again and again."""
 
+    def __init__(self, site):
+        self.site, self.answers, self.stop = site, [], threading.Event()
+        self.threads = [threading.Thread(target=self.visit, args=(name,)) for name in site.web]
+
     def __enter__(self):
-        self.answers, self.stop = [], threading.Event()
-        self.threads = [threading.Thread(target=self.visit, args=(host,)) for host in ADDRESSES]
         for thread in self.threads:
             thread.start()
         return self
 
-    def visit(self, host):
+    def visit(self, name):
         while not self.stop.is_set():
             try:
-                self.answers.append(get(host, "/slow/?seconds=3").status_code)
+                self.answers.append(self.site.get("/slow/?seconds=3", name).status_code)
             except OSError as error:
                 self.answers.append(repr(error))
 
@@ -92,32 +92,30 @@ class Visitors:
             thread.join()
 
 
-def test_another_interpreter_brings_its_server_and_nothing_is_compiled_twice(repository, hosts):
+def test_another_interpreter_brings_its_server_and_nothing_is_compiled_twice(repository, site):
     """The system's own Python under another name: Debian's server is not for it. What is in the way of the compiler later on shows who compiles."""
-    version = next(iter(versions().values()))
+    version = site.version()
     virtualenvs = {}
-    for host in hosts:
+    for host in site.hosts.values():
         host.check_output(f"cp $(readlink --canonicalize /usr/bin/python3) {PYTHON}")
         virtualenvs[host] = host.check_output("readlink --canonicalize /srv/probe/current/venv")
         assert server(host)[1].startswith("/usr/bin/uwsgi --plugin python3 ")
     try:
-        run = play("web", "--tags", "django", "-e", json.dumps(COMPILED))
-        assert run.code == 0, run.output[-4000:]
-        run = play("deploy", "-e", json.dumps(COMPILED))
-        assert run.code == 0, run.output[-4000:]
-        for host in hosts:
+        site.apply("web", "--tags", "django", "-e", json.dumps(COMPILED))
+        site.apply("deploy", "-e", json.dumps(COMPILED))
+        for host in site.hosts.values():
             pid, command, workers = server(host)
             assert "/venv/bin/pyuwsgi " in command
             assert host.check_output("probe-run python -c 'import lru, sys; print(lru.LRU(1).get_size(), sys.base_prefix)'") == "1 /usr"
             # What an interruption leaves: this virtualenv is needed again at the end.
             host.check_output(f"cd {virtualenvs[host]} && rm .complete pyvenv.cfg && rm -r lib/python3*/site-packages/django")
             # A reload on the server's own wish loses nobody.
-            with Visitors() as visitors:
+            with Visitors(site) as visitors:
                 host.check_output(f"kill -HUP {pid}")
                 reloaded = f"while [ -d /proc/{workers[0]} ] || ! pgrep --parent {pid}; do sleep 1; done"
                 host.check_output(f"timeout 120 sh -c '{reloaded}'")
             assert set(visitors.answers) == {200}
-            assert set(versions().values()) == {version}
+            assert site.version() == version
             assert server(host)[0] == pid
             # Limits of a release, as systemd took them; whether the kernel keeps to them is no matter of a container.
             limits = host.check_output(f"systemctl show --property MemoryMax --property TasksMax $(ps --no-headers -o unit {pid})").splitlines()
@@ -128,21 +126,21 @@ def test_another_interpreter_brings_its_server_and_nothing_is_compiled_twice(rep
         # The hash is the right one, and the compiled package comes from the host's cache.
         repository.commit(locked(RIGHT_HASH), version)
         packages = ["Django~=5.2.0", "psycopg[binary]~=3.2"]
-        with Visitors() as visitors:
-            run = play("deploy", "-e", json.dumps(COMPILED | {"app_pip_packages": COMPILED["app_pip_packages"] + packages}))
+        with Visitors(site) as visitors:
+            run = site.play("deploy", "-e", json.dumps(COMPILED | {"app_pip_packages": COMPILED["app_pip_packages"] + packages}))
         assert run.code == 0, run.output[-4000:]
         assert len(visitors.answers) > 3 and set(visitors.answers) == {200}
-        for host in hosts:
+        for host in site.hosts.values():
             assert "/venv/bin/pyuwsgi " in server(host)[1]
             assert host.check_output("probe-run python -c 'import lru, sqlparse; print(sqlparse.__version__)'") == "0.5.3"
     finally:
-        for host in hosts:
+        for host in site.hosts.values():
             host.run("chmod a+x $(readlink --canonicalize /usr/bin/gcc)")
         repository.commit("good", version)
         # The interpreter stays: releases to go back to were built with it.
-        run = play("deploy")
+        run = site.play("deploy")
     assert run.code == 0, run.output[-4000:]
-    assert set(versions().values()) == {version}
-    for host in hosts:
+    assert site.version() == version
+    for host in site.hosts.values():
         assert host.check_output("readlink --canonicalize /srv/probe/current/venv") == virtualenvs[host]
         assert server(host)[1].startswith("/usr/bin/uwsgi --plugin python3 ")

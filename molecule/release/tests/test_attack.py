@@ -6,8 +6,6 @@ import json
 import re
 
 import pytest
-
-from conftest import ADDRESSES, get, play, versions, visitors
 from playing import repositories
 
 testinfra_hosts = ["ansible://probe"]
@@ -30,6 +28,7 @@ while sleep 0.2; do for process in /proc/[0-9]*; do { true >>"$process/root/srv/
 ESCAPING = {"name": "escape", "command": "sh escape.sh"}
 INI = "/etc/probe-attack/shop.ini"
 NESTED = ["media/avatars", "media", "log"]
+UPLOAD = "/srv/probe/shared/media/upload.txt"
 
 
 def arguments(motto, **more):
@@ -53,125 +52,138 @@ def revision(*changes):
     return change
 
 
-def motto(host):
-    return host.check_output(f"cat {INI}")
+def mottos(site):
+    return set(site.each(f"cat {INI}").values())
 
 
-def numbers(count=200):
-    """Ask for many numbers at once; say how often a visitor got his own."""
+def assert_everybody_gets_his_own(site, count=200):
+    """Many visitors ask for a number of their own at once."""
 
     def ask(work):
-        host, number = work
-        answer = get(host, f"/number/{number}/")
+        name, number = work
+        answer = site.get(f"/number/{number}/", name)
         return "own" if answer.status_code == 200 and answer.json()["number"] == number else f"{answer.status_code} {answer.text[:80]}"
 
-    work = [(host, number) for number in range(count) for host in ADDRESSES]
+    work = [(name, number) for number in range(count) for name in site.web]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        return collections.Counter(pool.map(ask, work)), len(work)
+        assert collections.Counter(pool.map(ask, work)) == {"own": len(work)}
 
 
-def notes(host, text):
+def notes(site, text):
+    """How many notes have this text, by host."""
     code = f"from pages.models import Note; print(Note.objects.filter(text='{text}').count())"
-    return int(host.check_output(f'echo "{code}" | probe-manage shell').splitlines()[-1].split("]")[-1].split()[-1])
+    printed = site.each(f'echo "{code}" | probe-manage shell')
+    return {name: int(output.splitlines()[-1].split("]")[-1].split()[-1]) for name, output in printed.items()}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def before(repository, hosts):
-    """The version and the release that served before, and serve again after the last of these tests."""
-    (version,) = set(versions().values())
-    (release,) = {host.check_output("basename $(readlink /srv/probe/current)") for host in hosts}
-    for host in hosts:
-        host.check_output(f"mkdir -p {VICTIM}/static; echo root >{VICTIM}/release.json; chmod 0700 {VICTIM}")
-    yield version, release
-    repository.commit("good", version)
-    if set(versions().values()) != {version}:
-        play("rollback", "-e", f"rollback_to={release}")
-    for host in hosts:
-        host.check_output(f"rm -rf {VICTIM} {INI.rpartition('/')[0]} /srv/probe/shared/log /srv/probe/shared/media/avatars; systemctl reset-failed")
-    assert versions() == dict.fromkeys(ADDRESSES, version)
+def victim(site):
+    return site.each(f"find {VICTIM} -printf '%p %u:%g %m %s %T@\\n' | sort")
+
+
+# --- What is deployed, one after the other ----------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def upload(hosts):
-    """An upload, and where it lies."""
-    for host in hosts:
-        host.check_output("echo precious >/srv/probe/shared/media/upload.txt; chown probe /srv/probe/shared/media/upload.txt")
-    yield "/srv/probe/shared/media/upload.txt"
-    for host in hosts:
-        host.check_output("rm -f /srv/probe/shared/media/upload.txt")
+def before(site, repository):
+    """The version and the release that served before, and serve again after the last of these tests, with an upload."""
+    version, (release,) = site.version(), set(site.current().values())
+    site.each(f"mkdir -p {VICTIM}/static; echo root >{VICTIM}/release.json; chmod 0700 {VICTIM}")
+    site.each(f"echo precious >{UPLOAD}; chown probe {UPLOAD}")
+    yield version, release
+    repository.commit("good", version)
+    if site.version() != version:
+        site.apply("rollback", "-e", f"rollback_to={release}")
+    site.forget_migrations("tenant")
+    site.each(
+        f"rm -rf {VICTIM} {INI.rpartition('/')[0]} {UPLOAD} /srv/probe/shared/log /srv/probe/shared/media/avatars; systemctl reset-failed; "
+        "cd / && runuser -u postgres -- psql -XAtqd probe -c \"DELETE FROM pages_note WHERE text IN ('tenant', 'post_migrate')\""
+    )
+    assert site.version() == version
 
 
-def test_what_a_build_plants_leads_root_nowhere(repository, hosts, upload):
-    def seen(host):
-        return host.check_output(f"find {VICTIM} -printf '%p %u:%g %m %s %T@\\n' | sort")
-
-    before = [seen(host) for host in hosts]
+@pytest.fixture(scope="module")
+def planted(site, repository, before):
+    """A build that plants links in its way; returned is what root's folder held before it."""
+    held = victim(site)
     repository.commit(revision(repositories().connected), "attack-1")
-    run = play("deploy", *arguments("first", app_build_commands=["sh attack.sh"]))
-    assert run.code == 0, run.output[-4000:]
-    assert [seen(host) for host in hosts] == before
-    for host in hosts:
-        assert host.file("/srv/probe/shared/media").is_directory and not host.file("/srv/probe/shared/media").is_symlink
-        assert host.check_output(f"cat {upload}") == "precious"
-        assert host.check_output("cd /srv/probe && stat --format %U shared releases venvs static releases/* | sort -u") == "root"
-        assert motto(host) == "motto = first"
+    site.apply("deploy", *arguments("first", app_build_commands=["sh attack.sh"]))
+    return held
 
 
-def test_no_worker_shares_a_connection_with_another():
-    answers, asked = numbers()
-    assert answers == {"own": asked}
+@pytest.fixture(scope="module")
+def failed(site, repository, planted):
+    """A release whose `migrate` fails in a part of its own, after Django's; returned is the run."""
 
-
-def test_a_release_whose_migrate_fails_leaves_nothing_of_itself(repository, hosts, upload):
     def failing(project):
         repositories().tenant(project, fails=True)
 
     repository.commit(revision(failing, repositories().talkative), "attack-2")
-    with visitors(pause_seconds=1):
-        run = play("deploy", *arguments("of a bad release"))
-    assert run.code != 0
-    assert re.search("The release failed in step '+migrate'+ .*the second tenant is away", run.text), run.output[-4000:]
-    assert versions() == dict.fromkeys(ADDRESSES, "attack-1")
-    for host in hosts:
-        assert motto(host) == "motto = first"
-        assert host.check_output(f"cat {upload}") == "precious"
-        # Commands of a release ran meanwhile, outside the sandbox of what serves.
-        assert not host.file("/srv/probe/home/escaped").exists
+    with site.visitors(pause_seconds=1):
+        return site.play("deploy", *arguments("of a bad release"))
 
 
-def test_the_next_release_runs_migrate_to_its_end(repository, hosts):
-    """Without a migration that is planned: the failed run has applied it."""
+@pytest.fixture(scope="module")
+def third(site, repository, failed):
+    """The next release, whose `migrate` does not fail; returned are the run, and the notes of its `migrate` before it."""
 
     def own_connection(project):
         repositories().connected(project, own=True)
 
-    before = [(notes(host, "tenant"), notes(host, "post_migrate")) for host in hosts]
+    written = [notes(site, text) for text in ("tenant", "post_migrate")]
     repository.commit(revision(repositories().tenant, repositories().talkative, own_connection), "attack-3")
-    run = play("deploy", *arguments("third"))
-    assert run.code == 0, run.output[-4000:]
-    assert "No planned migration operations" not in run.output and versions() == dict.fromkeys(ADDRESSES, "attack-3")
-    for host, (tenant, signal) in zip(hosts, before):
-        assert (notes(host, "tenant"), notes(host, "post_migrate")) == (tenant + 1, signal + 1)
+    return site.apply("deploy", *arguments("third")), written
+
+
+# --- What came of it --------------------------------------------------------------------------
+
+
+def test_what_a_build_plants_leads_root_nowhere(site, planted):
+    assert victim(site) == planted
+    for host in site.hosts.values():
+        assert host.file("/srv/probe/shared/media").is_directory and not host.file("/srv/probe/shared/media").is_symlink
+        assert host.check_output(f"cat {UPLOAD}") == "precious"
+        assert host.check_output("cd /srv/probe && stat --format %U shared releases venvs static releases/* | sort -u") == "root"
+    assert mottos(site) == {"motto = first"}
+
+
+def test_no_worker_shares_a_connection_with_another(site, planted):
+    assert_everybody_gets_his_own(site)
+
+
+def test_a_release_whose_migrate_fails_leaves_nothing_of_itself(site, failed):
+    assert failed.code != 0
+    assert re.search("The release failed in step '+migrate'+ .*the second tenant is away", failed.text), failed.output[-4000:]
+    assert site.version() == "attack-1"
+    assert mottos(site) == {"motto = first"}
+    for host in site.hosts.values():
+        assert host.check_output(f"cat {UPLOAD}") == "precious"
+        # Commands of a release ran meanwhile, outside the sandbox of what serves.
+        assert not host.file("/srv/probe/home/escaped").exists
+
+
+def test_the_next_release_runs_migrate_to_its_end(site, third):
+    """Without a migration that is planned: the failed run has applied it."""
+    run, (tenant, signal) = third
+    assert "No planned migration operations" not in run.output and site.version() == "attack-3"
+    assert notes(site, "tenant") == {name: count + 1 for name, count in tenant.items()}
+    assert notes(site, "post_migrate") == {name: count + 1 for name, count in signal.items()}
+    for journal in site.each("journalctl --unit 'probe@*' --output cat --since=-10min").values():
         # What only its own code could close is opened by each worker.
-        assert "leaves connections open to" in host.check_output("journalctl --unit 'probe@*' --output cat --since=-10min")
-    answers, asked = numbers()
-    assert answers == {"own": asked}
+        assert "leaves connections open to" in journal
+    assert_everybody_gets_his_own(site)
 
 
-def test_a_right_deploy_mends_a_shared_file(hosts):
-    for host in hosts:
-        host.check_output(f"echo spoilt >{INI}")
-    run = play("deploy", *arguments("third"))
-    assert run.code == 0 and set(re.findall(r"changed=(\d+)", run.output)) == {"1"}, run.output[-4000:]
-    assert {motto(host) for host in hosts} == {"motto = third"}
+def test_a_right_deploy_mends_a_shared_file(site, third):
+    site.each(f"echo spoilt >{INI}")
+    run = site.apply("deploy", *arguments("third"))
+    assert set(re.findall(r"changed=(\d+)", run.output)) == {"1"}, run.output[-4000:]
+    assert mottos(site) == {"motto = third"}
 
 
-def test_a_rollback_goes_over_settings_that_print(hosts, upload, before):
+def test_a_rollback_goes_over_settings_that_print(site, before, third):
     version, release = before
-    run = play("rollback", "-e", f"rollback_to={release}")
-    assert run.code == 0, run.output[-4000:]
+    run = site.apply("rollback", "-e", f"rollback_to={release}")
     assert "pages.0002_tenant" in run.text, "the migration that the older code does not know is named"
-    assert versions() == dict.fromkeys(ADDRESSES, version)
-    for host in hosts:
-        assert host.check_output(f"cat {upload}") == "precious"
-        assert host.check_output("systemctl list-units --plain --no-legend 'probe-*'") == ""
+    assert site.version() == version
+    assert set(site.each(f"cat {UPLOAD}").values()) == {"precious"}
+    assert set(site.each("systemctl list-units --plain --no-legend 'probe-*'").values()) == {""}

@@ -10,8 +10,7 @@ import time
 
 import pytest
 import yaml
-from conftest import versions
-from playing import ROOT, SSH_CONFIG, Run, Site, finish, start
+from playing import ROOT, SSH_CONFIG, Run, Site
 
 testinfra_hosts = ["ansible://probe"]
 pytestmark = pytest.mark.long
@@ -41,17 +40,11 @@ SETTINGS = dict.fromkeys([("controller13", "deploy"), ("controller13", "site")],
 EXPECTED = re.compile(r"\[WARNING\]: Host '\w+' is using the discovered Python interpreter")
 
 
-@pytest.fixture(scope="module")
-def site(request):
-    return Site(str(pathlib.Path(request.config.getoption("ansible_inventory")).resolve()))
-
-
 @pytest.fixture(scope="module", autouse=True)
 def booted(site, tmp_path_factory):
     directory = tmp_path_factory.mktemp("controllers")
     subprocess.run(["ansible-galaxy", "collection", "build", "--output-path", directory, ROOT], check=True, capture_output=True)
-    run = finish(start(INVENTORY, "../molecule/shared/controllers", "-e", f"lab_home={furnished(site, directory)}"))
-    assert run.code == 0, run.output[-4000:]
+    Site(str(INVENTORY)).apply("../molecule/shared/controllers", "-e", f"lab_home={furnished(site, directory)}")
 
 
 def furnished(site, directory):
@@ -110,7 +103,7 @@ def test_another_controller_ships_changes_nothing_more_and_is_not_warned(control
     for run in said.values():
         assert run.code == 0, run.output[-4000:]
         assert not re.search(r"\[[A-Z ]*WARNING\]", EXPECTED.sub("", run.text)), run.output
-    assert set(versions().values()) == {controller}
+    assert site.version() == controller
     assert set(re.findall(r"changed=(\d+)", said["site"].output)) == {"0"}, said["site"].output
     # The page can be read without our settings, too.
     assert re.search(rf'^ +"debian13 +{revision[:12]}-[^"]+ yes, ', said["status"].output, re.MULTILINE), said["status"].output

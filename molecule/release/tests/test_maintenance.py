@@ -4,8 +4,6 @@ import re
 
 import pytest
 
-from conftest import ADDRESSES, get, play, versions
-
 PAGE = "<!doctype html><title>Moving</title><p>The shop moves to a new house.</p>"
 ASK = (
     "import ssl, sys, urllib.request\n"
@@ -20,46 +18,46 @@ def sees_the_site(host, address, domain):
 
 
 @pytest.fixture(autouse=True)
-def the_site_is_open_again():
+def the_site_is_open_again(site):
     yield
-    if 503 in {get(name).status_code for name in ADDRESSES}:
-        assert play("maintenance", "-e", "maintenance=off").code == 0
+    if not all(site.serves(name) for name in site.web):
+        site.apply("maintenance", "-e", "maintenance=off")
 
 
-def test_visitors_see_the_page_until_it_is_taken_off(repository, hosts):
-    assets = {name: re.findall(r'(?:href|src)="(/static/[^"]+)"', get(name).text) for name in ADDRESSES}
-    wrong = play("maintenance", "-e", "maintenance=perhaps")
+def test_visitors_see_the_page_until_it_is_taken_off(repository, site):
+    assets = {name: re.findall(r'(?:href|src)="(/static/[^"]+)"', site.get(host=name).text) for name in site.web}
+    wrong = site.play("maintenance", "-e", "maintenance=perhaps")
     assert wrong.code != 0 and "maintenance is 'perhaps': give -e maintenance=on or -e maintenance=off." in wrong.text, wrong.output[-4000:]
-    dry = play("maintenance", "-e", "maintenance=on", "--check", "--diff")
-    assert dry.code == 0 and re.findall(r"changed=(\d+)", dry.output) == ["1"] * len(ADDRESSES), dry.output[-4000:]
-    assert all(get(name).status_code == 200 for name in ADDRESSES)
+    dry = site.play("maintenance", "-e", "maintenance=on", "--check", "--diff")
+    assert dry.code == 0 and re.findall(r"changed=(\d+)", dry.output) == ["1"] * len(site.web), dry.output[-4000:]
+    assert all(site.serves(name) for name in site.web)
 
-    assert play("maintenance", "-e", "maintenance=on").code == 0
-    again = play("maintenance", "-e", "maintenance=on")
-    assert re.findall(r"changed=(\d+)", again.output) == ["0"] * len(ADDRESSES), again.output[-4000:]
-    for name in ADDRESSES:
+    site.apply("maintenance", "-e", "maintenance=on")
+    again = site.play("maintenance", "-e", "maintenance=on")
+    assert re.findall(r"changed=(\d+)", again.output) == ["0"] * len(site.web), again.output[-4000:]
+    for name in site.web:
         for path in ("/", "/status/", "/no/such/page"):
-            answer = get(name, path)
+            answer = site.get(path, name)
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
             assert answer.headers["Cache-Control"] == "no-store"
             assert answer.headers["Content-Type"] == "text/html"
             assert "We are working on this site" in answer.text
-        assert assets[name] and all(get(name, path).status_code == 200 for path in assets[name])
+        assert assets[name] and all(site.get(path, name).status_code == 200 for path in assets[name])
     # The checks of the host itself and of a balancer go on, and so do guests: the scenario's hosts are each other's.
-    domains = list(ADDRESSES.values())
-    for host, own, other in zip(hosts, domains, reversed(domains)):
+    domains = list(site.addresses.values())
+    for host, own, other in zip(site.hosts.values(), domains, reversed(domains)):
         assert sees_the_site(host, "127.0.0.1", own)
         assert sees_the_site(host, other, other)
 
     # A deploy is not hindered by it, does not end it, and says so.
     repository.commit("good", "maintenance")
-    run = play("deploy")
+    run = site.play("deploy")
     assert run.code == 0 and "Maintenance is on: visitors see its page" in run.text, run.output[-4000:]
-    assert {get(name).status_code for name in ADDRESSES} == {503}
+    assert {site.get(host=name).status_code for name in site.web} == {503}
 
-    assert play("maintenance", "-e", f'{{"maintenance": true, "nginx_maintenance_page": "{PAGE}"}}').code == 0
-    assert {get(name).text.strip() for name in ADDRESSES} == {PAGE}
+    site.apply("maintenance", "-e", f'{{"maintenance": true, "nginx_maintenance_page": "{PAGE}"}}')
+    assert {site.get(host=name).text.strip() for name in site.web} == {PAGE}
 
-    assert play("maintenance", "-e", "maintenance=off").code == 0
-    assert set(versions().values()) == {"maintenance"}
+    site.apply("maintenance", "-e", "maintenance=off")
+    assert site.version() == "maintenance"

@@ -4,8 +4,6 @@ import threading
 
 import pytest
 
-from conftest import play, versions
-
 SECRETS = ("app_secret_key", "app_database_password", "postgresql_backup_passphrase")
 # On the host, the secrets come from where they lie, so that looking for them does not spread them.
 PRINT_SECRETS = (
@@ -21,7 +19,7 @@ def secrets(all_variables):
     return values
 
 
-def test_neither_output_nor_process_list_shows_a_secret(hosts, repository, secrets):
+def test_neither_output_nor_process_list_shows_a_secret(site, repository, secrets):
     """The whole site is run, as talkative as below -vvvv, with a new release to make."""
     repository.commit("good", "secret")
     stop = threading.Event()
@@ -33,24 +31,24 @@ def test_neither_output_nor_process_list_shows_a_secret(hosts, repository, secre
             lines |= set(host.check_output("for n in $(seq 20); do ps -eww -o args; sleep 0.1; done | sort -u").splitlines())
         seen[host] = "\n".join(lines)
 
-    watchers = [threading.Thread(target=watch, args=(host,)) for host in hosts]
+    watchers = [threading.Thread(target=watch, args=(host,)) for host in site.hosts.values()]
     for watcher in watchers:
         watcher.start()
-    run = play("site", "-vvv", "--diff")
+    run = site.play("site", "-vvv", "--diff")
     stop.set()
     for watcher in watchers:
         watcher.join()
     assert run.code == 0, run.output[-4000:]
-    assert set(versions().values()) == {"secret"}
+    assert site.version() == "secret"
     assert [secret for secret in secrets if secret in run.output] == []
     for processes in seen.values():
         assert "manage.py" in processes, "the release's own commands were not seen"
         assert [secret for secret in secrets if secret in processes] == []
 
 
-def test_nobody_reads_a_secret_in_any_file(hosts):
+def test_nobody_reads_a_secret_in_any_file(site):
     """A file that everybody reads is laid out on purpose, so that the search is known to find one."""
-    for host in hosts:
+    for host in site.hosts.values():
         host.check_output(f"({PRINT_SECRETS}) >/var/tmp/leak && chmod 0644 /var/tmp/leak")
         found = host.run(
             f"({PRINT_SECRETS}) | su -s /bin/sh nobody -c "
@@ -61,8 +59,8 @@ def test_nobody_reads_a_secret_in_any_file(hosts):
         assert found.stdout.split() == ["/var/tmp/leak"]
 
 
-def test_the_journal_holds_no_secret(hosts):
-    for host in hosts:
+def test_the_journal_holds_no_secret(site):
+    for host in site.hosts.values():
         count = host.run(
             f"umask 077; ({PRINT_SECRETS}) >/root/patterns; "
             "journalctl --no-pager | grep --fixed-strings --count --file=/root/patterns; rm /root/patterns"

@@ -3,19 +3,10 @@
 import re
 import shutil
 
-import pytest
 import yaml
-from conftest import ADDRESSES, get, play
-from playing import Site
 from playwright.sync_api import sync_playwright
 
 testinfra_hosts = ["ansible://probe"]
-
-FIRST = next(iter(ADDRESSES))
-
-
-def current(host):
-    return host.check_output("readlink /srv/probe/current").rpartition("/")[2]
 
 
 def problems(run):
@@ -23,15 +14,14 @@ def problems(run):
     return re.findall(r"^\s*(?:!!|!) +(\S+) +(.*)$", run.output, re.M)
 
 
-def test_a_good_site_on_one_page(hosts, tmp_path, artifacts):
+def test_a_good_site_on_one_page(site, tmp_path, artifacts):
     page = tmp_path / "status.html"
-    run = play("status", "-e", f"status_html={page}")
-    assert run.code == 0, run.output[-4000:]
+    run = site.apply("status", "-e", f"status_html={page}")
     # The page that it was asked for, and nothing else.
     assert sum(map(int, re.findall(r"changed=(\d+)", run.output))) == 1
     assert "Visitors are not answered" not in run.output and "could not be" not in run.output
-    for name, host in zip(ADDRESSES, hosts):
-        (row,) = re.findall(rf"^ *{name} +{current(host)} .*$", run.output, re.M)
+    for name, release in site.current().items():
+        (row,) = re.findall(rf"^ *{name} +{release} .*$", run.output, re.M)
         assert re.search(r"yes, [\d.]+ s +yes, [\d.]+ s +all applied", row), row
         assert re.search(rf"^ *{name} +primary +\d+", run.output, re.M)
         assert re.search(rf"^ *{name} +(full|archive) +ok", run.output, re.M)
@@ -47,37 +37,31 @@ def test_a_good_site_on_one_page(hosts, tmp_path, artifacts):
             tab = context.new_page()
             tab.goto(page.as_uri())
             assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            assert all(tab.get_by_text(name, exact=True).first.is_visible() for name in ADDRESSES)
+            assert all(tab.get_by_text(name, exact=True).first.is_visible() for name in site.web)
             tab.screenshot(path=artifacts / f"status-{device}.png", full_page=True)
         browser.close()
 
 
-def test_problems_come_first_and_a_host_that_is_down_is_one_of_them(hosts, tmp_path):
+def test_problems_come_first_and_a_host_that_is_down_is_one_of_them(site, tmp_path):
     """The release is stopped, and one more host in the inventory is not there."""
     elsewhere = tmp_path / "elsewhere.yml"
     # A name of nobody (RFC 6761).
     elsewhere.write_text(yaml.safe_dump({"lab": {"hosts": {"nobody": {"ansible_host": "nobody.invalid"}}}}))
-    release = current(hosts[0])
-    hosts[0].check_output(f"systemctl stop probe@{release}.socket probe@{release}.service")
+    first, release = next(iter(site.current().items()))
+    host = site.hosts[first]
+    host.check_output(f"systemctl stop probe@{release}.socket probe@{release}.service")
     try:
-        run = play("status", "-i", elsewhere, "-e", "status_strict=true")
-        shown = play("status", "-i", elsewhere)
+        run = site.play("status", "-i", elsewhere, "-e", "status_strict=true")
+        shown = site.play("status", "-i", elsewhere)
     finally:
-        hosts[0].check_output("systemctl restart probe.service")
-        Site.wait("the release", lambda: get(FIRST).status_code == 200)
+        host.check_output("systemctl restart probe.service")
+        site.wait("the release", lambda: site.serves(first))
     assert run.code != 0 and shown.code == 0, run.output[-4000:]
     found = problems(run)
-    said = " ".join(text for host, text in found if host == FIRST)
+    said = " ".join(text for host, text in found if host == first)
     assert f"Release {release} is the current one, but its unit does not run." in said, run.output[-4000:]
     assert "Visitors are not answered: / answered 50" in said and "The release does not answer its health checks: / gave no connection" in said
     assert {host for host, text in found if text == "The host could not be reached."} == {"nobody"}
     assert re.search(r"\d+ problems.* on \d+ hosts?\.", run.output)
     assert run.output.index("Visitors are not answered") < run.output.index("WEB HOSTS")
-    assert [host for host, _text in problems(play("status")) if _text.startswith(("Visitors", "Release"))] == []
-
-
-@pytest.fixture(scope="module", autouse=True)
-def serving(hosts):
-    """A release is there, whatever came before."""
-    if not all(host.file("/srv/probe/current").exists for host in hosts):
-        assert play("deploy").code == 0
+    assert [host for host, _text in problems(site.play("status")) if _text.startswith(("Visitors", "Release"))] == []

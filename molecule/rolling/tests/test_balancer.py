@@ -15,12 +15,12 @@ class Visitors:
 
     def __init__(self, site):
         self.site, self.stop, self.count, self.failures = site, threading.Event(), 0, []
-        kept = requests.Session()
+        kept = site.session()
         self.ways = [
-            lambda: kept.get(f"https://{site.address}/", verify=False, timeout=60),
-            lambda: kept.post(f"https://{site.address}/write/", data={"text": "kept"}, verify=False, timeout=60),
-            lambda: site.get("/", timeout=60),
-            lambda: site.post("/write/", data={"text": "new"}, timeout=60),
+            lambda: kept.get(f"{site.url}/", timeout=60),
+            lambda: kept.post(f"{site.url}/write/", data={"text": "kept"}, timeout=60),
+            lambda: site.get("/"),
+            lambda: site.post("/write/", data={"text": "new"}),
         ]
 
     def visit(self):
@@ -85,13 +85,13 @@ def test_visitors_reach_the_balancer_alone(site):
 
 
 def test_both_web_hosts_serve_and_know_whom(site):
-    assert served_by(site) == {current for _running, current in site.running().values()}
+    assert served_by(site) == set(site.current().values())
     spoofed = {
         "X-Forwarded-For": "192.0.2.66", "X-Real-IP": "192.0.2.66", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.example.org",
         "X-Forwarded-Port": "81", "Forwarded": "for=192.0.2.66;proto=http", "Proxy": "evil.example.org",
     }  # fmt: skip
     address6, *_others = site.own_addresses("lb1", 6)
-    for address, url in ((site.address, f"https://{site.address}"), (address6, f"https://[{address6}]")):
+    for address, url in ((site.address, site.url), (address6, f"https://[{address6}]")):
         own = own_address(address)
         for _host in site.web:
             told = requests.get(f"{url}/whoami/", headers=spoofed | {"Host": site.address}, verify=False, timeout=30).json()
@@ -111,22 +111,22 @@ def test_http_is_redirected_and_unknown_hosts_get_no_answer(site):
 
 def test_slow_and_large_requests_pass_and_too_large_ones_are_refused(site):
     assert site.get("/slow/?seconds=5", timeout=60).json()["seconds"] == 5
-    url, browser = f"https://{site.address}/upload/", requests.Session()
-    browser.get(url, verify=False, timeout=60)
+    url, browser = f"{site.url}/upload/", site.session()
+    browser.get(url, timeout=60)
     form = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
     files = {"file": ("large.bin", b"x" * 20_000_000)}
-    stored = browser.post(url, data=form, files=files, headers={"Referer": url}, verify=False, timeout=120)
+    stored = browser.post(url, data=form, files=files, headers={"Referer": url}, timeout=120)
     assert (stored.status_code, stored.json()["size"]) == (201, 20_000_000)
     assert site.post("/write/", data=b"x" * 27_000_000, timeout=120).status_code == 413
 
 
 def test_a_host_that_fails_is_not_noticed_and_none_at_all_is_said(site):
-    _running, release = site.running()["web1"]
+    release = site.current()["web1"]
     with Visitors(site) as visitors:
         with away(site, ["web1"], "nginx"):
             site.wait("the balancer to notice", lambda: site.servers()["web1"] == "DOWN")
             visitors.see(20)
-            assert served_by(site) == {site.running()["web2"][1]}
+            assert served_by(site) == {site.current()["web2"]}
         visitors.see(20)
     assert visitors.failures == []
     with away(site, site.web, "nginx"):
@@ -138,7 +138,7 @@ def test_a_host_that_fails_is_not_noticed_and_none_at_all_is_said(site):
     with away(site, ["web1"], f"probe@{release}.socket", f"probe@{release}.service"):
         assert {site.get("/").status_code for _ in range(10)} == {200}
         site.wait("the balancer to notice", lambda: site.servers()["web1"] == "DOWN")
-    assert served_by(site) == {current for _running, current in site.running().values()}
+    assert served_by(site) == set(site.current().values())
 
 
 def play_of(site, directory, tasks_from, hosts):
@@ -150,7 +150,7 @@ def play_of(site, directory, tasks_from, hosts):
 
 
 def test_a_drained_host_finishes_what_it_has_and_gets_nothing_new(site, tmp_path):
-    releases = {name: current for name, (_running, current) in site.running().items()}
+    releases = site.current()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         # One on each host.
         slow = [pool.submit(site.get, "/slow/?seconds=15", timeout=60) for _ in range(2)]
@@ -181,8 +181,7 @@ def test_a_change_of_the_balancer_loses_no_request_and_admits_who_was_left_out(s
                 site.balancer.check_output("systemctl reload haproxy")
                 visitors.see(20)
             assert site.servers()["web1"] == "DRAIN"
-            run = site.play("balancer", "-e", "haproxy_max_connections=3000")
-            assert run.code == 0, run.output
+            site.apply("balancer", "-e", "haproxy_max_connections=3000")
             visitors.see(20)
         assert visitors.failures == []
         assert "Maxconn: 3000" in site.admin("show info")
