@@ -39,7 +39,7 @@ def inventory(request):
 
 @pytest.fixture(scope="session")
 def kind():
-    """Return the class of the site under test; a scenario whose hosts are of another kind says so here."""
+    """Return the class of the site under test; a scenario whose hosts are of another kind overrides it."""
     return playing.Site
 
 

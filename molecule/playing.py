@@ -93,7 +93,7 @@ def fresh(word):
 
 @dataclasses.dataclass
 class Site:
-    """The hosts of an inventory, which serve the probe unless a method says otherwise, and where visitors arrive."""
+    """The hosts of an inventory, as an operator and a visitor see them."""
 
     inventory: str
     # The host where visitors arrive; by default the balancer, or else the first web host.
@@ -197,7 +197,7 @@ class Site:
         assert self.running() == {name: [release] for name, release in self.current().items()}
 
     def forget_migrations(self, *columns):
-        """Take away what later revisions' migrations added to the probe's notes: with it, its first code could not be gone back to."""
+        """Take away the columns of notes, and the records, of migrations after the probe's own: with a breaking one nobody could go back."""
         statement = "DELETE FROM django_migrations WHERE app = 'pages' AND name <> '0001_initial'; ALTER TABLE pages_note "
         statement += ", ".join(f"DROP COLUMN IF EXISTS {column}" for column in columns)
         self.each("cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d probe -c %s", statement)
@@ -209,7 +209,7 @@ class Site:
         return {name: self.hosts[name].check_output(command, *arguments) for name in self.web}
 
     def healthy(self):
-        """Wait until visitors are served, as far as they can tell."""
+        """Wait until visitors of every web host are served."""
         self.wait("every web host to serve", lambda: all(self.serves(name) for name in self.web))
 
     def reboot(self, name):

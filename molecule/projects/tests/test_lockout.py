@@ -53,10 +53,6 @@ def fresh_login(site, name):
     return ssh(site, name, "sudo -n id -un").communicate(timeout=60)[0].strip() == "root"
 
 
-def live(site):
-    return {name: host.check_output(LIVE) for name, host in site.hosts.items()}
-
-
 def wait_for_logins(site):
     for name in site.hosts:
         site.wait(f"a login to {name}", lambda name=name: fresh_login(site, name), 60)
@@ -70,17 +66,17 @@ def play(site, role, mistake):
 
 @pytest.mark.parametrize(("mistake", "role", "sentence"), REFUSED.values(), ids=REFUSED)
 def test_a_mistake_that_can_be_seen_is_refused_and_changes_nothing(site, mistake, role, sentence):
-    before = live(site)
+    before = site.each(LIVE)
     run = play(site, role, mistake)
     assert run.code != 0
     assert sentence in run.text, run.output[-4000:]
-    assert live(site) == before
+    assert site.each(LIVE) == before
     wait_for_logins(site)
 
 
 @pytest.mark.parametrize(("mistake", "role", "sentence"), TAKEN_BACK.values(), ids=TAKEN_BACK)
 def test_a_change_that_locks_the_operator_out_is_taken_back(site, mistake, role, sentence):
-    before = live(site)
+    before = site.each(LIVE)
     try:
         run = play(site, role, mistake)
     finally:
@@ -89,12 +85,12 @@ def test_a_change_that_locks_the_operator_out_is_taken_back(site, mistake, role,
     assert sentence in run.text, run.output[-4000:]
     assert "comes back by itself within 30 seconds" in run.text
     # With the door open again, nothing else may have stayed.
-    site.wait("what was in force before", lambda: live(site) == before, 60)
+    site.wait("what was in force before", lambda: site.each(LIVE) == before, 60)
 
 
 def test_a_reboot_takes_back_what_nobody_has_confirmed(site):
     """The timer is gone with it: the unit that runs before sshd does it."""
-    before, boots = live(site), {name: site.boot(name) for name in site.hosts}
+    before, boots = site.each(LIVE), {name: site.boot(name) for name in site.hosts}
     for host in site.hosts.values():
         # As when the controller is cut off in the middle of a run.
         candidate = "/var/lib/selfhost-guard/candidate/etc-ssh-sshd_config.d-00-selfhost.conf"
@@ -106,7 +102,7 @@ def test_a_reboot_takes_back_what_nobody_has_confirmed(site):
     assert not any(fresh_login(site, name) for name in site.hosts)
     for name in site.hosts:
         site.wait(f"the reboot of {name}", lambda name=name: site.boot(name) not in (boots[name], None), 600)
-    assert live(site) == before
+    assert site.each(LIVE) == before
     for host in site.hosts.values():
         assert "was not confirmed before the reboot" in host.check_output("journalctl --boot --unit selfhost-guard.service")
 
