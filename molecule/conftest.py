@@ -13,6 +13,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FIGURES = []
 
 
+def pytest_configure(config):
+    # Every certificate of the lab is self-signed.
+    config.addinivalue_line("filterwarnings", "ignore::urllib3.exceptions.InsecureRequestWarning")
+
+
 def pytest_collection_modifyitems(config, items):
     """Leave out what takes long, unless LONG=1 asks for it."""
     if not os.environ.get("LONG"):

@@ -14,10 +14,7 @@ import time
 
 import requests
 import testinfra
-import urllib3
 from load import Load
-
-urllib3.disable_warnings()
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SSH_CONFIG = ROOT / ".cache/lab/ssh_config"

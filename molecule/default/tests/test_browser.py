@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Error, sync_playwright
 
 testinfra_hosts = ["ansible://web"]
-pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 
 # As root no sandbox is to be had; the rest keeps the browser from calling home.
 FLAGS = [

@@ -9,10 +9,7 @@ import ssl
 import pytest
 
 testinfra_hosts = ["ansible://web"]
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning"),
-    pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
 MEGABYTE = 1_000_000
 HASHED = r"/static/[^\"'?\s]+\.[0-9a-f]{12}\.%s"

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playing import fresh
 
 PAGE = "<!doctype html><title>Moving</title><p>The shop moves to a new house.</p>"
 ASK = (
@@ -51,7 +52,8 @@ def test_visitors_see_the_page_until_it_is_taken_off(repository, site):
         assert sees_the_site(host, other, other)
 
     # A deploy is not hindered by it, does not end it, and says so.
-    repository.commit("good", "maintenance")
+    version = fresh("maintenance")
+    repository.commit("good", version)
     run = site.play("deploy")
     assert run.code == 0 and "Maintenance is on: visitors see its page" in run.text, run.output[-4000:]
     assert {site.get(host=name).status_code for name in site.web} == {503}
@@ -60,4 +62,4 @@ def test_visitors_see_the_page_until_it_is_taken_off(repository, site):
     assert {site.get(host=name).text.strip() for name in site.web} == {PAGE}
 
     site.apply("maintenance", "-e", "maintenance=off")
-    assert site.version() == "maintenance"
+    assert site.version() == version

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from playing import fresh
 
 SECRETS = ("app_secret_key", "app_database_password", "postgresql_backup_passphrase")
 # On the host, the secrets come from where they lie, so that looking for them does not spread them.
@@ -21,7 +22,8 @@ def secrets(all_variables):
 
 def test_neither_output_nor_process_list_shows_a_secret(site, repository, secrets):
     """The whole site is run, as talkative as below -vvvv, with a new release to make."""
-    repository.commit("good", "secret")
+    version = fresh("secret")
+    repository.commit("good", version)
     stop = threading.Event()
     seen = {}
 
@@ -39,7 +41,7 @@ def test_neither_output_nor_process_list_shows_a_secret(site, repository, secret
     for watcher in watchers:
         watcher.join()
     assert run.code == 0, run.output[-4000:]
-    assert site.version() == "secret"
+    assert site.version() == version
     assert [secret for secret in secrets if secret in run.output] == []
     for processes in seen.values():
         assert "manage.py" in processes, "the release's own commands were not seen"
