@@ -1,6 +1,7 @@
 """Static files of the releases, and the store of all of them from which the web server serves.
 
 static_files.py collect STATIC_ROOT FILES STORE [OTHER...]   copy what a release collected, compress it, add the names that the store lacks
+static_files.py collect-none STATIC_ROOT FILES STORE         the same where Django found no static file, and so made no STATIC_ROOT
 static_files.py publish FILES STORE                          let the store have what a release has, also under names that it has already
 static_files.py prune STORE RELEASES [ROOT...]               remove from the store what no release has
 
@@ -16,6 +17,7 @@ import pathlib
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 # Text, and what is as loose; images, woff fonts, sound and video are compressed already.
 SUFFIXES = {
@@ -110,8 +112,8 @@ def place(files, store, name):
     return changed
 
 
-def collect(root, files, store, *others):
-    if not root.is_dir():
+def collect(root, files, store, *others, may_be_missing=False):
+    if not root.is_dir() and not may_be_missing:
         sys.exit(f"app_static_root is {root}, where nothing was collected: give the STATIC_ROOT of the application.")
     # The directory itself is not ours to make.
     files.mkdir(exist_ok=True)
@@ -166,4 +168,5 @@ def prune(store, releases, *roots):
 
 if __name__ == "__main__":
     os.umask(0o022)
-    print(json.dumps({"collect": collect, "publish": publish, "prune": prune}[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))))
+    commands = {"collect": collect, "collect-none": partial(collect, may_be_missing=True), "publish": publish, "prune": prune}
+    print(json.dumps(commands[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))))

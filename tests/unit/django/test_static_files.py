@@ -125,6 +125,13 @@ def test_nothing_goes_while_a_releases_files_are_not_known(site):
     assert site.prune() == ["stray.css"]
 
 
+def test_a_project_without_a_static_file_has_an_empty_copy(site):
+    (site.releases / "1").mkdir(parents=True, exist_ok=True)
+    site.store.mkdir(exist_ok=True)
+    none = static_files.collect(site.directory / "nowhere", site.releases / "1/static", site.store, may_be_missing=True)
+    assert none == {"files": 0, "compressed": 0, "added": 0} and list((site.releases / "1/static").iterdir()) == []
+
+
 def test_a_root_where_nothing_was_collected_is_named(site):
     with pytest.raises(SystemExit, match="app_static_root is .*/nowhere, where nothing was collected"):
         static_files.collect(site.directory / "nowhere", site.releases / "1", site.store)
