@@ -134,7 +134,8 @@ def test_what_no_sentence_of_ours_says_comes_with_its_task(calm):
     below = calm[1]
     assert re.search(r"Loop failed on o1 \(play.yml:\d+\):\n    it was two\n    it was three\n", below), below
     assert re.search(r"Undefined failed on o2 \(play.yml:\d+\): .*'nothing_of_that_name' is undefined", below), below
-    assert re.search(r"Unreachable failed on o3 \(play.yml:\d+\):.*Connection refused", below, re.DOTALL), below
+    # Whether the client is still there when it is given the module decides what Ansible says of it.
+    assert re.search(r"Unreachable failed on o3 \(play.yml:\d+\):.*(Connection refused|Broken pipe)", below, re.DOTALL), below
     assert re.search(r"Secret failed on o4 \(play.yml:\d+\): .*no_log", below), below
     assert "swordfish" not in "".join(calm) and "nobody minds" not in below
 
