@@ -138,7 +138,7 @@ def test_a_host_that_fails_is_not_noticed_and_none_at_all_is_said(site):
     with away(site, ["web1"], f"probe@{release}.socket", f"probe@{release}.service"):
         assert {site.get("/").status_code for _ in range(10)} == {200}
         site.wait("the balancer to notice", lambda: site.servers()["web1"] == "DOWN")
-    assert served_by(site) == set(site.current().values())
+    site.wait("both hosts to serve", lambda: served_by(site) == set(site.current().values()))
 
 
 def play_of(site, directory, tasks_from, hosts):
