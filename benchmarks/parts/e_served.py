@@ -30,7 +30,7 @@ def measure(lab):
     lab.site()
     lab.floor()
     lab.by_hand("floor_served.sh")
-    seconds = max(2, round(4 * lab.scale))
+    seconds = max(2, round(3 * lab.scale))
     rows = []
     for kind, (path, header, others) in KINDS.items():
         for connections in (1, 16, 128):

@@ -18,7 +18,7 @@ def measure(lab):
     """Return the rows of part f."""
     lab.site()
     lab.floor()
-    seconds = max(2, round(10 * lab.scale))
+    seconds = max(2, round(6 * lab.scale))
     rows = []
     for host in HOSTS:
         lab.limit_memory(host, MEMORY_MB)
