@@ -22,9 +22,9 @@ HEAD = """\
 # What was measured
 
 Made by `make bench`; [README.md](README.md) says how. **Only the ratios are claims**: client, controller and hosts share the {cores} cores of
-this machine, so that each figure would be another one elsewhere, and both sides of a ratio were measured in turn in one run. Each figure is a
-median; how many runs, when, and at which load (of one minute, before and after) stands above its table. Of seconds and milliseconds a ratio
-below 1 is better, of rates ({rates}) one above 1.
+this machine, so that each figure would be another one elsewhere, and both sides of a ratio were measured in turn in one run. Each figure is
+a median; how many runs, when, and at which load (of one minute, before and after) stands above its table. Of seconds and milliseconds a
+ratio below 1 is better, of rates ({rates}) one above 1.
 
 ![The figures as a plot](results.svg)
 """
