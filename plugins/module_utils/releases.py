@@ -9,10 +9,10 @@ import os
 import stat
 import subprocess
 
-SPEC = {
-    "root": {"type": "str", "required": True},
-    "service": {"type": "str", "required": True},
-    "mark": {"type": "str", "required": True},
+# Of an application, as plugins/doc_fragments/application.py describes it.
+APPLICATION = {"root": {"type": "str", "required": True}, "service": {"type": "str", "required": True}}
+UNITS = {"mark": {"type": "str", "required": True}}
+SPEC = APPLICATION | UNITS | {
     "release": {"type": "str"},
     "virtualenv": {"type": "str"},
     "mark_of_initial_data": {"type": "str"},

@@ -12,15 +12,8 @@ description:
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
+extends_documentation_fragment: selfhost.django.application
 options:
-  root:
-    description: Directory of the application.
-    type: str
-    required: true
-  service:
-    description: Name that all units of the application begin with.
-    type: str
-    required: true
   releases:
     description: Releases to stop.
     type: list
@@ -55,6 +48,7 @@ stopped:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION
 
 # A short one is not waited out for longer than it is there.
 PAUSE_SECONDS = 0.2
@@ -79,9 +73,8 @@ def drained(ask, timeout_seconds, clock=time.monotonic, sleep=time.sleep):
 def main():
     """Wait, and stop."""
     module = AnsibleModule(
-        argument_spec={
-            "root": {"type": "str", "required": True},
-            "service": {"type": "str", "required": True},
+        argument_spec=APPLICATION
+        | {
             "releases": {"type": "list", "elements": "str", "required": True},
             "timeout_seconds": {"type": "int", "required": True},
         },

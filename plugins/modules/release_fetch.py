@@ -14,19 +14,8 @@ description:
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
+extends_documentation_fragment: [selfhost.django.application, selfhost.django.application.units]
 options:
-  root:
-    description: Directory of the application, with C(current), C(releases) and C(venvs).
-    type: str
-    required: true
-  service:
-    description: Name that all units of the application begin with.
-    type: str
-    required: true
-  mark:
-    description: Line by which a unit of its processes and timers is known.
-    type: str
-    required: true
   mirror:
     description: Directory of the mirror, which is there.
     type: str
@@ -132,7 +121,7 @@ import platform
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhost.django.plugins.module_utils.releases import look, output
+from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, UNITS, look, output
 from ansible_collections.selfhost.django.plugins.module_utils.sources import Refusal, fetch, is_there, resolve
 
 # Version, and what it really is: Debian's application server fits Debian's interpreter only.
@@ -179,9 +168,11 @@ def bring(mirror, repository, commit, bundle, key, key_path, host_keys, host_key
 
 def main():
     """Fetch, look, and tell."""
-    texts = ("root", "service", "mark", "mirror", "repository", "version", "python", "key_path", "host_keys_path")
+    texts = ("mirror", "repository", "version", "python", "key_path", "host_keys_path")
     module = AnsibleModule(
-        argument_spec={
+        argument_spec=APPLICATION
+        | UNITS
+        | {
             **{name: {"type": "str", "required": True, "no_log": False} for name in texts},
             **{name: {"type": "str", "default": ""} for name in ("subdirectory", "commit", "bundle")},
             **{name: {"type": "list", "elements": "str", "default": [], "no_log": False} for name in ("requirements", "arguments", "host_keys")},

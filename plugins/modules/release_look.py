@@ -13,19 +13,8 @@ description:
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
+extends_documentation_fragment: [selfhost.django.application, selfhost.django.application.units]
 options:
-  root:
-    description: Directory of the application, with C(current), C(releases) and C(venvs).
-    type: str
-    required: true
-  service:
-    description: Name that all units of the application begin with.
-    type: str
-    required: true
-  mark:
-    description: Line by which a unit of its processes and timers is known.
-    type: str
-    required: true
   release:
     description: Release that is about to be made; whether something of it is there is told.
     type: str

@@ -13,15 +13,8 @@ description:
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
+extends_documentation_fragment: selfhost.django.application
 options:
-  root:
-    description: Directory of the application, with C(current), C(releases) and C(venvs).
-    type: str
-    required: true
-  service:
-    description: Name that all units of the application begin with.
-    type: str
-    required: true
   keep:
     description: How many releases to keep beside the one that serves.
     type: int
@@ -52,7 +45,7 @@ import os
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhost.django.plugins.module_utils.releases import current_of, note
+from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, current_of, note
 
 
 def doomed(releases, current, used, keep):
@@ -101,11 +94,7 @@ def prune(root, service, keep, dry=False, run="/run"):
 def main():
     """Remove, and tell."""
     module = AnsibleModule(
-        argument_spec={
-            "root": {"type": "str", "required": True},
-            "service": {"type": "str", "required": True},
-            "keep": {"type": "int", "required": True},
-        },
+        argument_spec=APPLICATION | {"keep": {"type": "int", "required": True}},
         supports_check_mode=True,
     )
     try:

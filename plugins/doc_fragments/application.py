@@ -1,0 +1,29 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""Options that modules of releases share; their specs are in module_utils/releases.py."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """An application on its host, and with C(.units) how its processes and timers are known."""
+
+    DOCUMENTATION = r"""
+options:
+  root:
+    description: Directory of the application, with C(current), C(releases) and C(venvs).
+    type: str
+    required: true
+  service:
+    description: Name that all units of the application begin with.
+    type: str
+    required: true
+"""
+
+    UNITS = r"""
+options:
+  mark:
+    description: Line by which a unit of its processes and timers is known.
+    type: str
+    required: true
+"""
