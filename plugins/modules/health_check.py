@@ -82,6 +82,9 @@ options:
     description: Time for one request.
     type: int
     default: 20
+  lock:
+    description: Lock of the release that is asked, whose holder is alive meanwhile.
+    type: path
 attributes:
   check_mode:
     description: Only asks, so it does the same in check mode.
@@ -140,6 +143,7 @@ import struct
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.locks import alive
 
 BODY_LIMIT = 16 * 1024 * 1024
 USER_AGENT = "selfhost.django health check"
@@ -360,11 +364,18 @@ def main():
             },
             "timeout_seconds": {"type": "int", "default": 90},
             "request_timeout_seconds": {"type": "int", "default": 20},
+            "lock": {"type": "path"},
         },
         required_one_of=[("socket", "port")],
         mutually_exclusive=[("socket", "port"), ("socket", "static_url")],
         supports_check_mode=True,
     )
+    with alive(module.params["lock"]):
+        repeat(module)
+
+
+def repeat(module):
+    """Ask in rounds until one passes, and end the module."""
     deadline = time.monotonic() + module.params["timeout_seconds"]
     rounds = 0
     while True:

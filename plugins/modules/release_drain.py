@@ -23,6 +23,9 @@ options:
     description: How long their queues may take to empty. One that does not is an error, and its release goes on.
     type: int
     required: true
+  lock:
+    description: Lock of the release that replaced them, whose holder is alive meanwhile.
+    type: path
 attributes:
   check_mode: {support: full, description: "Says what it would stop."}
   diff_mode: {support: none, description: "What it changes is no text."}
@@ -48,6 +51,7 @@ stopped:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.locks import alive
 from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION
 
 # A short one is not waited out for longer than it is there.
@@ -70,6 +74,17 @@ def drained(ask, timeout_seconds, clock=time.monotonic, sleep=time.sleep):
     return True
 
 
+def retire(module, root, service, releases, timeout_seconds):
+    """Stop releases once nobody waits for them."""
+    for release in releases:
+        socket = "%s/releases/%s/app.sock" % (root, release)
+        question = ["ss", "--no-header", "--listening", "--unix", "src", socket]
+        if not drained(lambda: module.run_command(question, check_rc=True)[1], timeout_seconds):
+            module.fail_json(msg="After %d s visitors still wait for release %s." % (timeout_seconds, release), stopped=[])
+    units = ["%s@%s.%s" % (service, release, kind) for release in releases for kind in ("socket", "service")]
+    module.run_command(["systemctl", "stop", *units], check_rc=True)
+
+
 def main():
     """Wait, and stop."""
     module = AnsibleModule(
@@ -77,18 +92,14 @@ def main():
         | {
             "releases": {"type": "list", "elements": "str", "required": True},
             "timeout_seconds": {"type": "int", "required": True},
+            "lock": {"type": "path"},
         },
         supports_check_mode=True,
     )
     root, service, releases, timeout_seconds = map(module.params.get, ("root", "service", "releases", "timeout_seconds"))
     if releases and not module.check_mode:
-        for release in releases:
-            socket = "%s/releases/%s/app.sock" % (root, release)
-            question = ["ss", "--no-header", "--listening", "--unix", "src", socket]
-            if not drained(lambda: module.run_command(question, check_rc=True)[1], timeout_seconds):
-                module.fail_json(msg="After %d s visitors still wait for release %s." % (timeout_seconds, release), stopped=[])
-        units = ["%s@%s.%s" % (service, release, kind) for release in releases for kind in ("socket", "service")]
-        module.run_command(["systemctl", "stop", *units], check_rc=True)
+        with alive(module.params["lock"]):
+            retire(module, root, service, releases, timeout_seconds)
     module.exit_json(changed=bool(releases), stopped=releases)
 
 

@@ -12,6 +12,7 @@ description:
     shared folder; what is there already stays.
   - The paths are planned as a set. One inside another is reached through that one's link and not linked again.
   - Nothing is removed but the release's own copy. A path is the release's own when no link leads to it.
+  - Runs as root, over folders of the account that builds and of the one that serves, and follows no link of theirs.
 version_added: 0.1.0
 author:
   - selfhost.django contributors (@selfhost)
@@ -65,7 +66,17 @@ import shutil
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, UnsafePath, outermost
+from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, UnsafePath, look, open_directory, outermost
+
+
+def make(above, name):
+    """Make a directory that belongs to whom the one above it belongs, and return a descriptor of it."""
+    parent = os.fstat(above)
+    os.mkdir(name, 0o700, dir_fd=above)
+    descriptor = os.open(name, DIRECTORY, dir_fd=above)
+    os.fchown(descriptor, parent.st_uid, parent.st_gid)
+    os.fchmod(descriptor, 0o755 | parent.st_mode & stat.S_ISGID)
+    return descriptor
 
 
 def own_parent(code, path):
@@ -75,11 +86,7 @@ def own_parent(code, path):
         for name in [part for part in posixpath.dirname(path).split("/") if part]:
             seen.append(name)
             try:
-                os.mkdir(name, 0o755, dir_fd=descriptor)
-            except FileExistsError:
-                pass
-            try:
-                following = os.open(name, DIRECTORY, dir_fd=descriptor)
+                following = make(descriptor, name) if look(name, descriptor) is None else os.open(name, DIRECTORY, dir_fd=descriptor)
             except OSError:
                 raise UnsafePath(f"{path} outlives the release, and {'/'.join(seen)} of the revision is no folder: give the path that it leads to.") from None
             os.close(descriptor)
@@ -90,18 +97,36 @@ def own_parent(code, path):
         raise
 
 
+def copy(name, source, target):
+    """Copy a file from one open folder into another, where it belongs to whom that folder belongs."""
+    here = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
+    there = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=target)
+    with open(here, "rb") as original, open(there, "wb") as made:
+        was, folder = os.fstat(here), os.fstat(target)
+        shutil.copyfileobj(original, made)
+        os.fchown(there, folder.st_uid, folder.st_gid)
+        os.fchmod(there, was.st_mode & 0o777)
+        made.flush()
+        os.utime(there, ns=(was.st_atime_ns, was.st_mtime_ns))
+
+
 def bring(source, target):
-    """Copy what a folder has and another lacks; links are copied as links."""
+    """Copy what an open folder has and another lacks; links are copied as links, and none is followed."""
+    folder = os.fstat(target)
     for name in sorted(os.listdir(source)):
-        here, there = os.path.join(source, name), os.path.join(target, name)
-        if os.path.isdir(here) and not os.path.islink(here):
-            if not os.path.lexists(there):
-                os.mkdir(there)
-                shutil.copymode(here, there)
-            if os.path.isdir(there):
-                bring(here, there)
-        elif not os.path.lexists(there):
-            shutil.copy2(here, there, follow_symlinks=False)
+        here, there = look(name, source).st_mode, look(name, target)
+        if stat.S_ISDIR(here) and (there is None or stat.S_ISDIR(there.st_mode)):
+            inner = [os.open(name, DIRECTORY, dir_fd=source), make(target, name) if there is None else os.open(name, DIRECTORY, dir_fd=target)]
+            try:
+                bring(*inner)
+            finally:
+                for descriptor in inner:
+                    os.close(descriptor)
+        elif there is None and stat.S_ISLNK(here):
+            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+            os.chown(name, folder.st_uid, folder.st_gid, dir_fd=target, follow_symlinks=False)
+        elif there is None and stat.S_ISREG(here):
+            copy(name, source, target)
 
 
 def link(code, path, target):
@@ -117,7 +142,12 @@ def link(code, path, target):
                 return False
             os.unlink(name, dir_fd=parent)
         elif mode is not None and stat.S_ISDIR(mode):
-            bring(os.path.join(code, path), target)
+            ends = os.open(name, DIRECTORY, dir_fd=parent), open_directory(target)
+            try:
+                bring(*ends)
+            finally:
+                for descriptor in ends:
+                    os.close(descriptor)
             shutil.rmtree(name, dir_fd=parent)
         elif mode is not None:
             raise UnsafePath(f"{path} outlives the release, and is a file in the revision: give the folder that such files lie in.")

@@ -204,7 +204,7 @@ class Host:
             "units": units,
             "missing": sorted(set(self.parameters["units"]) - {unit["name"] for unit in units}),
             "migrations": self.migrations() if current else [],
-            "lock": read(os.path.join(root, "home/release.lock")).strip(),
+            "lock": read(os.path.join("/run/selfhost", service, "release.lock")).partition("\n")[0].strip(),
             "maintenance": int(os.stat(maintenance).st_mtime) if maintenance and os.path.exists(maintenance) else None,
         }
 

@@ -96,11 +96,11 @@ def test_a_private_repository_is_read_with_its_key_from_the_server_that_is_known
     assert len(secret) > 3 and [line for line in secret if line in run.output] == []
     for host in site.hosts.values():
         assert host.check_output("cat /srv/probe/current/code/theme/THEME") == "submodule"
-        file = host.file("/srv/probe/home/repository_key")
-        assert (file.user, file.mode) == ("probe", 0o600)
+        file = host.file("/srv/probe/build/repository_key")
+        assert (file.user, file.mode) == ("probe-build", 0o600)
         # Whoever breaks into the application has no key to its source.
         unit = "probe@$(basename $(readlink /srv/probe/current)).service"
-        seen = host.run(f"nsenter --target $(systemctl show --property MainPID --value {unit}) --mount cat /srv/probe/home/repository_key")
+        seen = host.run(f"nsenter --target $(systemctl show --property MainPID --value {unit}) --mount cat /srv/probe/build/repository_key")
         assert secret[0] not in seen.stdout
 
 

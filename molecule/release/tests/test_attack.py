@@ -23,7 +23,7 @@ true
 """
 # Walled in, it looks for a process of its own account outside.
 ESCAPE = """
-while sleep 0.2; do for process in /proc/[0-9]*; do { true >>"$process/root/srv/probe/home/escaped"; } 2>/dev/null; done; done
+while sleep 0.2; do for process in /proc/[0-9]*; do { true >>"$process/root/srv/probe/static/escaped"; } 2>/dev/null; done; done
 """
 ESCAPING = {"name": "escape", "command": "sh escape.sh"}
 INI = "/etc/probe-attack/shop.ini"
@@ -158,7 +158,7 @@ def test_a_release_whose_migrate_fails_leaves_nothing_of_itself(site, failed):
     for host in site.hosts.values():
         assert host.check_output(f"cat {UPLOAD}") == "precious"
         # Commands of a release ran meanwhile, outside the sandbox of what serves.
-        assert not host.file("/srv/probe/home/escaped").exists
+        assert not host.file("/srv/probe/static/escaped").exists
 
 
 def test_the_next_release_runs_migrate_to_its_end(site, third):

@@ -152,7 +152,8 @@ def test_the_repository_may_be_a_url(site):
     before = site.version()
     # What serves, and no more.
     site.each(
-        "rm -rf /var/tmp/site.git && sudo -u probe git init --quiet --bare /var/tmp/site.git && sudo -u probe git -C /srv/probe/repository.git "
+        "rm -rf /var/tmp/site.git && sudo -u probe-build git init --quiet --bare /var/tmp/site.git && "
+        "sudo -u probe-build git -C /srv/probe/build/repository.git "
         "push --quiet /var/tmp/site.git $(basename $(readlink /srv/probe/current) | cut -d- -f1):refs/heads/main"
     )
     try:

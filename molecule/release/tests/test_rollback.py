@@ -7,6 +7,8 @@ import pytest
 
 testinfra_hosts = ["ansible://probe"]
 
+LOCK = "/run/selfhost/probe/release.lock"
+
 
 def log(host):
     return [json.loads(line) for line in host.check_output("cat /var/log/probe/deploys.jsonl").splitlines()]
@@ -103,9 +105,8 @@ def test_hooks_run_around_their_steps_and_one_that_fails_stops_the_release(site,
 @pytest.mark.long
 def test_a_lock_is_broken_only_when_asked_to(site, repository):
     for host in site.hosts.values():
-        host.check_output("sudo -u probe sh -c 'echo somebody@elsewhere ships main since long ago >/srv/probe/home/release.lock'")
-        holder = "setsid sudo -u probe flock --shared /srv/probe/home/release.lock sleep 600 >/dev/null 2>&1 &"
-        host.check_output(holder)
+        host.check_output(f"mkdir -p {LOCK.rpartition('/')[0]} && echo somebody@elsewhere ships main since long ago >{LOCK}")
+        host.check_output(f"setsid flock --shared {LOCK} sleep 600 >/dev/null 2>&1 &")
     repository.commit("good", "locked")
     try:
         run = site.play("deploy")
@@ -115,5 +116,4 @@ def test_a_lock_is_broken_only_when_asked_to(site, repository):
         assert site.version() == "locked"
     finally:
         for host in site.hosts.values():
-            host.run("pkill -f '[f]lock --shared /srv/probe/home/release.lock sleep'")
-            host.run("pkill -x -u probe sleep")
+            host.run(f"pkill -f '[f]lock --shared {LOCK} sleep'; pkill -x sleep")

@@ -6,7 +6,7 @@ import yaml
 
 ROLES = pathlib.Path(__file__).parents[3] / "roles"
 # Where the answer is expected from, and how long it may take, is each one's own.
-OWN = {"socket", "timeout_seconds", "request_timeout_seconds"}
+OWN = {"socket", "timeout_seconds", "request_timeout_seconds", "lock"}
 
 
 def questions(path):
