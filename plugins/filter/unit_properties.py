@@ -19,6 +19,11 @@ options:
     description: Lines as they stand in the section C([Service]) of a unit.
     type: str
     required: true
+  without:
+    description: Directives that the host's systemd does not know, and would refuse on its command line.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -33,10 +38,10 @@ _value:
 """
 
 
-def unit_properties(text):
-    """Return the options for the directives of a text."""
+def unit_properties(text, without=()):
+    """Return the options for the directives of a text but those that the host does not know."""
     lines = [line.strip() for line in text.splitlines()]
-    return " ".join(shlex.quote(f"--property={line}") for line in lines if line and line[0] not in "#;")
+    return " ".join(shlex.quote(f"--property={line}") for line in lines if line and line[0] not in "#;" and line.partition("=")[0] not in without)
 
 
 class FilterModule:

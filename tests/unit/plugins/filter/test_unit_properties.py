@@ -13,3 +13,8 @@ from ansible_collections.selfhost.django.plugins.filter.unit_properties import u
 ])  # fmt: skip
 def test_every_directive_is_an_option(text, options):
     assert unit_properties(text) == options
+
+
+def test_what_a_host_does_not_know_is_left_out():
+    text = "PrivateUsers=true\nPrivatePIDs=true\nPrivateTmp=true"
+    assert unit_properties(text, without=["PrivatePIDs"]) == "--property=PrivateUsers=true --property=PrivateTmp=true"
