@@ -25,6 +25,8 @@ BAD = [
     ({"app_database_password": "hunter2"}, "app_database_password is shorter than 16 characters: put a random one"),
     ({"app_database_port": 70000}, "app_database_port is '70000': give a port number from 1 to 65535"),
     ({"app_database_port": "five"}, "app_database_port is 'five': give a port number from 1 to 65535"),
+    ({"app_database_host": "[2001:db8::7]"}, "app_database_host holds '[2001:db8::7]': give names, IP addresses without brackets and port"),
+    ({"app_database_host": "db1,db2:5433"}, "app_database_host holds 'db2:5433': give names"),
     ({"app_environment": {"MY-NAME": "x"}}, "app_environment has to be a mapping"),
     ({"app_release_steps": ["migrate", "deploy"]}, "app_release_steps names deploy: the steps are"),
     ({"app_health_checks": [{"path": "status"}]}, "app_health_checks needs at least one check"),
@@ -50,6 +52,7 @@ def test_a_web_host_without_any_database(refuse):
 
 def test_a_managed_database_needs_no_host(sentences):
     assert sentences({"web": ["site1"], "database": []}, app_database_host="db.example.org") == []
+    assert sentences({"web": ["site1"], "database": []}, app_database_host="2001:db8::7,2001:db8::8,/run/postgresql") == []
 
 
 SSH = {"app_repository": "git@git.example.org:team/shop.git"}

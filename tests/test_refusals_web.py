@@ -7,6 +7,7 @@ _, OTHER_KEY = make_certificate()
 
 GOOD = [
     {"app_domains": ["shop.example.org", "192.0.2.7", "2001:db8::7", "localhost"]},
+    {"app_domains": ["*.example.org", ".example.com"]},
     {"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": KEY},
     {"app_media_url": "", "nginx_http_port": "8080", "nginx_https_port": "8443"},
     {"app_path_prefix": "/my-shop/v2", "nginx_maintenance_allowed": ["203.0.113.0/24", "2001:db8::/32", "192.0.2.7"]},
@@ -18,6 +19,10 @@ BAD = [
     ({"app_domains": ["192.0.2.700"]}, "app_domains holds '192.0.2.700': give host names"),
     ({"app_domains": ["a.example.org", "my_shop.example.org"]}, "app_domains holds 'my_shop.example.org': give host"),
     ({"app_domains": [7]}, "app_domains holds '7': give host names"),
+    ({"app_domains": ["[2001:db8::7]"]}, "app_domains holds '[2001:db8::7]': give host names"),
+    ({"app_domains": ["*.org"]}, "app_domains holds '*.org': give host names"),
+    ({"app_domains": ["shop.*.org", "**.example.org"]}, "app_domains holds 'shop.*.org', '**.example.org': give host names"),
+    ({"app_domains": ["*.example.org", "*.example.com"]}, "app_domains holds *.example.org, *.example.com alone: name one host too that checks ask for"),
     ({"app_domains": []}, "app_domains is empty or no list: name at least one"),
     ({"app_domains": "shop.example.org"}, "app_domains is empty or no list: name at least one"),
     ({"nginx_domains": ["*"]}, "nginx_domains holds '*': give host names"),

@@ -9,10 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+from ...filter.hosts import site_names
 from .places import place_of_releases
 from .values import (
-    HOSTS_OF_SITE, belong_together, given_ports, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_port, is_rows, is_whole, listed,
-    matches, ports, text_of, told, whole_numbers,
+    HOSTS_OF_SITE, belong_together, given_ports, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_pattern, is_port, is_rows, is_whole,
+    listed, matches, ports, text_of, told, whole_numbers,
 )  # fmt: skip
 
 IDENTIFIER = r"[a-z][a-z0-9_]{0,30}"
@@ -93,6 +94,12 @@ def _hosts(site):
             "The group database has no host: name one in the inventory, or set app_database_host to the address of a database server "
             "that is managed elsewhere."
         )
+    for host in str(site["app_database_host"]).split(",") if site["app_database_host"] else []:
+        if not is_address(host.strip()) and not matches("[A-Za-z0-9._-]+|(/[A-Za-z0-9._-]+)+", host.strip()):
+            yield (
+                f"app_database_host holds '{host}': give names, IP addresses without brackets and port, or directories of sockets, with commas "
+                "between them."
+            )
     if site["app_database_hosts"] + site["app_balancer_hosts"] and len(site["app_site_hosts"]) > 1:
         for host, address in site["app_addresses"].items():
             if not is_address(address):
@@ -275,11 +282,13 @@ def _domains(site, variable):
     named = "app_domains" if value == site["app_domains"] else variable
     if not is_list(value) or not value:
         yield f"{named} is empty or no list: name at least one host name or address that the site answers to."
-    elif bad := [str(domain) for domain in value if not is_domain(domain)]:
+    elif bad := [str(domain) for domain in value if not is_domain(domain) and not is_pattern(domain)]:
         yield (
-            f"""{named} holds '{"', '".join(bad)}': give host names (letters, digits and hyphens between dots) or IP addresses, without scheme, """
-            "port and spaces."
+            f"""{named} holds '{"', '".join(bad)}': give host names (letters, digits and hyphens between dots), patterns of them (*.example.org) or """
+            "IP addresses, without scheme, port, brackets and spaces."
         )
+    elif not site_names(value)["canonical"]:
+        yield f"{named} holds {listed(value)} alone: name one host too that checks ask for, or {listed(str(domain)[1:] for domain in value)}."
 
 
 def _nginx_certificate(certificate, key):
@@ -326,9 +335,7 @@ def balancer(site):
     for server, address in servers.items():
         if not matches("[A-Za-z0-9._-]+", server) or not is_address(address):
             yield f"haproxy_servers has {server} at '{address}': give names of letters, digits, dots, hyphens and underscores, and IP addresses."
-    domains = site["haproxy_domains"]
-    if not is_list(domains) or not domains or not all(is_domain(domain) for domain in domains):
-        yield f"haproxy_domains is '{domains}': give a list of host names or IP addresses, without scheme, port and spaces."
+    yield from _domains(site, "haproxy_domains")
     yield from given_ports(site, "haproxy_server_port")
     yield from whole_numbers(
         site,

@@ -131,6 +131,11 @@ def is_domain(value):
     return is_address(value) or matches(HOST_NAME, value)
 
 
+def is_pattern(value):
+    """Return whether a value stands for the names below a domain, `*.example.org`, or for these and itself, `.example.org`."""
+    return matches(rf"\*?\.(?=[^.]+\.){HOST_NAME}", value)
+
+
 # Without spaces, and without a slash at its end.
 PATH = r"(/[A-Za-z0-9._-]+)+"
 
