@@ -65,6 +65,7 @@ SAID = [
     ({"nginx_maintenance_allowed": "203.0.113.7"}, "nginx_maintenance_allowed is 203.0.113.7: give a list of addresses or networks,"),
     ({"app_static_root": "/srv/shop/static"}, "app_static_root is '/srv/shop/static', and /srv/shop/static is what the web server serves"),
     ({"app_static_root": "/srv/shop"}, "app_static_root is '/srv/shop', and /srv/shop/static is what the web server serves"),
+    ({"app_static_served_by": "s3"}, "app_static_served_by is 's3': give nginx or elsewhere."),
 ]
 MAINTENANCE = [
     ({"maintenance": "maybe"}, "maintenance is 'maybe': give -e maintenance=on or -e maintenance=off."),

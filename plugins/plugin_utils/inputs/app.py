@@ -219,9 +219,12 @@ def releases(site):
     yield from whole_numbers(site, dict.fromkeys(names, (1, None)))
     if site["django_installer"] not in ("uv", "pip"):
         yield f"django_installer is '{site['django_installer']}': give uv or pip."
+    served_by = site["app_static_served_by"]
+    if served_by not in ("nginx", "elsewhere"):
+        yield f"app_static_served_by is '{served_by}': give nginx or elsewhere."
     # Each release has its own copy of what it collected, and the store is made up of these.
     root, store = f"{site['app_static_root']}/", f"{site['app_static_store']}/"
-    if root.startswith(store) or store.startswith(root):
+    if served_by == "nginx" and (root.startswith(store) or store.startswith(root)):
         yield (
             f"app_static_root is '{site['app_static_root']}', and {site['app_static_store']} is what the web server serves (app_static_store): "
             "let the application collect elsewhere, best into a folder beside its manage.py."
