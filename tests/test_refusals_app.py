@@ -38,6 +38,9 @@ BAD = [
     ({"app_media_root": "."}, "app_media_root is '.': give a folder inside the release"),
     ({"app_media_root": "/srv/shop/releases/media"}, "app_media_root is '/srv/shop/releases/media', and /srv/shop/releases is where releases come and go"),
     ({"app_media_root": "/srv/shop/static/media"}, "app_media_root is '/srv/shop/static/media', and /srv/shop/static is where releases come and go"),
+    ({"app_request_timeout_seconds": 0}, "app_request_timeout_seconds is '0': give a whole number of at least 1."),
+    ({"app_request_header_kb": 64}, "app_request_header_kb is '64': give a whole number from 4 to 40."),
+    ({"app_connections_per_address": -1}, "app_connections_per_address is '-1': give a whole number of at least 0."),
     ({"uwsgi_backlog": "many"}, "uwsgi_backlog is 'many': give a whole number"),
 ]
 

@@ -15,6 +15,7 @@ BAD = [
     ({"haproxy_servers": {"web 1": "192.0.2.1"}}, "haproxy_servers has web 1 at '192.0.2.1': give names of letters"),
     ({"haproxy_servers": {"web1": "web1.example.org"}}, "haproxy_servers has web1 at 'web1.example.org': give names of letters"),
     ({"haproxy_servers": {"web1": "300.1.1.1"}}, "haproxy_servers has web1 at '300.1.1.1': give names of letters"),
+    ({"haproxy_connections_per_address": "few"}, "haproxy_connections_per_address is 'few': give a whole number of at least 0."),
     ({"haproxy_domains": []}, "haproxy_domains is empty or no list: name at least one host name"),
     ({"haproxy_domains": ["https://shop.example.org"]}, "haproxy_domains holds 'https://shop.example.org': give host names"),
     ({"app_balancer_tls": "offload"}, "app_balancer_tls is 'offload': give terminate or passthrough"),

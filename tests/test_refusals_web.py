@@ -65,6 +65,11 @@ SAID = [
     ({"nginx_maintenance_allowed": "203.0.113.7"}, "nginx_maintenance_allowed is 203.0.113.7: give a list of addresses or networks,"),
     ({"app_static_root": "/srv/shop/static"}, "app_static_root is '/srv/shop/static', and /srv/shop/static is what the web server serves"),
     ({"app_static_root": "/srv/shop"}, "app_static_root is '/srv/shop', and /srv/shop/static is what the web server serves"),
+    ({"nginx_request_header_kb": 64}, "nginx_request_header_kb is '64': give a whole number from 4 to 40."),
+    ({"nginx_rate_limits": {"path": "/login/"}}, "nginx_rate_limits has to be a list of mappings with path, requests_per_minute."),
+    ({"nginx_rate_limits": [{"path": "login", "requests_per_minute": 10}]}, "nginx_rate_limits holds {'path': 'login', 'requests_per_minute': 10}: give a"),
+    ({"nginx_rate_limits": [{"path": "/login/", "requests_per_minute": 0}]}, "nginx_rate_limits holds {'path': '/login/', 'requests_per_minute': 0}: give a"),
+    ({"nginx_rate_limits": [{"path": "/login/"}]}, "nginx_rate_limits holds {'path': '/login/'}: give a path"),
     ({"app_static_served_by": "s3"}, "app_static_served_by is 's3': give nginx or elsewhere."),
 ]
 MAINTENANCE = [

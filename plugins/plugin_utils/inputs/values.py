@@ -185,6 +185,11 @@ def whole_numbers(site, bounds):
             yield f"{name} is '{value}': give a whole number {f'of at least {least}' if most is None else f'from {least} to {most}'}."
 
 
+def given_numbers(site, bounds):
+    """Say the same of those that the inventory gives; where it does not, they derive from inputs of the role app, which are told by their own names."""
+    yield from whole_numbers(site, {name: bound for name, bound in bounds.items() if name in site.given})
+
+
 def ports(site, *names):
     """Say which of the variables are no ports."""
     for name in names:
