@@ -56,7 +56,7 @@ def test_idle_connections_of_one_address_leave_the_site_to_others(site):
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
             except OSError:
                 refused += 1
-        assert refused == 1100
+        assert refused >= 1100
         program = "import ssl, sys, urllib.request; print(urllib.request.urlopen('https://%s/status/' % sys.argv[1], context=ssl._create_unverified_context()).status)"
         assert host.check_output("timeout 10 python3 -c %s %s", program, site.address).strip() == "200"
 
