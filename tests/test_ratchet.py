@@ -67,11 +67,11 @@ def role_of(path):
 
 
 MOST = {
-    "assignments in Jinja": 44,
+    "assignments in Jinja": 40,
     "expressions over 240 characters": 21,
     "shell over three lines in YAML": 15,
     "programs on standard input": 6,
-    "lines of vars beyond a hundred": 599,
+    "lines of vars beyond a hundred": 587,
     "private names of another role": 14,
 }
 

@@ -25,6 +25,8 @@ BAD = [
     ({"app_database_password": "hunter2"}, "app_database_password is shorter than 16 characters: put a random one"),
     ({"app_database_port": 70000}, "app_database_port is '70000': give a port number from 1 to 65535"),
     ({"app_database_port": "five"}, "app_database_port is 'five': give a port number from 1 to 65535"),
+    ({"app_database_host": "[2001:db8::7]"}, "app_database_host holds '[2001:db8::7]': give names, IP addresses without brackets and port"),
+    ({"app_database_host": "db1,db2:5433"}, "app_database_host holds 'db2:5433': give names"),
     ({"app_environment": {"MY-NAME": "x"}}, "app_environment has to be a mapping"),
     ({"app_release_steps": ["migrate", "deploy"]}, "app_release_steps names deploy: the steps are"),
     ({"app_health_checks": [{"path": "status"}]}, "app_health_checks needs at least one check"),
@@ -36,6 +38,9 @@ BAD = [
     ({"app_media_root": "."}, "app_media_root is '.': give a folder inside the release"),
     ({"app_media_root": "/srv/shop/releases/media"}, "app_media_root is '/srv/shop/releases/media', and /srv/shop/releases is where releases come and go"),
     ({"app_media_root": "/srv/shop/static/media"}, "app_media_root is '/srv/shop/static/media', and /srv/shop/static is where releases come and go"),
+    ({"app_request_timeout_seconds": 0}, "app_request_timeout_seconds is '0': give a whole number of at least 1."),
+    ({"app_request_header_kb": 64}, "app_request_header_kb is '64': give a whole number from 4 to 40."),
+    ({"app_connections_per_address": -1}, "app_connections_per_address is '-1': give a whole number of at least 0."),
     ({"uwsgi_backlog": "many"}, "uwsgi_backlog is 'many': give a whole number"),
 ]
 
@@ -50,6 +55,7 @@ def test_a_web_host_without_any_database(refuse):
 
 def test_a_managed_database_needs_no_host(sentences):
     assert sentences({"web": ["site1"], "database": []}, app_database_host="db.example.org") == []
+    assert sentences({"web": ["site1"], "database": []}, app_database_host="2001:db8::7,2001:db8::8,/run/postgresql") == []
 
 
 SSH = {"app_repository": "git@git.example.org:team/shop.git"}

@@ -7,6 +7,7 @@ _, OTHER_KEY = make_certificate()
 
 GOOD = [
     {"app_domains": ["shop.example.org", "192.0.2.7", "2001:db8::7", "localhost"]},
+    {"app_domains": ["*.example.org", ".example.com"]},
     {"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": KEY},
     {"app_media_url": "", "nginx_http_port": "8080", "nginx_https_port": "8443"},
     {"app_path_prefix": "/my-shop/v2", "nginx_maintenance_allowed": ["203.0.113.0/24", "2001:db8::/32", "192.0.2.7"]},
@@ -18,6 +19,10 @@ BAD = [
     ({"app_domains": ["192.0.2.700"]}, "app_domains holds '192.0.2.700': give host names"),
     ({"app_domains": ["a.example.org", "my_shop.example.org"]}, "app_domains holds 'my_shop.example.org': give host"),
     ({"app_domains": [7]}, "app_domains holds '7': give host names"),
+    ({"app_domains": ["[2001:db8::7]"]}, "app_domains holds '[2001:db8::7]': give host names"),
+    ({"app_domains": ["*.org"]}, "app_domains holds '*.org': give host names"),
+    ({"app_domains": ["shop.*.org", "**.example.org"]}, "app_domains holds 'shop.*.org', '**.example.org': give host names"),
+    ({"app_domains": ["*.example.org", "*.example.com"]}, "app_domains holds *.example.org, *.example.com alone: name one host too that checks ask for"),
     ({"app_domains": []}, "app_domains is empty or no list: name at least one"),
     ({"app_domains": "shop.example.org"}, "app_domains is empty or no list: name at least one"),
     ({"nginx_domains": ["*"]}, "nginx_domains holds '*': give host names"),
@@ -60,6 +65,12 @@ SAID = [
     ({"nginx_maintenance_allowed": "203.0.113.7"}, "nginx_maintenance_allowed is 203.0.113.7: give a list of addresses or networks,"),
     ({"app_static_root": "/srv/shop/static"}, "app_static_root is '/srv/shop/static', and /srv/shop/static is what the web server serves"),
     ({"app_static_root": "/srv/shop"}, "app_static_root is '/srv/shop', and /srv/shop/static is what the web server serves"),
+    ({"nginx_request_header_kb": 64}, "nginx_request_header_kb is '64': give a whole number from 4 to 40."),
+    ({"nginx_rate_limits": {"path": "/login/"}}, "nginx_rate_limits has to be a list of mappings with path, requests_per_minute."),
+    ({"nginx_rate_limits": [{"path": "login", "requests_per_minute": 10}]}, "nginx_rate_limits holds {'path': 'login', 'requests_per_minute': 10}: give a"),
+    ({"nginx_rate_limits": [{"path": "/login/", "requests_per_minute": 0}]}, "nginx_rate_limits holds {'path': '/login/', 'requests_per_minute': 0}: give a"),
+    ({"nginx_rate_limits": [{"path": "/login/"}]}, "nginx_rate_limits holds {'path': '/login/'}: give a path"),
+    ({"app_static_served_by": "s3"}, "app_static_served_by is 's3': give nginx or elsewhere."),
 ]
 MAINTENANCE = [
     ({"maintenance": "maybe"}, "maintenance is 'maybe': give -e maintenance=on or -e maintenance=off."),

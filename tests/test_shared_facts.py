@@ -14,7 +14,7 @@ PATHS = [(role, name, value) for role, values in DEFAULTS.items() for name, valu
 # The port that browsers take with https, whatever the site's is; and what roles of their own keep beside the certificates.
 APART = ("port | int == 443", "/etc/selfhost/postgresql-guard.json", "/etc/selfhost/media-server")
 # Debian's own, and no role's.
-OF_DEBIAN = re.compile(r"/(etc/systemd/system|usr/s?bin(/python3)?|usr/local/s?bin|var/(lib|run)/postgresql)")
+OF_DEBIAN = re.compile(r"/(etc/systemd/system|usr/s?bin(/python3)?|usr/local/s?bin|var/(lib|run)/postgresql|var/tmp)")
 PATH = re.compile(r"(?<![\w~.}/>$)-])/(?:etc|run|srv|usr|var)(?:/(?:[\w.@+-]|{{ ?\w+ ?}})+)+")
 
 
@@ -85,3 +85,32 @@ def test_the_firewall_opens_the_ports_that_roles_listen_on(controller, variables
 def test_who_needs_a_fact_follows_it(controller, variables, wanted):
     site = controller.sites(GROUPS, GOOD | {"app_addresses": ADDRESSES} | variables)[0]
     assert {name: site[name] for name in wanted} == wanted
+
+
+def test_the_inner_server_is_always_the_one_that_gives_up(controller):
+    site = controller.sites(GROUPS, GOOD | {"app_addresses": ADDRESSES, "app_request_timeout_seconds": 100})[0]
+    limits = [int(site[name]) for name in ("uwsgi_request_timeout_seconds", "nginx_read_timeout_seconds", "haproxy_timeout_seconds")]
+    assert limits == [100, 115, 130]
+    assert {int(site[name]) for name in ("uwsgi_drain_seconds", "django_drain_seconds")} == {100}
+
+
+ENVIRONMENT = {"ALLOWED_HOSTS": "[2001:db8::7],shop.example.org,.example.org", "PGHOST": "2001:db8::5,2001:db8::6"}
+
+
+def test_an_ipv6_address_has_brackets_where_it_takes_them(controller):
+    named = {"app_domains": ["2001:DB8:0::7", "shop.example.org", "*.example.org"], "app_database_host": "2001:db8::5,2001:db8::6"}
+    site = controller.sites(GROUPS, GOOD | {"app_addresses": ADDRESSES} | named)[0]
+    environment = site["django_environment"]
+    assert ENVIRONMENT.items() <= environment.items()
+    assert "@:5432/shop?host=2001%3Adb8%3A%3A5%2C2001%3Adb8%3A%3A6&" in environment["DATABASE_URL"]
+    assert "host=2001%3Adb8%3A%3A6%2C2001%3Adb8%3A%3A5&" in environment["DATABASE_REPLICA_URLS"]
+    assert site["app_canonical_host"] == "[2001:db8::7]"
+    assert "PGSSLMODE" in environment
+
+
+def test_static_files_that_are_served_elsewhere_have_no_location(controller):
+    kinds = {
+        served_by: [row["url"] for row in controller.sites(GROUPS, GOOD | {"app_addresses": ADDRESSES, "app_static_served_by": served_by})[0]["nginx_static_locations"]]
+        for served_by in ("nginx", "elsewhere")
+    }
+    assert kinds == {"nginx": ["/static/", "/media/"], "elsewhere": ["/media/"]}

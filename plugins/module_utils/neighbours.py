@@ -92,7 +92,7 @@ def databases(root="/"):
 def balanced(root="/"):
     """Return names and addresses in the configuration of our balancer."""
     text = read(os.path.join(root, "etc/haproxy/haproxy.cfg"))
-    names = re.findall(r"(?m)^ *acl ours req\.hdr\(host\),host_only -i -m str (.*)$", text)
+    names = re.findall(r"(?m)^ *acl ours req\.hdr\(host\),host_only -i -m (?:str|end) (.*)$", text)
     servers = re.findall(r"(?m)^ *server \S+ (\S+):\d+", text)
     return sorted({word.strip("[]") for word in " ".join(names + servers).split()}) if names else []
 

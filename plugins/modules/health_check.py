@@ -34,7 +34,7 @@ options:
       - Answers that name none pass. For O(port), since an application server has no static files.
     type: str
   host:
-    description: Name of the site, and value of the Host header unless a check has its own.
+    description: Name or address of the site, and value of the Host header unless a check has its own; an IPv6 address gets its brackets.
     type: str
     required: true
   https:
@@ -143,6 +143,7 @@ import struct
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_in_url, host_without_port
 from ansible_collections.selfhost.django.plugins.module_utils.locks import alive
 
 BODY_LIMIT = 16 * 1024 * 1024
@@ -307,7 +308,7 @@ class Round:
             request = encode_http_request(path, host, headers)
 
             def connect(seconds):
-                return connect_web_server(parameters["port"], host.partition(":")[0], parameters["proxy_protocol"], seconds)
+                return connect_web_server(parameters["port"], host_without_port(host), parameters["proxy_protocol"], seconds)
 
         started = time.monotonic()
         status = None
@@ -322,7 +323,7 @@ class Round:
         """Return the first fault; nothing when all is well."""
         static_file = None
         for check in self.parameters["checks"]:
-            host = check["host"] or self.parameters["host"]
+            host = host_in_url(check["host"] or self.parameters["host"])
             try:
                 status, headers, body = self.ask(check["path"], host, check["headers"] or {})
                 wrong = fault(check, status, headers, body)

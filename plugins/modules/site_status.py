@@ -107,6 +107,7 @@ import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_without_port
 
 # One row, whatever the server is. What a standby lacks is measured where it is known: on the primary in bytes, on itself in seconds.
 QUESTION = """
@@ -258,7 +259,7 @@ class Host:
             with socket.create_connection(("127.0.0.1", self.parameters["port"]), timeout=self.seconds) as connection:
                 if self.parameters["proxy_protocol"]:
                     connection.sendall(b"PROXY TCP4 127.0.0.1 127.0.0.1 1 %d\r\n" % self.parameters["port"])
-                with context.wrap_socket(connection, server_hostname=self.parameters["host"]) as visitor:
+                with context.wrap_socket(connection, server_hostname=host_without_port(self.parameters["host"])) as visitor:
                     return self.end(None, ssl.DER_cert_to_PEM_cert(visitor.getpeercert(binary_form=True)))
         except OSError as error:
             return {"error": "no TLS on port %d: %s" % (self.parameters["port"], error.strerror or error)}

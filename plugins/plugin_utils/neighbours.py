@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from ..filter.hosts import site_names
+from ..module_utils.hosts import host_in_url
 from .inputs.values import HOSTS_OF_SITE
 
 
@@ -17,7 +19,9 @@ def wanted_of(site):
         wanted["databases"] = sorted({row["database"] for row in site["__postgresql_local_access"] + site["__postgresql_remote_access"]})
         wanted["postgresql_version"], wanted["postgresql_port"] = str(site["postgresql_version"]), int(site["postgresql_port"])
     if site.is_in("balancer"):
-        wanted["balanced"] = site["app_domains"] + [site["app_addresses"][host] for host in site["app_web_hosts"]]
+        names = site_names(site["app_domains"])
+        addresses = [host_in_url(site["app_addresses"][host]) for host in site["app_web_hosts"]]
+        wanted["balanced"] = [name.strip("[]") for name in names["hosts"] + names["endings"] + addresses]
     if site.is_in("backup"):
         wanted["backed_up"] = [site["app_addresses"][host] for host in site["app_database_hosts"]]
     return wanted

@@ -149,3 +149,47 @@ def test_plain_files_come_back_with_a_rollback(site, s2):
     site.apply("rollback")
     assert site.version() == "s1"
     assert_plain_files_are_of("s1", site)
+
+
+BUCKET = """from django.core.files.storage import Storage
+
+
+class Bucket(Storage):
+    def _save(self, name, content):
+        return name
+
+    def exists(self, name):
+        return False
+
+    def url(self, name):
+        return "https://static.example.org/" + name
+"""
+
+
+def bucket(project):
+    """Keep the static files in a bucket, and sources of theirs in a folder named as STATIC_ROOT."""
+    (project / "pages/bucket.py").write_text(BUCKET)
+    with (project / "probe/settings.py").open("a") as file:
+        file.write('\nSTATIC_URL = "https://static.example.org/"\nSTORAGES["staticfiles"] = {"BACKEND": "pages.bucket.Bucket"}\n')
+    (project / "static").mkdir()
+    (project / "static/source.scss").write_text("source {}")
+
+
+def test_static_files_of_a_bucket_are_neither_kept_nor_published_here(repository, site):
+    repository.commit(bucket, "bucket")
+    before = site.version()
+    run = site.play("deploy")
+    assert run.code != 0 and "set app_static_served_by to elsewhere" in run.text and site.version() == before, run.output[-4000:]
+    elsewhere = ("-e", "app_static_served_by=elsewhere")
+    try:
+        site.apply("deploy", *elsewhere)
+        site.apply("web", "--tags", "nginx", *elsewhere)
+        for name, host in site.hosts.items():
+            assert "https://static.example.org/pages/" in site.get(host=name).text
+            assert site.get("/static/source.scss", name).status_code == 404
+            assert host.check_output("find /srv/probe/current/static /srv/probe/static/source.scss -type f 2>/dev/null || true") == ""
+    finally:
+        repository.commit("good", "static")
+        site.apply("web", "--tags", "nginx")
+        site.apply("deploy")
+    assert all(site.get("/", name).status_code == 200 for name in site.hosts)

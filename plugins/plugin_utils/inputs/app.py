@@ -9,10 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
+from ...filter.hosts import site_names
 from .places import place_of_releases
 from .values import (
-    HOSTS_OF_SITE, belong_together, given_ports, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_port, is_rows, is_whole, listed,
-    matches, ports, text_of, told, whole_numbers,
+    HOSTS_OF_SITE, belong_together, given_numbers, given_ports, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_pattern, is_port, is_rows, is_whole,
+    listed, matches, ports, text_of, told, whole_numbers,
 )  # fmt: skip
 
 IDENTIFIER = r"[a-z][a-z0-9_]{0,30}"
@@ -50,6 +51,9 @@ def application(site):
                 f"into the vault as vault_{variable}."
             )
     yield from _hosts(site)
+    yield from whole_numbers(
+        site, {"app_request_timeout_seconds": (1, None), "app_request_header_kb": (4, 40), "app_connections_per_address": (0, None)}
+    )
     yield from ports(site, "app_database_port", "app_http_port", "app_https_port", "app_backup_port", "app_media_backup_port")
     environment = site["app_environment"]
     if not isinstance(environment, Mapping) or not all(matches("[A-Za-z_][A-Za-z0-9_]*", key) for key in environment):
@@ -93,6 +97,12 @@ def _hosts(site):
             "The group database has no host: name one in the inventory, or set app_database_host to the address of a database server "
             "that is managed elsewhere."
         )
+    for host in str(site["app_database_host"]).split(",") if site["app_database_host"] else []:
+        if not is_address(host.strip()) and not matches("[A-Za-z0-9._-]+|(/[A-Za-z0-9._-]+)+", host.strip()):
+            yield (
+                f"app_database_host holds '{host}': give names, IP addresses without brackets and port, or directories of sockets, with commas "
+                "between them."
+            )
     if site["app_database_hosts"] + site["app_balancer_hosts"] and len(site["app_site_hosts"]) > 1:
         for host, address in site["app_addresses"].items():
             if not is_address(address):
@@ -207,14 +217,18 @@ def releases(site):
     names = (
         "django_keep_releases", "django_step_timeout_seconds", "django_database_timeout_seconds", "django_migrate_lock_timeout_seconds",
         "django_migrate_statement_timeout_seconds", "django_health_timeout_seconds", "django_health_request_timeout_seconds",
-        "django_drain_seconds", "django_process_watch_seconds", "django_lock_idle_seconds",
+        "django_process_watch_seconds", "django_lock_idle_seconds",
     )  # fmt: skip
     yield from whole_numbers(site, dict.fromkeys(names, (1, None)))
+    yield from given_numbers(site, {"django_drain_seconds": (1, None)})
     if site["django_installer"] not in ("uv", "pip"):
         yield f"django_installer is '{site['django_installer']}': give uv or pip."
+    served_by = site["app_static_served_by"]
+    if served_by not in ("nginx", "elsewhere"):
+        yield f"app_static_served_by is '{served_by}': give nginx or elsewhere."
     # Each release has its own copy of what it collected, and the store is made up of these.
     root, store = f"{site['app_static_root']}/", f"{site['app_static_store']}/"
-    if root.startswith(store) or store.startswith(root):
+    if served_by == "nginx" and (root.startswith(store) or store.startswith(root)):
         yield (
             f"app_static_root is '{site['app_static_root']}', and {site['app_static_store']} is what the web server serves (app_static_store): "
             "let the application collect elsewhere, best into a folder beside its manage.py."
@@ -229,10 +243,11 @@ def releases(site):
 def application_server(site):
     """Say what is wrong with uWSGI's numbers; what only facts give is right."""
     names = (
-        "uwsgi_threads", "uwsgi_request_timeout_seconds", "uwsgi_max_requests", "uwsgi_memory_max_mb", "uwsgi_tasks_max",
-        "uwsgi_buffer_size_bytes", "uwsgi_drain_seconds", "uwsgi_start_timeout_seconds", "uwsgi_backlog",
+        "uwsgi_threads", "uwsgi_max_requests", "uwsgi_memory_max_mb", "uwsgi_tasks_max",
+        "uwsgi_buffer_size_bytes", "uwsgi_start_timeout_seconds", "uwsgi_backlog",
     )  # fmt: skip
     yield from whole_numbers(site, dict.fromkeys(names, (1, None)))
+    yield from given_numbers(site, dict.fromkeys(("uwsgi_request_timeout_seconds", "uwsgi_drain_seconds"), (1, None)))
 
 
 # Nothing that ends a word or opens a block in nginx's configuration.
@@ -250,8 +265,10 @@ def web_server(site):
     yield from whole_numbers(
         site,
         {"nginx_read_timeout_seconds": (1, None), "nginx_health_timeout_seconds": (1, None), "nginx_client_max_body_mb": (1, None),
-         "nginx_hsts_seconds": (0, None)},
+         "nginx_hsts_seconds": (0, None), "nginx_worker_connections": (512, None), "nginx_requests_per_address": (0, None)},
     )  # fmt: skip
+    yield from given_numbers(site, {"nginx_connections_per_address": (0, None), "nginx_request_header_kb": (4, 40)})
+    yield from _rate_limits(site["nginx_rate_limits"])
     yield from _nginx_certificate(site["nginx_tls_certificate"], site["nginx_tls_key"])
     if not matches(NGINX_PATH, site["nginx_upstream_socket"]):
         yield f"nginx_upstream_socket is '{site['nginx_upstream_socket']}': give the absolute path of a socket."
@@ -275,11 +292,13 @@ def _domains(site, variable):
     named = "app_domains" if value == site["app_domains"] else variable
     if not is_list(value) or not value:
         yield f"{named} is empty or no list: name at least one host name or address that the site answers to."
-    elif bad := [str(domain) for domain in value if not is_domain(domain)]:
+    elif bad := [str(domain) for domain in value if not is_domain(domain) and not is_pattern(domain)]:
         yield (
-            f"""{named} holds '{"', '".join(bad)}': give host names (letters, digits and hyphens between dots) or IP addresses, without scheme, """
-            "port and spaces."
+            f"""{named} holds '{"', '".join(bad)}': give host names (letters, digits and hyphens between dots), patterns of them (*.example.org) or """
+            "IP addresses, without scheme, port, brackets and spaces."
         )
+    elif not site_names(value)["canonical"]:
+        yield f"{named} holds {listed(value)} alone: name one host too that checks ask for, or {listed(str(domain)[1:] for domain in value)}."
 
 
 def _nginx_certificate(certificate, key):
@@ -293,6 +312,16 @@ def _nginx_certificate(certificate, key):
         yield "nginx_tls_key is no unencrypted private key in PEM form: give the text of the file."
     elif certificate and not belong_together(certificate, key):
         yield "nginx_tls_key is not the key of nginx_tls_certificate: give the two that belong together."
+
+
+def _rate_limits(rows):
+    keys = ["path", "requests_per_minute"]
+    if not is_rows(rows):
+        yield f"nginx_rate_limits has to be a list of mappings with {listed(keys)}."
+        return
+    for row in rows:
+        if set(row) != set(keys) or not matches(NGINX_PATH, row["path"]) or not is_whole(row["requests_per_minute"], 1):
+            yield f"nginx_rate_limits holds {row}: give a path that begins with a slash, and requests_per_minute, a whole number of at least 1."
 
 
 def _static_locations(rows):
@@ -326,16 +355,15 @@ def balancer(site):
     for server, address in servers.items():
         if not matches("[A-Za-z0-9._-]+", server) or not is_address(address):
             yield f"haproxy_servers has {server} at '{address}': give names of letters, digits, dots, hyphens and underscores, and IP addresses."
-    domains = site["haproxy_domains"]
-    if not is_list(domains) or not domains or not all(is_domain(domain) for domain in domains):
-        yield f"haproxy_domains is '{domains}': give a list of host names or IP addresses, without scheme, port and spaces."
+    yield from _domains(site, "haproxy_domains")
     yield from given_ports(site, "haproxy_server_port")
     yield from whole_numbers(
         site,
         {"haproxy_hsts_seconds": (0, None), "haproxy_health_check_interval_seconds": (1, None),
-         "haproxy_health_check_timeout_seconds": (1, None), "haproxy_timeout_seconds": (1, None), "haproxy_keep_alive_seconds": (1, None),
+         "haproxy_health_check_timeout_seconds": (1, None), "haproxy_keep_alive_seconds": (1, None),
          "haproxy_max_connections": (100, None), "haproxy_drain_seconds": (0, None), "haproxy_admit_seconds": (10, None)},
     )  # fmt: skip
+    yield from given_numbers(site, {"haproxy_timeout_seconds": (1, None), "haproxy_connections_per_address": (0, None)})
     yield from _health_check(site["haproxy_health_check"])
     yield from _balancer_tls(site)
 

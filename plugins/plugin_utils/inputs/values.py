@@ -131,6 +131,11 @@ def is_domain(value):
     return is_address(value) or matches(HOST_NAME, value)
 
 
+def is_pattern(value):
+    """Return whether a value stands for the names below a domain, `*.example.org`, or for these and itself, `.example.org`."""
+    return matches(rf"\*?\.(?=[^.]+\.){HOST_NAME}", value)
+
+
 # Without spaces, and without a slash at its end.
 PATH = r"(/[A-Za-z0-9._-]+)+"
 
@@ -178,6 +183,11 @@ def whole_numbers(site, bounds):
         value = site.get(name, least)
         if not is_whole(value, least, most):
             yield f"{name} is '{value}': give a whole number {f'of at least {least}' if most is None else f'from {least} to {most}'}."
+
+
+def given_numbers(site, bounds):
+    """Say the same of those that the inventory gives; where it does not, they derive from inputs of the role app, which are told by their own names."""
+    yield from whole_numbers(site, {name: bound for name, bound in bounds.items() if name in site.given})
 
 
 def ports(site, *names):

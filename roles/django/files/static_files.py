@@ -1,10 +1,10 @@
 """Static files of the releases, and the store of all of them from which the web server serves.
 
-static_files.py collect STATIC_ROOT FILES STORE [OTHER...]   copy what a release collected, compress it, add the names that the store lacks
-static_files.py collect-none STATIC_ROOT FILES STORE         the same where Django found no static file, and so made no STATIC_ROOT
-static_files.py publish FILES STORE                          let the store have what a release has, also under names that it has already
-static_files.py prune STORE RELEASES [ROOT...]               remove from the store what no release has
+static_files.py collect SAID STATIC_ROOT FILES STORE [OTHER...]   copy what a release collected, compress it, add the names that the store lacks
+static_files.py publish FILES STORE                               let the store have what a release has, also under names that it has already
+static_files.py prune STORE RELEASES [ROOT...]                    remove from the store what no release has
 
+SAID is the last line of `collectstatic`, empty where a project commits what it built.
 FILES is a release's own copy and never changes afterwards: a release that comes back brings the content of its plain names
 (those without a hash) with it. Equal content is one file on the disk, by hard links. A name in the store changes by an atomic rename.
 """
@@ -14,10 +14,10 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 # Text, and what is as loose; images, woff fonts, sound and video are compressed already.
 SUFFIXES = {
@@ -29,6 +29,26 @@ ENCODINGS = (".br", ".gz")
 LEAST_BYTES = 1024
 # The gain that pays: a twentieth, as in WhiteNoise's compressor.
 LARGEST_RATIO = 0.95
+
+# What Django says of it. A storage that keeps nothing on this host has no place to name.
+SAID = re.compile(r"(?P<new>\d+) static files? (?:copied|symlinked)(?: to '(?P<place>.+?)')?(?P<more>(?:, \d+ [a-z -]+)*)\.")
+
+
+def what_was_kept(said, root):
+    """Return the directory with what Django collected, None where that is nothing; SystemExit says in a sentence why it is not STATIC_ROOT.
+
+    A folder of sources that has the name must not be published in the place of what was collected.
+    """
+    found = SAID.fullmatch(said.strip())
+    place, is_some = (found["place"], re.search("[1-9]", found["new"] + found["more"])) if found else (root, True)
+    if place and pathlib.Path(place).resolve().is_relative_to(root.resolve()) and root.is_dir():
+        return root
+    if not is_some:
+        return None
+    if not place:
+        sys.exit("Django's storage of static files keeps nothing on this host: set app_static_served_by to elsewhere.")
+    collected = "nothing was collected" if place == root else f"the application collected into {place}"
+    sys.exit(f"app_static_root is {root}, and {collected}: give the STATIC_ROOT of the application.")
 
 
 def names(directory):
@@ -112,14 +132,13 @@ def place(files, store, name):
     return changed
 
 
-def collect(root, files, store, *others, may_be_missing=False):
-    if not root.is_dir() and not may_be_missing:
-        sys.exit(f"app_static_root is {root}, where nothing was collected: give the STATIC_ROOT of the application.")
+def collect(said, root, files, store, *others):
+    root = what_was_kept(said, root)
     # The directory itself is not ours to make.
     files.mkdir(exist_ok=True)
     for path in files.iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    collected = names(root)
+    collected = names(root) if root else set()
     known = {content(other / name): other / name for other in others for name in names(other)}
     origins, new = {}, []
     for name in sorted(collected):
@@ -168,5 +187,7 @@ def prune(store, releases, *roots):
 
 if __name__ == "__main__":
     os.umask(0o022)
-    commands = {"collect": collect, "collect-none": partial(collect, may_be_missing=True), "publish": publish, "prune": prune}
-    print(json.dumps(commands[sys.argv[1]](*map(pathlib.Path, sys.argv[2:]))))
+    commands = {"collect": collect, "publish": publish, "prune": prune}
+    command, *arguments = sys.argv[1:]
+    said = [arguments.pop(0)] if command == "collect" else []
+    print(json.dumps(commands[command](*said, *map(pathlib.Path, arguments))))

@@ -5,6 +5,9 @@ Django are closed after loading, and each worker opens its own. Where anything e
 code could close, this server begins again and lets each worker load the application for itself (uWSGI's `lazy-apps`): that takes
 more memory, and gives nobody another visitor's answer.
 
+A request whose visitor has left while it waited for a worker is dropped: a burst of slow requests is over when its visitors are, and
+whoever comes then waits for nobody who is gone.
+
     SELFHOST_MODULE       module and callable, as app_wsgi_module names them
     SELFHOST_SERVE        program and release that start this server
     SELFHOST_LAZY         set when each worker loads the application for itself
@@ -12,6 +15,7 @@ more memory, and gives nobody another visitor's answer.
 
 import importlib
 import os
+import select
 import socket
 import stat
 import sys
@@ -90,5 +94,29 @@ def prepare():
     return application
 
 
+def has_left(connection):
+    """Return whether the other side of a connection, by its descriptor, has closed it: the web server does when the visitor or its time has gone."""
+    poll = select.poll()
+    # A hang-up is told in any case; who only has no more to say is still there.
+    poll.register(connection, 0)
+    return bool(poll.poll(0))
+
+
+def for_those_who_wait(application, connection):
+    """Return the application, which nobody's request reaches any more; connection() is the descriptor of the request at hand."""
+
+    def serve(environ, start_response):
+        if has_left(connection()):
+            # As nginx calls it; nobody reads it, and without it the log would tell of an error.
+            start_response("499 Client Closed Request", [])
+            return []
+        return application(environ, start_response)
+
+    return serve
+
+
 if "SELFHOST_MODULE" in os.environ:
     application = prepare()
+    # Inside of uWSGI alone there is such a module.
+    if "uwsgi" in sys.modules:
+        application = for_those_who_wait(application, sys.modules["uwsgi"].connection_fd)

@@ -40,7 +40,7 @@ class Site:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
         (self.releases / release).mkdir()
-        return static_files.collect(root, self.releases / release / "static", self.store, *self.current)
+        return static_files.collect("", root, self.releases / release / "static", self.store, *self.current)
 
     def publish(self, release):
         self.current = [self.releases / release / "static"]
@@ -128,10 +128,42 @@ def test_nothing_goes_while_a_releases_files_are_not_known(site):
 def test_a_project_without_a_static_file_has_an_empty_copy(site):
     (site.releases / "1").mkdir(parents=True, exist_ok=True)
     site.store.mkdir(exist_ok=True)
-    none = static_files.collect(site.directory / "nowhere", site.releases / "1/static", site.store, may_be_missing=True)
+    none = static_files.collect("0 static files copied to '/x'.", site.directory / "nowhere", site.releases / "1/static", site.store)
     assert none == {"files": 0, "compressed": 0, "added": 0} and list((site.releases / "1/static").iterdir()) == []
 
 
 def test_a_root_where_nothing_was_collected_is_named(site):
-    with pytest.raises(SystemExit, match="app_static_root is .*/nowhere, where nothing was collected"):
-        static_files.collect(site.directory / "nowhere", site.releases / "1", site.store)
+    with pytest.raises(SystemExit, match="app_static_root is .*/nowhere, and nothing was collected"):
+        static_files.collect("", site.directory / "nowhere", site.releases / "1", site.store)
+
+
+ELSEWHERE = "Django's storage of static files keeps nothing on this host: set app_static_served_by to elsewhere."
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("131 static files copied to '{}/code/static'.", "static"),
+        ("1 static file copied to '{}/code/static', 130 unmodified, 300 post-processed.", "static"),
+        ("0 static files copied to '{}/code/static', 2 skipped due to conflict.", "static"),
+        ("2 static files copied to '{}/code/static/v2'.", "static"),
+        # A project that commits what it built, and settings that say something of their own at the end.
+        ("", "static"),
+        ("Bye.", "static"),
+        # No file, and another STATIC_ROOT or none.
+        ("0 static files copied to '{}/code/collected'.", None),
+        ("0 static files copied.", None),
+        ("1 static file copied.", ELSEWHERE),
+        ("0 static files copied, 130 unmodified.", ELSEWHERE),
+        ("1 static file copied to '{}/code/collected'.", "app_static_root is {}/code/static, and the application collected into {}/code/collected: give the STATIC_ROOT"),
+    ],
+)
+def test_sources_are_not_taken_for_what_was_collected(tmp_path, said, kept):
+    root = tmp_path / "code/static"
+    root.mkdir(parents=True)
+    try:
+        found = static_files.what_was_kept(said.format(tmp_path), root)
+    except SystemExit as refusal:
+        assert str(refusal).startswith(kept.replace("{}", str(tmp_path)))
+    else:
+        assert found == (root if kept else None)

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import runpy
 import socket
 import subprocess
 import sys
@@ -123,3 +124,17 @@ def test_connections_of_django_are_closed_and_its_pools(start):
 def test_what_does_not_load_says_why(start):
     done = start("raise RuntimeError('this revision does not load')")
     assert done.returncode != 0 and done.stderr.strip().endswith("RuntimeError: this revision does not load")
+
+
+@pytest.mark.parametrize(("leave", "left"), [(None, False), (lambda peer: peer.shutdown(socket.SHUT_WR), False), (lambda peer: peer.close(), True)])
+def test_a_request_whose_visitor_has_left_does_not_reach_the_application(leave, left):
+    loader = runpy.run_path(str(LOADER))
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        peer.sendall(b"a request")
+        if leave:
+            leave(peer)
+        said = []
+        serve = loader["for_those_who_wait"](lambda environ, start_response: ["answer"], ours.fileno)
+        assert serve({}, lambda status, headers: said.append(status)) == ([] if left else ["answer"])
+        assert said == (["499 Client Closed Request"] if left else [])

@@ -51,6 +51,31 @@ def test_the_prefix_of_an_application_is_told_apart(path, script_name, path_info
     assert (variables["SCRIPT_NAME"], variables["PATH_INFO"]) == (script_name, path_info)
 
 
+@pytest.mark.parametrize(
+    ("host", "header", "name"),
+    [
+        ("2001:db8:0::7", "[2001:db8::7]", "2001:db8::7"),
+        ("[2001:db8::7]", "[2001:db8::7]", "2001:db8::7"),
+        ("shop.example.org:8443", "shop.example.org:8443", "shop.example.org"),
+    ],
+)
+def test_the_host_header_has_brackets_and_the_handshake_has_none(host, header, name, monkeypatch):
+    sent = []
+
+    def connect_web_server(port, host, proxy_protocol, seconds):
+        sent.append(host)
+        raise OSError("nobody there")
+
+    def encode(path, host, headers):
+        sent.append(host)
+
+    monkeypatch.setattr(health_check, "connect_web_server", connect_web_server)
+    monkeypatch.setattr(health_check, "encode_http_request", encode)
+    parameters = {"socket": None, "port": 443, "proxy_protocol": False, "host": host, "checks": [CHECK], "static_url": None, "request_timeout_seconds": 1}
+    assert health_check.Round(parameters).run() == "/ gave no connection to port 443: nobody there"
+    assert sent == [header, name]
+
+
 def test_plain_http_is_not_called_https():
     variables = decode_request(health_check.encode_request("/", "example.org", False, {}))
     assert "HTTPS" not in variables

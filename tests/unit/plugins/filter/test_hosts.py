@@ -1,0 +1,91 @@
+"""Names and addresses, as each program wants them."""
+
+import urllib.parse
+
+import pytest
+from ansible_collections.selfhost.django.plugins.filter.hosts import database_urls, site_names
+from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_in_url, host_without_port
+from psycopg.conninfo import conninfo_to_dict
+
+
+@pytest.mark.parametrize(
+    ("host", "in_url"),
+    [
+        ("shop.example.org", "shop.example.org"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8::7", "[2001:db8::7]"),
+        ("[2001:db8::7]", "[2001:db8::7]"),
+        ("2001:0DB8:0:0::7", "[2001:db8::7]"),
+        ("*.example.org", "*.example.org"),
+    ],
+)
+def test_a_host_before_a_port(host, in_url):
+    assert host_in_url(host) == in_url
+
+
+@pytest.mark.parametrize(
+    ("value", "host"),
+    [
+        ("shop.example.org", "shop.example.org"),
+        ("shop.example.org:8443", "shop.example.org"),
+        ("192.0.2.7:8443", "192.0.2.7"),
+        ("[2001:db8::7]:8443", "2001:db8::7"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("2001:db8::7", "2001:db8::7"),
+    ],
+)
+def test_a_host_without_its_port(value, host):
+    assert host_without_port(value) == host
+
+
+@pytest.mark.parametrize(
+    ("domains", "wanted"),
+    [
+        (["shop.example.org", "192.0.2.7"], {"canonical": "shop.example.org", "allowed_hosts": ["shop.example.org", "192.0.2.7"], "endings": []}),
+        (["2001:DB8::7"], {
+            "canonical": "[2001:db8::7]", "hosts": ["[2001:db8::7]"], "allowed_hosts": ["[2001:db8::7]"], "server_names": ["[2001:db8::7]"],
+            "certificate": ["2001:DB8::7"],
+        }),
+        ([".example.org"], {
+            "canonical": "example.org", "hosts": ["example.org"], "endings": [".example.org"], "allowed_hosts": [".example.org"],
+            "server_names": [".example.org"], "certificate": ["example.org", "*.example.org"],
+        }),
+        (["*.example.org", "example.org"], {
+            "canonical": "example.org", "hosts": ["example.org"], "endings": [".example.org"], "allowed_hosts": [".example.org", "example.org"],
+            "server_names": ["*.example.org", "example.org"], "certificate": ["*.example.org", "example.org"],
+        }),
+        (["*.example.org"], {"canonical": "", "hosts": [], "endings": [".example.org"]}),
+    ],
+)  # fmt: skip
+def test_names_of_a_site(domains, wanted):
+    assert wanted.items() <= site_names(domains).items()
+
+
+OF_SHOP = {"engine": "postgresql", "user": "shop", "password": "a/b@c d", "port": 6432, "name": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "options", "urls"),
+    [
+        ("127.0.0.1", {}, ["127.0.0.1:6432/shop"]),
+        ("db.example.org", {"sslmode": "require"}, ["db.example.org:6432/shop?sslmode=require"]),
+        ("2001:db8::7", {"sslmode": "require"}, ["[2001:db8::7]:6432/shop?sslmode=require"]),
+        ("a.example.org,192.0.2.7", {}, ["a.example.org,192.0.2.7:6432/shop", "192.0.2.7,a.example.org:6432/shop?target_session_attrs=prefer-standby"]),
+        ("2001:db8::7,2001:db8::8", {"sslmode": "require"}, [
+            ":6432/shop?host=2001%3Adb8%3A%3A7%2C2001%3Adb8%3A%3A8&sslmode=require",
+            ":6432/shop?host=2001%3Adb8%3A%3A8%2C2001%3Adb8%3A%3A7&sslmode=require&target_session_attrs=prefer-standby",
+        ]),
+        ("/run/postgresql", {}, [":6432/shop?host=%2Frun%2Fpostgresql"]),
+    ],
+)  # fmt: skip
+def test_urls_of_a_database(hosts, options, urls):
+    assert database_urls(hosts, options=options, **OF_SHOP) == [f"postgresql://shop:a%2Fb%40c%20d@{url}" for url in urls]
+
+
+@pytest.mark.parametrize("hosts", ["2001:db8::7", "2001:db8::7,2001:db8::8", "2001:db8::7,192.0.2.7,db.example.org", "/run/postgresql"])
+def test_libpq_and_readers_of_urls_find_every_host_and_the_port(hosts):
+    url = database_urls(hosts, options={}, **OF_SHOP)[0]
+    read = conninfo_to_dict(url)
+    assert (read["host"], read["port"], read["user"], read["password"]) == (hosts, "6432", "shop", "a/b@c d")
+    parts = urllib.parse.urlsplit(url)
+    assert (parts.hostname or dict(urllib.parse.parse_qsl(parts.query))["host"], parts.port) == (hosts, 6432)
