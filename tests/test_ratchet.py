@@ -70,10 +70,10 @@ def role_of(path):
 
 MOST = {
     "assignments in Jinja": 44,
-    "expressions over 240 characters": 21,
+    "expressions over 240 characters": 20,
     "shell over three lines in YAML": 15,
     "programs on standard input": 6,
-    "lines of vars beyond a hundred": 599,
+    "lines of vars beyond a hundred": 590,
     "private names of another role": 14,
 }
 
