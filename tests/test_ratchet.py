@@ -73,7 +73,7 @@ MOST = {
     "expressions over 240 characters": 20,
     "shell over three lines in YAML": 15,
     "programs on standard input": 6,
-    "lines of vars beyond a hundred": 584,
+    "lines of vars beyond a hundred": 598,
     "private names of another role": 13,
 }
 

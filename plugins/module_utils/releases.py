@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import stat
 import subprocess
@@ -78,6 +79,18 @@ def units_of(service, mark, current, units="/etc/systemd/system", run="/run"):
     return found
 
 
+def applied(root):
+    """Return what a host was set up with, digests of inputs by name: by `web.yml`, and by `site.yml`; empty where that is not known."""
+    found = {}
+    for part in ("web", "site"):
+        try:
+            with open(os.path.join(root, "inputs-%s.json" % part), encoding="utf-8") as file:
+                found[part] = json.load(file)
+        except (OSError, ValueError):
+            found[part] = {}
+    return found
+
+
 def is_kept(root, release, virtualenv):
     """Whether a release is whole: it was built, checked and put into service once, and nothing of it was removed since.
 
@@ -99,6 +112,7 @@ def look(root, service, mark, release=None, virtualenv=None, mark_of_initial_dat
         "current": current,
         "running": releases_of(output("systemctl", "list-units", "--plain", "--no-legend", service + "@*.socket"), service),
         "units": units_of(service, mark, current),
+        "applied": applied(root),
         "is_kept": bool(release and virtualenv) and is_kept(root, release, virtualenv),
         "is_left": bool(release) and os.path.lexists(os.path.join(root, "releases", release)),
         "has_virtualenv": bool(virtualenv) and os.path.lexists(os.path.join(virtualenv, ".complete")),

@@ -55,6 +55,10 @@ units:
       C(current), whether it runs the release that serves from that file.
   type: dict
   returned: always
+applied:
+  description: What the host was set up with by C(web.yml) and C(site.yml), under C(web) and C(site) digests of inputs by name, as the roles noted it.
+  type: dict
+  returned: always
 is_kept:
   description: Whether O(release) has served before and is whole, with its O(virtualenv).
   type: bool
