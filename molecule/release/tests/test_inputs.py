@@ -26,12 +26,12 @@ def test_a_deploy_takes_what_its_hosts_are_set_up_with(site):
     for name, host in site.hosts.items():
         assert host.package("tree").is_installed
         assert "threads = 3" in host.check_output("cat /etc/uwsgi/probe.ini").splitlines()
-        assert "location /uploads/" in host.check_output("nginx -T 2>/dev/null")
+        assert " /uploads/ {" in host.check_output("nginx -T 2>/dev/null")
         assert site.current()[name] == before[name]
     again = deploy(site, **variables)
     assert again.code == 0 and changed(again) == 0 and "set up anew" not in again.text, again.output[-4000:]
     assert deploy(site).code == 0
-    assert not any("location /uploads/" in host.check_output("nginx -T 2>/dev/null") for host in site.hosts.values())
+    assert not any(" /uploads/ {" in host.check_output("nginx -T 2>/dev/null") for host in site.hosts.values())
 
 
 def test_new_health_checks_are_asked_of_the_release_that_serves(site):
@@ -45,5 +45,5 @@ def test_new_health_checks_are_asked_of_the_release_that_serves(site):
 def test_what_only_site_takes_is_named(site):
     run = deploy(site, firewall_log_dropped=False)
     assert run.code == 0 and changed(run) == 0
-    assert "Changed since the last site.yml, which gives it to the site's other parts: firewall_log_dropped. Run site.yml." in run.text, run.output[-4000:]
+    assert "Changed since the last site.yml, which gives it to the other parts of the site: firewall_log_dropped. Run site.yml." in run.text, run.output[-4000:]
     assert "Run site.yml" not in deploy(site).text
