@@ -70,10 +70,10 @@ def role_of(path):
 
 MOST = {
     "assignments in Jinja": 41,
-    "expressions over 240 characters": 20,
-    "shell over three lines in YAML": 15,
+    "expressions over 240 characters": 21,
+    "shell over three lines in YAML": 13,
     "programs on standard input": 6,
-    "lines of vars beyond a hundred": 598,
+    "lines of vars beyond a hundred": 625,
     "private names of another role": 13,
 }
 
