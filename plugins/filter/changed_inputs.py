@@ -9,6 +9,8 @@ name: changed_inputs
 short_description: Inputs that have changed since a host was set up with them
 version_added: 0.2.0
 author: selfhost.django contributors
+description:
+  - Compares the inputs as they are with those that the roles of a host noted when they ran.
 options:
   _input:
     description: Digests of the inputs as they are, by name, as M(selfhost.django.check_inputs) returns them.

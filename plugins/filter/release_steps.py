@@ -5,29 +5,31 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: step_files
-short_description: Task files of the steps of a release, with the hooks around them
+name: release_steps
+short_description: Steps of a release, from the checkout to what may be switched to
 version_added: 0.2.0
 author: selfhost.django contributors
+description:
+  - A release that is kept whole, from before a rollback, is taken as it is. Of its steps remain its shared files, what the database may need, and
+    what every switch asks for.
 options:
   _input:
-    description: Names of steps.
+    description: Steps between C(configure) and C(start), in order.
     type: list
     elements: str
     required: true
-  hooks:
-    description: Task files by their moment, C(before_) or C(after_) a step.
-    type: dict
-    required: true
+  is_kept:
+    description: Whether a host has the release; without it, the steps that any host may have to take.
+    type: bool
 """
 
 EXAMPLES = r"""
-files: "{{ ['fetch'] | selfhost.django.step_files(app_hooks) }}"
+steps: "{{ app_release_steps | selfhost.django.release_steps(is_kept=false) }}"
 """
 
 RETURN = r"""
 _value:
-  description: Paths, in order.
+  description: Names of steps.
   type: list
   elements: str
 """
@@ -52,7 +54,7 @@ def release_steps(steps, is_kept=None):
 
 
 def step_files(steps, hooks):
-    """Return the task files of steps; documented above."""
+    """Return the task files of steps, with the hooks around them; hooks are paths by their moment."""
     files = [[hooks.get(f"before_{step}"), f"release/{step}.yml", hooks.get(f"after_{step}")] for step in steps]
     return [path for paths in files for path in paths if path]
 
