@@ -11,8 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 YAML = sorted([*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("roles/*/handlers/*.yml"), *ROOT.glob("roles/*/vars/*.yml"),
                *ROOT.glob("roles/*/defaults/*.yml"), *ROOT.glob("playbooks/*.yml")])  # fmt: skip
 ROLES = sorted(path.name for path in ROOT.glob("roles/*"))
-# The one program that takes the application's own interpreter.
-GATE = "migration_gate.py"
+# Programs that take the application's own interpreter.
+OF_THE_APPLICATION = ("migrate_within_limits.py", "migration_gate.py")
 
 
 def values(node):
@@ -46,7 +46,9 @@ COUNTS = {
     "assignments in Jinja": lambda: sum(len(re.findall(r"\{%-? *set ", text)) for text in texts()),
     "expressions over 240 characters": lambda: sum(len(" ".join(expression.split())) > 240 for text in texts() for expression in expressions(text)),
     "shell over three lines in YAML": lambda: sum(is_shell(text) and len(text.strip().splitlines()) > 3 for text in texts()),
-    "programs on standard input": lambda: sum("lookup('ansible.builtin.file'" in text and ".py'" in text and GATE not in text for text in texts()),
+    "programs on standard input": lambda: sum(
+        "lookup('ansible.builtin.file'" in text and ".py'" in text and not any(name in text for name in OF_THE_APPLICATION) for text in texts()
+    ),
     "lines of vars beyond a hundred": lambda: sum(
         max(0, len(path.read_text().splitlines()) - 100) for path in ROOT.glob("roles/*/vars/main.yml")
     ),
@@ -69,7 +71,7 @@ def role_of(path):
 MOST = {
     "assignments in Jinja": 40,
     "expressions over 240 characters": 21,
-    "shell over three lines in YAML": 15,
+    "shell over three lines in YAML": 13,
     "programs on standard input": 6,
     "lines of vars beyond a hundred": 587,
     "private names of another role": 14,

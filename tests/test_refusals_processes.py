@@ -20,7 +20,7 @@ BAD = [
     ({"app_processes": [WORKER, WORKER]}, "app_processes and app_timers name two 'worker': give each a name of its own"),
     ({"app_processes": [WORKER], "app_timers": [NIGHTLY | {"name": "worker"}]}, "app_processes and app_timers name two 'worker'"),
     ({"app_processes": [WORKER | {"command": " "}]}, "The command of worker in app_processes is '': give one command on one line."),
-    ({"app_timers": [NIGHTLY | {"command": "a\nb"}]}, "The command of nightly in app_timers is 'a b': give one command on one line, without"),
+    ({"app_timers": [NIGHTLY | {"command": "a\nb"}]}, "The command of nightly in app_timers is 'a b': give one command on one line."),
     ({"app_processes": [WORKER | {"hosts": "web1"}]}, "hosts of worker in app_processes is 'web1': give all, or one"),
     ({"app_timers": [NIGHTLY | {"hosts": ""}]}, "hosts of nightly in app_timers is '': give all, or one"),
     ({"app_processes": [WORKER | {"stop_seconds": "soon"}]}, "stop_seconds of worker in app_processes is 'soon': give a whole number"),

@@ -7,8 +7,9 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs import INVENTORY, WISHES, mistakes
+from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.applied import digests
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.limits import limits
-from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.reading import read
+from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.reading import ROLES, definitions, read, secrets
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.values import Unreadable
 
 OF_THE_PLAY = ("ansible_check_mode", "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all")
@@ -22,7 +23,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
-        """Return nothing but that nothing has changed; raise with what is wrong."""
+        """Return what web hosts are set up with, by host; raise with what is wrong."""
         super().run(tmp, task_vars)
         _result, given = self.validate_argument_spec(
             argument_spec={
@@ -39,4 +40,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"{unreadable}.") from unreadable
         if found:
             raise AnsibleActionFail("\n".join(dict.fromkeys(found)))
-        return {"changed": False}
+        if not given["inventory"]:
+            return {"changed": False}
+        texts, unsaid = definitions(self._loader), secrets()
+        return {"changed": False, "digests": {site.host: digests(site, texts, unsaid, ROLES) for site in sites if site.is_in("web")}}

@@ -45,6 +45,17 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Return what the module returns."""
         super().run(tmp, task_vars)
+        return self._told(self._fetched(task_vars), task_vars)
+
+    @staticmethod
+    def _told(result, task_vars):
+        """Return the result with the name of the variable that gave the version, which the host does not know."""
+        message = str(result.get("msg", ""))
+        if result.get("failed") and message.startswith("app_version ") and "deploy_version" in task_vars:
+            result["msg"] = "deploy_version" + message.removeprefix("app_version")
+        return result
+
+    def _fetched(self, task_vars):
         repository = self._task.args.get("repository", "")
         if not repository.startswith("/"):
             return self._ask(task_vars)

@@ -210,8 +210,8 @@ def is_same_deploy(entry, other):
         return False
 
 
-def deploy_rows(hosts):
-    """Return the last deploys, each once, with the hosts that wrote it down."""
+def deploy_rows(page, hosts):
+    """Return the last deploys, each once, with the hosts that wrote it down. That the last one failed is a problem, though what was before serves."""
     deploys = []
     for host, data in hosts.items():
         application = data["status"].get("application")
@@ -221,8 +221,12 @@ def deploy_rows(hosts):
                 same[0].append(host)
             else:
                 deploys.append(([host], entry))
+    deploys.sort(key=lambda item: str(item[1].get("at", "")), reverse=True)
+    if deploys and deploys[0][1].get("verdict") == "failed":
+        names, entry = deploys[0]
+        page.problem(", ".join(names), f"The last {entry.get('what')}, of {entry.get('version')}, failed in step {entry.get('step') or 'unknown'}.", "warn")
     rows = []
-    for names, entry in sorted(deploys, key=lambda item: str(item[1].get("at", "")), reverse=True)[:8]:
+    for names, entry in deploys[:8]:
         verdict = entry.get("verdict", "")
         reason = f"{entry['step']}: {entry.get('reason', '')}" if entry.get("step") else entry.get("reason", "")
         rows.append(
@@ -428,7 +432,7 @@ def site_report(hosts, limits):
             if release.get("release") and release["release"] != data["status"]["application"]["current"]
         ],
     )
-    page.section("Last deploys", ["At (UTC)", "By", "What", "Version", "Verdict", "Hosts", "Reason"], deploy_rows(web))
+    page.section("Last deploys", ["At (UTC)", "By", "What", "Version", "Verdict", "Hosts", "Reason"], deploy_rows(page, web))
     problems = sorted(page.problems, key=lambda problem: problem["level"] != "bad")
     result = {"problems": problems, "sections": page.sections, "headline": headline(problems, len(hosts))}
     return result | {"text": text(result)}

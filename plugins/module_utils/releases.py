@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import stat
 import subprocess
@@ -78,6 +79,32 @@ def units_of(service, mark, current, units="/etc/systemd/system", run="/run"):
     return found
 
 
+def applied(root):
+    """Return what a host was set up with, digests of inputs by name: by `web.yml`, and by `site.yml`; empty where that is not known."""
+    found = {}
+    for part in ("web", "site"):
+        try:
+            with open(os.path.join(root, "inputs-%s.json" % part), encoding="utf-8") as file:
+                found[part] = json.load(file)
+        except (OSError, ValueError):
+            found[part] = {}
+    return found
+
+
+def is_kept(root, release, virtualenv):
+    """Whether a release is whole: it was built, checked and put into service once, and nothing of it was removed since.
+
+    The record is written when all hosts have built it and it has answered its checks, goes when it is put back, and is the first that goes when
+    a release is removed.
+    """
+    path = os.path.join(root, "releases", release)
+    return (
+        os.path.isfile(os.path.join(path, "release.json"))
+        and os.path.lexists(os.path.join(virtualenv, ".complete"))
+        and os.path.realpath(os.path.join(path, "venv")) == os.path.realpath(virtualenv)
+    )
+
+
 def look(root, service, mark, release=None, virtualenv=None, mark_of_initial_data=None):
     """Return what the module release_look returns; its options are the arguments."""
     current = current_of(root)
@@ -85,6 +112,8 @@ def look(root, service, mark, release=None, virtualenv=None, mark_of_initial_dat
         "current": current,
         "running": releases_of(output("systemctl", "list-units", "--plain", "--no-legend", service + "@*.socket"), service),
         "units": units_of(service, mark, current),
+        "applied": applied(root),
+        "is_kept": bool(release and virtualenv) and is_kept(root, release, virtualenv),
         "is_left": bool(release) and os.path.lexists(os.path.join(root, "releases", release)),
         "has_virtualenv": bool(virtualenv) and os.path.lexists(os.path.join(virtualenv, ".complete")),
         "is_initial": bool(mark_of_initial_data) and os.path.lexists(mark_of_initial_data),

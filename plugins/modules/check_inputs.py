@@ -40,4 +40,11 @@ EXAMPLES = r"""
       run_once: true
 """
 
-RETURN = r""" # """
+RETURN = r"""
+digests:
+  description:
+    - Of each web host what it is to be set up with, as digests of inputs by name. C(web) are those that its own roles read, C(site) those that the
+      rest of the site reads and the inventory says something of. Nothing is told of secrets.
+  type: dict
+  returned: when O(inventory) is true
+"""

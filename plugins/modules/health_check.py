@@ -319,6 +319,14 @@ class Round:
             self.answers.append({"path": path, "status": status, "seconds": round(time.monotonic() - started, 3)})
         return answer
 
+    def fault_of_static_file(self, path, host):
+        """Return what is wrong with a file that a page names, which is not the page's own fault; nothing when it is served."""
+        try:
+            status, _headers, _body = self.ask(path, host, {})
+        except NoAnswer as error:
+            return "names %s, which gave %s" % (path, error)
+        return "names %s, which answered %d instead of 200" % (path, status) if status != 200 else None
+
     def run(self):
         """Return the first fault; nothing when all is well."""
         static_file = None
@@ -330,8 +338,7 @@ class Round:
                 if not wrong and not static_file and self.parameters["static_url"]:
                     static_file = find_static_file(self.parameters["static_url"], host, body)
                     if static_file:
-                        status, _headers, _body = self.ask(static_file, host, {})
-                        wrong = "names %s, which answered %d instead of 200" % (static_file, status) if status != 200 else None
+                        wrong = self.fault_of_static_file(static_file, host)
             except NoAnswer as error:
                 wrong = "gave %s" % error
             if wrong:

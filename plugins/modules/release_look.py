@@ -16,7 +16,7 @@ author:
 extends_documentation_fragment: [selfhost.django.application, selfhost.django.application.units]
 options:
   release:
-    description: Release that is about to be made; whether something of it is there is told.
+    description: Release that is about to be made; whether it is there is told, or something of it.
     type: str
   virtualenv:
     description: Its virtualenv; whether it is complete is told.
@@ -54,6 +54,14 @@ units:
     - Units of processes and timers, by name, each with C(active); C(enabled); C(read), whether systemd has read its file as it is; and
       C(current), whether it runs the release that serves from that file.
   type: dict
+  returned: always
+applied:
+  description: What the host was set up with by C(web.yml) and C(site.yml), under C(web) and C(site) digests of inputs by name, as the roles noted it.
+  type: dict
+  returned: always
+is_kept:
+  description: Whether O(release) has served before and is whole, with its O(virtualenv).
+  type: bool
   returned: always
 is_left:
   description: Whether something of O(release) is there.

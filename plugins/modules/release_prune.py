@@ -40,6 +40,7 @@ removed:
   returned: always
 """
 
+import contextlib
 import glob
 import os
 import shutil
@@ -63,8 +64,10 @@ def served_since(path):
 
 
 def remove(path):
-    """Remove a folder, or whatever stands in its place."""
+    """Remove a folder, or whatever stands in its place. The record goes first: what lacks it is never taken for a whole release."""
     if os.path.isdir(path) and not os.path.islink(path):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(path, "release.json"))
         shutil.rmtree(path)
     else:
         os.unlink(path)

@@ -94,6 +94,7 @@ status:
   sample: {"machine": {"reboot_required": false}, "application": {"current": "3f2a9c1d0b4e-1a2b3c4d"}}
 """
 
+import calendar
 import csv
 import glob
 import io
@@ -144,9 +145,10 @@ class Host:
         self.seconds = parameters["timeout_seconds"]
 
     def output(self, *words):
-        """Return what a command prints."""
+        """Return what a command prints, in nobody's language and the time of no place."""
+        plain = os.environ | {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
         try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=self.seconds, stdin=subprocess.DEVNULL, check=False)
+            done = subprocess.run(words, capture_output=True, text=True, timeout=self.seconds, stdin=subprocess.DEVNULL, env=plain, check=False)
         except subprocess.TimeoutExpired:
             raise Unknown("%s took longer than %d s" % (os.path.basename(words[0]), self.seconds)) from None
         except OSError as error:
@@ -319,8 +321,13 @@ def servers(text):
 
 
 def moment(text):
-    """Return the seconds of what systemctl writes as @SECONDS; nothing for never."""
-    return int(text[1:]) if re.fullmatch(r"@[0-9]+", text) and text != "@0" else None
+    """Return the seconds of what systemctl writes as @SECONDS, or of a timer in words (`Sat 2026-01-31 03:30:00 UTC`); nothing for never."""
+    if re.fullmatch(r"@[0-9]+", text):
+        return int(text[1:]) or None
+    try:
+        return calendar.timegm(time.strptime(text.partition(" ")[2], "%Y-%m-%d %H:%M:%S UTC"))
+    except ValueError:
+        return None
 
 
 def link(path):

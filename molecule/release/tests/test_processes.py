@@ -119,12 +119,19 @@ def test_the_application_stops_and_starts_with_all_that_belongs_to_it(site):
     host = site.hosts[name]
     host.check_output("systemctl stop probe.service")
     try:
-        assert host.check_output("systemctl is-active probe-worker.service probe-beat.service probe-tick.timer || true").split() == ["inactive"] * 3
+        everything = f"probe-worker.service probe-beat.service probe-tick.timer probe@{current}.socket probe@{current}.service"
+        inactive = "inactive\n".join([""] * 6)
+        site.wait("all of it to stop", lambda: host.check_output(f"systemctl is-active {everything} || true") == inactive.strip())
+        assert not site.serves(name), "a visitor gets no page"
+        assert host.check_output(f"systemctl is-active {everything} || true") == inactive.strip(), "and starts nothing"
     finally:
         host.check_output("systemctl start probe.service")
     site.wait("the processes", lambda: release(host, "worker") == release(host, "beat") == current)
     assert host.check_output("systemctl is-active probe-tick.timer") == "active"
     assert site.serves(name)
+    with site.visitors():
+        host.check_output("systemctl restart probe.service")
+        site.wait("the release", lambda: host.check_output(f"systemctl is-active probe@{current}.service || true") == "active")
 
 
 @pytest.mark.long

@@ -50,6 +50,19 @@ def test_back_and_further_back_and_forth_again(before, site):
     assert again.code == 0 and "changed=0" in again.output and "changed=1" not in again.output, again.output[-4000:]
 
 
+def test_forward_again_takes_the_release_that_is_kept(site):
+    """A deploy after a rollback builds nothing."""
+    newest = site.current()
+    site.apply("rollback")
+    assert site.current() != newest
+    made = {name: site.hosts[name].check_output(f"stat --format %i /srv/probe/releases/{release}/code") for name, release in newest.items()}
+    run = site.apply("deploy")
+    assert site.current() == newest
+    for name, release in newest.items():
+        assert site.hosts[name].check_output(f"stat --format %i /srv/probe/releases/{release}/code") == made[name], run.output[-4000:]
+    site.assert_one_release_runs()
+
+
 def test_a_release_that_is_not_kept_is_refused_and_the_kept_ones_are_named(site):
     before = site.version()
     run = site.play("rollback", "-e", "rollback_to=v0.0.0")

@@ -193,8 +193,7 @@ def _unit(variable, row):
         return
     command = str(row["command"])
     if not matches(r"[^\n]*\S[^\n]*", command):
-        without = ", without 'python manage.py'" if variable == "app_timers" else ""
-        yield f"The command of {row['name']} in {variable} is '{command.strip()}': give one command on one line{without}."
+        yield f"The command of {row['name']} in {variable} is '{command.strip()}': give one command on one line."
     if row.get("hosts", "all") not in ("all", "one"):
         yield f"hosts of {row['name']} in {variable} is '{row['hosts']}': give all, or one for the first web host."
     for key in ("stop_seconds", "timeout_seconds"):

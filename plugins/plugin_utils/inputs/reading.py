@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import pathlib
 
 import yaml
@@ -37,11 +38,26 @@ def _of_roles(loader, kind):
     return [loader.load_from_file(str(path), unsafe=True, trusted_as_template=True) or {} for path in sorted(ROLES.glob(f"*/{kind}/main.yml"))]
 
 
-@functools.cache
+def definitions(loader):
+    """Return the text of every variable of the roles by its name."""
+    return {name: json.dumps(value, default=str) for kind in ("defaults", "vars") for one in _of_roles(loader, kind) for name, value in one.items()}
+
+
+def secrets():
+    """Return the names of inputs that nothing is told of."""
+    return {name for name, option in _options().items() if option.get("no_log")}
+
+
 def _types():
     """Return the type of every input by its name."""
+    return {name: option["type"] for name, option in _options().items()}
+
+
+@functools.cache
+def _options():
+    """Return what the specs say of every input, by its name."""
     specs = [yaml.load(path.read_bytes(), yaml.CSafeLoader) for path in sorted(ROLES.glob("*/meta/argument_specs.yml"))]
-    return {name: option["type"] for spec in specs for name, option in spec["argument_specs"]["main"]["options"].items()}
+    return {name: option for spec in specs for name, option in spec["argument_specs"]["main"]["options"].items()}
 
 
 def _merged(*mappings):

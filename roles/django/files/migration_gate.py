@@ -7,7 +7,8 @@ Run with the interpreter, environment and folder of a release that knows them (o
     python migration_gate.py applied FILE     the applied ones, for the release whose list is in FILE
 
 Both print JSON on one line, the last one: `migrations`, their names; `breaking`, empty when nothing breaks:
-`migration`, `operation`, `why`; of a plan also `plan`, the lines in which Django tells it, `summary`, these or what a long one comes
+`migration`, `operation`, `why`, and `packaged`, whether it came with a package and not with the project; of applied ones also `applied`, when
+that was, and `before`, a moment at which it was not yet, both in UTC as restore.yml takes them; of a plan also `plan`, the lines in which Django tells it, `summary`, these or what a long one comes
 to, `fresh`, whether the database had no release before, and `known`, all migrations of the release, as `showmigrations --plan` lists
 them. Exits 0 either way. What the project's own code prints goes to standard error.
 
@@ -23,6 +24,7 @@ A table that the plan itself makes is unknown to the old code, so whatever happe
 words are judged. Python code is not judged, nor is an index or a constraint.
 """
 
+import datetime
 import io
 import json
 import os
@@ -201,8 +203,20 @@ def unfold(operation):
         yield operation
 
 
+def is_packaged(migration):
+    """Whether a migration came with a package that was installed."""
+    path = getattr(sys.modules.get(type(migration).__module__), "__file__", None) or ""
+    return bool({"site-packages", "dist-packages"} & set(pathlib.Path(path).parts))
+
+
+def moments(applied):
+    """Return when a migration was applied, and a moment before that; applied is an aware time, or one in the settings' own zone."""
+    applied = applied.astimezone(datetime.timezone.utc).replace(microsecond=0)
+    return {"applied": f"{applied}", "before": f"{applied - datetime.timedelta(seconds=1)}"}
+
+
 def judge_plan(plan, state, connection):
-    """Return what breaks: dictionaries of `migration`, `operation`, `why`."""
+    """Return what breaks: dictionaries of `migration`, `operation`, `why`, `packaged`."""
     judge = Judge(connection)
     breaking = []
     for migration in plan:
@@ -214,9 +228,8 @@ def judge_plan(plan, state, connection):
                 inner.state_forwards(migration.app_label, inner_after)
                 why = judge.judge(inner, migration.app_label, inner_state, inner_after)
                 if why:
-                    breaking.append(
-                        {"migration": f"{migration.app_label}.{migration.name}", "operation": inner.describe(), "why": why}
-                    )
+                    name = f"{migration.app_label}.{migration.name}"
+                    breaking.append({"migration": name, "operation": inner.describe(), "why": why, "packaged": is_packaged(migration)})
                 inner_state = inner_after
             operation.state_forwards(migration.app_label, after)
             state = after
@@ -295,7 +308,9 @@ def judge_applied(connection, text):
     plan = [migration for migration in everything if key(migration) in applied and key(migration) not in keys]
     before = [key(migration) for migration in everything if key(migration) in keys]
     names = sorted(".".join(name) for name in set(applied) - keys)
-    return {"migrations": names, "breaking": breaking(executor, plan, before, connection)}
+    times = {".".join(name): moments(record.applied) for name, record in applied.items()}
+    found = breaking(executor, plan, before, connection)
+    return {"migrations": names, "breaking": [finding | times[finding["migration"]] for finding in found]}
 
 
 def breaking(executor, plan, before, connection):

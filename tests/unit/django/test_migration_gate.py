@@ -1,14 +1,17 @@
 """What the migration gate lets pass and what it stops: migrations as Django writes them, with PostgreSQL's types."""
 
+import datetime
 import importlib.util
-import json
 import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import django
 import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.selfhost.django.plugins.filter.migration_gate import gate_answer, gate_refusal
 from django.conf import settings
 from django.db import connection, migrations, models
 from django.db.migrations.state import ProjectState
@@ -186,6 +189,8 @@ print('{"breaking": [{"migration": "x"}]}')
 print("[X]  shelf.0009_invented", end="")
 os.system("echo from a child")
 os.write(1, b"straight to the descriptor")
+import atexit
+atexit.register(print, '{"migrations": [], "breaking": [], "known": "at the end"}')
 """
 MIGRATION = """
 from django.db import migrations, models
@@ -221,7 +226,7 @@ def project(tmp_path):
 
 
 def answer(output):
-    return json.loads(output.splitlines()[-1])
+    return gate_answer({"stdout": output})
 
 
 def test_an_answer_is_read_whatever_settings_print(project):
@@ -236,9 +241,63 @@ def test_an_answer_is_read_whatever_settings_print(project):
     assert answer(project("plan", "judge")) == again
     (project.directory / "shelf/migrations/0002_less.py").write_text(MIGRATION % ([("shelf", "0001_initial")], "migrations.RemoveField('Book', 'title')"))
     (finding,) = answer(project("plan", "judge"))["breaking"]
-    assert (finding["migration"], finding["why"]) == ("shelf.0002_less", "drops the column shelf_book.title")
+    assert (finding["migration"], finding["why"], finding["packaged"]) == ("shelf.0002_less", "drops the column shelf_book.title", False)
     assert answer(project("plan"))["breaking"] == [], "nothing serves that it could break"
     project.migrate()
     (project.directory / "known").write_text(known)
     applied = answer(project("applied", "known"))
     assert applied["migrations"] == ["shelf.0002_less"] and [row["migration"] for row in applied["breaking"]] == ["shelf.0002_less"]
+    (finding,) = applied["breaking"]
+    age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(finding["applied"])
+    assert datetime.timedelta(0) <= age < datetime.timedelta(minutes=5)
+
+
+def test_a_moment_before_a_migration_is_one_that_can_be_restored_to():
+    applied = datetime.datetime(2026, 1, 31, 14, 0, 0, 900000, datetime.timezone(datetime.timedelta(hours=1)))
+    assert gate.moments(applied) == {"applied": "2026-01-31 13:00:00+00:00", "before": "2026-01-31 12:59:59+00:00"}
+
+
+def test_a_migration_of_a_package_is_told_from_one_of_the_project(monkeypatch):
+    made = migration("0002_next", [])
+    type(made).__module__ = "shop.migrations.0002_next"
+    for path, packaged in (("/srv/shop/venv/lib/python3.13/site-packages/shop/migrations/0002_next.py", True), ("/srv/shop/code/shop/0002.py", False)):
+        monkeypatch.setitem(sys.modules, "shop.migrations.0002_next", types.SimpleNamespace(__file__=path))
+        assert gate.is_packaged(made) is packaged
+
+
+def test_settings_that_end_the_program_leave_no_answer():
+    assert gate_answer({"skipped": True})["breaking"] == []
+    with pytest.raises(AnsibleFilterError, match="sys.exit"):
+        gate_answer({"stdout": 'hello\n{"breaking": 1}\n[1]\n'})
+
+
+# --- What is said -----------------------------------------------------------------------------
+
+
+def finding(name, packaged=False, **more):
+    return {"migration": name, "operation": "Remove field a from b", "why": "drops the column b.a", "packaged": packaged} | more
+
+
+def test_a_release_that_is_stopped_is_told_each_finding_on_a_line_and_what_to_do():
+    said = gate_refusal({"breaking": [finding("shop.0002"), finding("shop.0003"), finding("wagtailcore.0099", True)]}, "abc-1").splitlines()
+    assert said[:4] == [
+        "These migrations break release abc-1, which serves until the switch, and again after a rollback:",
+        "- shop.0002 drops the column b.a (Remove field a from b)",
+        "- shop.0003 drops the column b.a (Remove field a from b)",
+        "- wagtailcore.0099 drops the column b.a (Remove field a from b, of a package)",
+    ]
+    assert [line.split(":")[0] for line in said[4:7]] == ["What you can do", "- shop", "- wagtailcore"]
+    own, theirs, last = said[5:]
+    assert "in two steps" in own and "upgrade of a package" in theirs and "maintenance=on" in theirs
+    assert last.endswith("-e deploy_allow_breaking_migrations=true.")
+    assert "wagtailcore" not in gate_refusal({"breaking": [finding("shop.0002")]}, "abc-1")
+
+
+def test_a_rollback_that_is_refused_is_told_the_moment_to_restore_to():
+    times = [{"applied": f"2026-01-31 13:00:0{second}+00:00", "before": f"2026-01-31 13:00:0{second - 1}+00:00"} for second in (5, 3)]
+    answer = {"breaking": [finding("shop.0003", **times[0]), finding("shop.0002", **times[1])]}
+    said = gate_refusal(answer, "abc-1", is_rollback=True, restored_by="-e restore_in_place=shop/main")
+    assert "- shop.0002 drops the column b.a (Remove field a from b, applied 2026-01-31 13:00:03+00:00)" in said.splitlines()
+    assert "playbooks/restore.yml -e 'restore_target_time=\"2026-01-31 13:00:02+00:00\"' -e restore_in_place=shop/main" in said
+    elsewhere = gate_refusal(answer, "abc-1", is_rollback=True)
+    assert "restore.yml" not in elsewhere and "to the moment before, 2026-01-31 13:00:02+00:00" in elsewhere

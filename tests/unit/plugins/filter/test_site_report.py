@@ -105,6 +105,8 @@ def test_a_good_site_has_no_problem_and_every_section():
         (broken("application", "maintenance", value=NOW - 60), "warn", "Visitors see the maintenance page."),
         (broken("application", "lock", value="ops@desk ships v3"), "warn", "The deploy lock is held: ops@desk ships v3."),
         (broken("application", "current", value=""), "warn", "There is no release yet."),
+        (broken("application", "deploys", 0, value={"at": "2027-01-15T07:00:00Z", "what": "rollback", "version": "v1", "verdict": "failed", "step": "visit"}),
+         "warn", "The last rollback, of v1, failed in step visit."),
         (broken("application", "missing", value=["beat"]), "warn", "beat is not there: deploy to install it."),
         (broken("application", "units", 0, "release", value="aaa-1"), "warn", "Process worker runs aaa-1 instead of abc-1."),
         (broken("application", "units", 0, "service", value=UNIT | {"ActiveState": "failed", "Result": "exit-code"}), "bad",
@@ -171,6 +173,11 @@ def test_the_columns_are_aligned_and_the_worst_is_first():
     head, row = (lines[lines.index("WEB HOSTS") + number] for number in (1, 2))
     assert head.index("Version") == row.index("v2")
     assert all(line == line.rstrip() for line in lines)
+
+
+def test_a_deploy_that_failed_before_a_good_one_is_no_problem_any_more():
+    entry = GOOD["application"]["deploys"][0]
+    assert page(broken("application", "deploys", value=[entry, entry | {"at": "2027-01-15T06:00:00Z", "verdict": "failed"}]))["problems"] == []
 
 
 def test_a_deploy_that_several_hosts_wrote_down_is_one_and_two_of_one_host_are_two():

@@ -280,3 +280,26 @@ def test_a_web_server_that_is_not_there_is_named():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert run_round(port)[0] == f"/ gave no connection to port {port}: Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (200, None),
+        (404, "/ names /static/a.css, which answered 404 instead of 200"),
+        (health_check.NoAnswer("no answer within 5 s"), "/ names /static/a.css, which gave no answer within 5 s"),
+    ],
+)
+def test_a_static_file_that_is_not_served_is_blamed_and_not_the_page_that_names_it(monkeypatch, answer, fault):
+    check = {"path": "/", "host": None, "headers": {}, "status": [200], "text": None, "absent": None}
+    this_round = health_check.Round({"checks": [check], "host": "example.org", "static_url": "/static/"})
+
+    def ask(path, _host, _headers):
+        if path == "/":
+            return 200, {}, '<link href="/static/a.css">'
+        if isinstance(answer, Exception):
+            raise answer
+        return answer, {}, ""
+
+    monkeypatch.setattr(this_round, "ask", ask)
+    assert this_round.run() == fault

@@ -4,7 +4,7 @@ import os
 
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils import releases
-from ansible_collections.selfhost.django.plugins.module_utils.releases import current_of, note, releases_of, units_of
+from ansible_collections.selfhost.django.plugins.module_utils.releases import applied, current_of, is_kept, note, releases_of, units_of
 
 LISTING = "shop@abc-1.socket loaded active listening shop\n* shop@def-2.socket not-found failed failed\nshop@abc-1.service loaded active\n"
 
@@ -18,6 +18,37 @@ def test_the_release_that_serves(tmp_path):
     assert current_of(tmp_path) == ""
     (tmp_path / "current").symlink_to("releases/abc-1")
     assert current_of(tmp_path) == "abc-1"
+
+
+def test_what_a_host_was_set_up_with_is_read_where_it_is_known(tmp_path):
+    assert applied(str(tmp_path)) == {"web": {}, "site": {}}
+    (tmp_path / "inputs-web.json").write_text('{"app_name": "1"}')
+    (tmp_path / "inputs-site.json").write_text("{torn")
+    assert applied(str(tmp_path)) == {"web": {"app_name": "1"}, "site": {}}
+
+
+def test_a_release_that_served_is_taken_as_it_is_when_it_is_whole(tmp_path):
+    release, virtualenv = tmp_path / "releases/abc-1", tmp_path / "venvs/1"
+    record, mark, link = release / "release.json", virtualenv / ".complete", release / "venv"
+
+    def is_whole():
+        return is_kept(str(tmp_path), "abc-1", str(virtualenv))
+
+    assert not is_whole()
+    release.mkdir(parents=True)
+    virtualenv.mkdir(parents=True)
+    link.symlink_to("../../venvs/1")
+    record.touch()
+    mark.touch()
+    assert is_whole()
+    for path in (record, mark):
+        path.unlink()
+        assert not is_whole(), f"{path.name} is missing"
+        path.touch()
+    link.unlink()
+    assert not is_whole(), "it has no virtualenv"
+    link.symlink_to("../../venvs/2")
+    assert not is_whole(), "it has another virtualenv"
 
 
 @pytest.fixture

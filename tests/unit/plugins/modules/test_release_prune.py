@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from ansible_collections.selfhost.django.plugins.modules import release_prune
 from ansible_collections.selfhost.django.plugins.modules.release_prune import doomed, prune
 
 
@@ -79,3 +80,15 @@ def test_nothing_goes_while_it_is_not_known_what_serves(site, damage):
     with pytest.raises(OSError, match="No release of .* serves"):
         prune(str(root), "shop", 0, run=str(root))
     assert left(root) == (["a", "b"], ["of-a", "of-b"])
+
+
+def test_a_release_that_is_removed_in_part_is_no_whole_one(site, monkeypatch):
+    root = site("a", "b", "c")
+
+    def killed(path):
+        raise OSError(f"killed in {path}")
+
+    monkeypatch.setattr(release_prune.shutil, "rmtree", killed)
+    with pytest.raises(OSError, match="killed"):
+        prune(str(root), "shop", 1, run=str(root))
+    assert not (root / "releases/a/release.json").exists() and (root / "releases/a/code").exists()

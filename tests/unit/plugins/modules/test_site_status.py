@@ -33,6 +33,14 @@ def test_the_servers_of_a_balancer():
 def test_moments():
     assert site_status.moment("@1800000000") == 1_800_000_000
     assert site_status.moment("@0") is site_status.moment("") is site_status.moment("n/a") is None
+    # So a timer's next run is written, whatever --timestamp says.
+    assert site_status.moment("Fri 2027-01-15 08:00:00 UTC") == 1_800_000_000
+
+
+def test_words_are_nobodys_language_and_times_of_no_place(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    monkeypatch.setenv("LANG", "de_DE.UTF-8")
+    assert host().output("date", "--date=@1800000000", "+%a %H").split() == ["Fri", "08"]
 
 
 def test_the_last_deploys_come_first_and_a_torn_line_is_left_out(tmp_path):
