@@ -69,9 +69,9 @@ def role_of(path):
 
 
 MOST = {
-    "assignments in Jinja": 40,
+    "assignments in Jinja": 35,
     "expressions over 240 characters": 21,
-    "shell over three lines in YAML": 13,
+    "shell over three lines in YAML": 12,
     "programs on standard input": 6,
     "lines of vars beyond a hundred": 587,
     "private names of another role": 13,

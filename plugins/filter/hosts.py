@@ -63,9 +63,18 @@ def database_urls(hosts, engine, user, password, port, name, options):
     ]
 
 
+# libpq has a variable for each option, of the same name but for these (PostgreSQL manual, "Environment Variables").
+VARIABLES = {"connect_timeout": "PGCONNECT_TIMEOUT", "application_name": "PGAPPNAME"}
+
+
+def libpq_variables(options):
+    """Return the environment variables for options of a connection, as libpq names both."""
+    return {VARIABLES.get(name, f"PG{name.replace('_', '').upper()}"): str(value) for name, value in options.items()}
+
+
 class FilterModule:
     """Filters of this file."""
 
     def filters(self):
         """Return the filters."""
-        return {"database_urls": database_urls, "host_in_url": host_in_url, "site_names": site_names}
+        return {"database_urls": database_urls, "host_in_url": host_in_url, "libpq_variables": libpq_variables, "site_names": site_names}

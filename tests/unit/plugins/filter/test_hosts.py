@@ -3,7 +3,7 @@
 import urllib.parse
 
 import pytest
-from ansible_collections.selfhost.django.plugins.filter.hosts import database_urls, site_names
+from ansible_collections.selfhost.django.plugins.filter.hosts import database_urls, libpq_variables, site_names
 from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_in_url, host_without_port
 from psycopg.conninfo import conninfo_to_dict
 
@@ -89,3 +89,11 @@ def test_libpq_and_readers_of_urls_find_every_host_and_the_port(hosts):
     assert (read["host"], read["port"], read["user"], read["password"]) == (hosts, "6432", "shop", "a/b@c d")
     parts = urllib.parse.urlsplit(url)
     assert (parts.hostname or dict(urllib.parse.parse_qsl(parts.query))["host"], parts.port) == (hosts, 6432)
+
+
+@pytest.mark.parametrize(
+    ("option", "variable"),
+    [("sslmode", "PGSSLMODE"), ("target_session_attrs", "PGTARGETSESSIONATTRS"), ("connect_timeout", "PGCONNECT_TIMEOUT"), ("application_name", "PGAPPNAME")],
+)
+def test_an_option_of_a_connection_as_libpq_reads_it_from_the_environment(option, variable):
+    assert libpq_variables({option: 5}) == {variable: "5"}
