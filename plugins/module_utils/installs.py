@@ -14,7 +14,7 @@ from ansible_collections.selfhost.django.plugins.module_utils.requirements impor
 POETRY = {"--extra": "--extras", "--group": "--with"}
 
 
-def of_tool(path, create, install, requirement, old):
+def of_tool(path, create, install, requirement, old, scratch):
     """Return the commands that put a tool into a virtualenv of its own; old are paths that it replaces.
 
     create and install are words before the path of a virtualenv and before what is installed; path is the virtualenv's.
@@ -23,7 +23,9 @@ def of_tool(path, create, install, requirement, old):
     return [
         (["rm", "-rf", *old, path, new], ""),
         ([*create, new], ""),
-        ([*[word.replace("@", new) for word in install], "--quiet", "--require-hashes", "--requirement=/dev/stdin"], requirement),
+        # Another account's pipe can be read, but not opened by the name /dev/stdin.
+        (["dd", f"of={scratch}", "status=none"], requirement),
+        ([*[word.replace("@", new) for word in install], "--quiet", "--require-hashes", f"--requirement={scratch}"], ""),
         # What is called is no script, or by `python -m`: so it may move.
         (["mv", new, path], ""),
     ]
@@ -83,7 +85,7 @@ def installs(*, installer, uv, uv_requirement, poetry, poetry_requirement, there
     for path, requirement, create, install in tools:
         if path not in there:
             name = path.rpartition("-")[0]
-            commands += of_tool(path, create, install, requirement, [old for old in there if old.startswith(f"{name}-")])
+            commands += of_tool(path, create, install, requirement, [old for old in there if old.startswith(f"{name}-")], scratch)
     commands.append((of_creation(installer, uv, python, virtualenv), ""))
     begin = {
         "pip": [f"{virtualenv}/bin/pip", *pip, "--quiet"],

@@ -51,12 +51,12 @@ def test_pip_does_without_uv():
 
 
 def tool(name, *old):
-    path, hashes = f"/h/{name}-1.venv", "--quiet --require-hashes --requirement=/dev/stdin"
+    path, written, hashes = f"/h/{name}-1.venv", "dd of=/t/r.txt status=none", "--quiet --require-hashes --requirement=/t/r.txt"
     return [
         " ".join(["rm -rf", *old, path, f"{path}.new"]),
         *{
-            "uv": [f"/usr/bin/python3 -m venv {path}.new", f"{path}.new/bin/pip install --disable-pip-version-check --no-input {hashes}"],
-            "poetry": [f"{UV} venv --quiet --python /usr/bin/python3 {path}.new", f"{UV} pip install --python {path}.new {hashes}"],
+            "uv": [f"/usr/bin/python3 -m venv {path}.new", written, f"{path}.new/bin/pip install --disable-pip-version-check --no-input {hashes}"],
+            "poetry": [f"{UV} venv --quiet --python /usr/bin/python3 {path}.new", written, f"{UV} pip install --python {path}.new {hashes}"],
         }[name],
         f"mv {path}.new {path}",
     ]
@@ -66,5 +66,5 @@ def test_a_tool_that_is_missing_comes_first_in_place_of_an_older_one():
     assert said(there=["/h/uv-0", "/h/poetry-1.venv"])[:-1] == tool("uv", "/h/uv-0")
     assert said(there=["/h/poetry-1.venv", "/h/uv-1.venv.new"])[:-1] == tool("uv", "/h/uv-1.venv.new")
     assert said(there=["/h/uv-1.venv"])[:-1] == [], "Poetry is for those who use it"
-    assert said(there=[], requirements=["poetry.lock"])[:8] == tool("uv") + tool("poetry")
-    assert [text for _command, text in installs(**GIVEN | {"there": []})] == ["", "", "uv==1", "", ""]
+    assert said(there=[], requirements=["poetry.lock"])[:10] == tool("uv") + tool("poetry")
+    assert [text for _command, text in installs(**GIVEN | {"there": []})] == ["", "", "uv==1", "", "", ""]
