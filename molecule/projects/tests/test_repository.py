@@ -34,7 +34,7 @@ git -C theme commit --quiet --message=theme
 git -C theme push --quiet /var/git/theme.git main
 git init --quiet --initial-branch=main site
 cd site
-git fetch --quiet /srv/probe/repository.git refs/remotes/origin/main
+git fetch --quiet /srv/probe/build/repository.git refs/remotes/origin/main
 git reset --quiet --hard FETCH_HEAD
 git push --quiet /var/git/site.git main
 git config --file .gitmodules submodule.theme.path theme
