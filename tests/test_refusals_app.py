@@ -103,12 +103,49 @@ def test_files_are_looked_at_key_by_key_and_their_content_is_not_told(each_is_re
 NUMBERS = [
     ({"app_version": 1.10}, "app_version is the number 1.1: put it into quotes, since YAML makes 1.1 of 1.10."),
     ({"app_version": 20261128}, "app_version is the number 20261128: put it into quotes"),
+    ({"app_python": 3.10}, "app_python is the number 3.1: put it into quotes, since YAML makes 3.1 of 3.10."),
     ({"deploy_version": 2.0}, "deploy_version is the number 2.0: put it into quotes"),
 ]
 
 
 def test_a_number_is_no_version(each_is_refused):
     each_is_refused(NUMBERS, "app", good=[{"app_version": "1.10"}, {"deploy_version": "20261128"}])
+
+
+OF_UV = "after uv.lock may stand --extra NAME, --group NAME, --package NAME and --no-install-project, separated by spaces."
+PACKAGES = [
+    ({"app_python": "python3 -I"}, "app_python is 'python3 -I': give a path, a command (python3), or a version such as"),
+    ({"app_python": "2.7"}, "app_python is '2.7': give a path, a command (python3), or a version such as"),
+    ({"app_requirements": ["uv.lock --extras prod"]}, f"app_requirements has 'uv.lock --extras prod': {OF_UV}"),
+    ({"app_requirements": ["uv.lock --group"]}, f"app_requirements has 'uv.lock --group': {OF_UV}"),
+    (
+        {"app_requirements": ["api/poetry.lock --no-install-project"]},
+        "app_requirements has 'api/poetry.lock --no-install-project': after api/poetry.lock may stand --extra NAME and --group NAME, separated by spaces.",
+    ),
+    ({"app_requirements": [{"requirements": "base.txt"}]}, "app_requirements holds {'requirements': 'base.txt'}: give texts"),
+    (
+        {"app_requirements": ["poetry.lock", "requirements.txt"], "django_installer": "pip"},
+        "app_requirements names poetry.lock, and django_installer is pip, which does not read it: leave that at uv.",
+    ),
+    (
+        {"app_pip_arguments": ["--extra-index-url=https://x:swordfish@packages.example.org/simple/"]},
+        "app_pip_arguments holds a login, which every list of processes would show: give the address as UV_EXTRA_INDEX_URL in app_environment.",
+    ),
+    (
+        {"app_pip_packages": ["own @ git+https://swordfish@git.example.org/own.git"], "django_installer": "pip"},
+        "app_pip_packages holds a login, which every list of processes would show: give the address as PIP_EXTRA_INDEX_URL in app_environment.",
+    ),
+]
+GOOD_PACKAGES = [
+    {"app_python": "3.13"},
+    {"app_python": "/opt/python/bin/python3"},
+    {"app_requirements": ["uv.lock --extra postgres --group production", "-e .[extra]", "deps/pylock.web.toml --extra=postgres", "reqs/pro duction.txt"]},
+    {"app_pip_packages": ["own @ git+ssh://git@git.example.org/own.git"], "app_requirements": []},
+]
+
+
+def test_packages_and_their_python(each_is_refused):
+    each_is_refused(PACKAGES, "app", good=GOOD_PACKAGES)
 
 
 NAMES = [

@@ -8,17 +8,13 @@ import hashlib
 import json
 import os
 import posixpath
-import re
+import shutil
 import subprocess
 
+from ansible_collections.selfhost.django.plugins.module_utils.requirements import Refusal, depends, table, taken
 
-class Refusal(Exception):
-    """One sentence on why a revision cannot be built."""
-
-
-INCLUDE = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*([^\s#]+)")
-# A path has a slash before anything that a specifier or a URL has.
-LOCAL = re.compile(r"\s*(?:(?:-e|--editable)[\s=]*)?(?:file:|\.|(?!-)[^\s:@;#\[]*/)")
+# How a pointer begins that stands for a file of Git LFS.
+POINTER = "version https://git-lfs.github.com/spec/v1"
 
 
 def git(mirror, *words):
@@ -53,18 +49,17 @@ def commit_of(mirror, version, repository):
     raise Refusal(f"app_version {version} is no branch, tag or commit of {repository}.")
 
 
-def check_python(mirror, revision, directory, version):
-    """Refuse an interpreter that the project says it cannot use, before minutes are spent on packages."""
-    # Debian packages, which a host has once role django was there.
-    import tomllib
-
+def check_python(text, path, version):
+    """Refuse an interpreter that a pyproject.toml says it cannot use, before minutes are spent on packages."""
+    # A Debian package, which a host has once role django was there.
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-    path = posixpath.normpath(posixpath.join(directory, "pyproject.toml"))
+    wanted = table(text).get("project", {}).get("requires-python", "")
+    # Of a version without its last number, uv takes the newest.
+    versions = [version, version + ".99"] if version.count(".") == 1 else [version]
     try:
-        wanted = tomllib.loads(git(mirror, "show", f"{revision}:{path}") or "").get("project", {}).get("requires-python", "")
-        fits = SpecifierSet(wanted).contains(version, prereleases=True)
-    except (tomllib.TOMLDecodeError, InvalidSpecifier):
+        fits = any(SpecifierSet(wanted).contains(one, prereleases=True) for one in versions)
+    except InvalidSpecifier:
         return
     if not fits:
         raise Refusal(
@@ -73,35 +68,43 @@ def check_python(mirror, revision, directory, version):
         )
 
 
-def follow(mirror, revision, path, seen):
-    """Add a requirement file and those that it includes to `seen`."""
-    path = posixpath.normpath(path)
-    if path in seen or (text := git(mirror, "show", f"{revision}:{path}")) is None:
-        return
-    seen[path] = text
-    for line in text.replace("\\\n", " ").splitlines():
-        if include := INCLUDE.match(line):
-            follow(mirror, revision, posixpath.join(posixpath.dirname(path), include[1]), seen)
+def check_code(mirror, revision, repository):
+    """Return whether a checkout has to bring files of Git LFS; Refusal where it cannot bring all."""
+    carried = repository.startswith("/")
+    if carried and git(mirror, "cat-file", "-e", f"{revision}:.gitmodules") is not None:
+        raise Refusal("The revision has submodules, which do not travel with a repository on the controller: give app_repository as a URL.")
+    # Only what is told to be kept there is a pointer: a text may quote one.
+    if git(mirror, "grep", "--quiet", "--fixed-strings", "filter=lfs", revision, "--", ":(glob)**/.gitattributes") is None:
+        return False
+    pointers = (git(mirror, "grep", "--files-with-matches", f"^{POINTER}", revision) or "").splitlines()
+    kept = f"Revision {revision[:12]} keeps {len(pointers)} file{'s' if len(pointers) > 1 else ''} in Git LFS"
+    if pointers and carried:
+        raise Refusal(f"{kept}, which do not travel with a repository on the controller: give app_repository as a URL.")
+    if pointers and not shutil.which("git-lfs"):
+        raise Refusal(f"{kept}: add git-lfs to app_system_packages.")
+    return bool(pointers)
 
 
 def resolve(mirror, version, repository, subdirectory, python, requirements, arguments):
     """Return what a release is built from; Refusal where it cannot be.
 
     version is a branch, a tag or a commit; repository is how a sentence calls it; subdirectory holds manage.py; python is the version of the
-    interpreter; requirements and arguments are lists of words for pip. The answer has `revision`; `digest` of every requirement file that
-    is asked for; and `own`, whether code of the repository itself is installed, so that a virtualenv fits this one release only.
+    interpreter; requirements are entries of app_requirements; arguments are a list of words for pip. The answer has `revision`;
+    `requirements`, the entries that hold; `digest` of every file that they depend on; `own`, whether code of the repository itself is
+    installed, so that a virtualenv fits this one release only; `lfs`, whether files are in Git LFS.
     """
     revision = commit_of(mirror, version, repository)
+
+    def show(path):
+        return git(mirror, "show", f"{revision}:{path}")
+
     for directory in sorted({"", subdirectory}):
-        check_python(mirror, revision, directory, python)
-    seen = {}
-    code = [entry for entry in requirements if re.match(r"\.|-e|--editable", entry)]
-    for path in (entry for entry in requirements if entry not in code):
-        follow(mirror, revision, path, seen)
-        if posixpath.normpath(path) not in seen:
-            raise Refusal(f"app_requirements names {path}, which revision {revision[:12]} of {repository} does not have.")
-    for path in re.findall(r"(?:^| )(?:-c|--constraint|-r|--requirement)[ =]*(\S+)", " ".join(arguments)):
-        follow(mirror, revision, path, seen)
-    lines = code + [line for text in seen.values() for line in text.splitlines()]
+        path = posixpath.normpath(posixpath.join(directory, "pyproject.toml"))
+        check_python(show(path), path, python)
+    lfs = check_code(mirror, revision, repository)
+    called = f"revision {revision[:12]} of {repository}"
+    paths = (git(mirror, "ls-tree", "-r", "--name-only", "-z", revision) or "").split("\0")
+    entries = taken(requirements, show, paths, subdirectory, called)
+    seen, own = depends(entries, arguments, show, called)
     digest = hashlib.sha256(json.dumps(sorted(seen.items())).encode()).hexdigest()
-    return {"revision": revision, "digest": digest, "own": any(LOCAL.match(line) for line in lines)}
+    return {"revision": revision, "requirements": entries, "digest": digest, "own": own, "lfs": lfs}

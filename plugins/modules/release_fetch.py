@@ -33,11 +33,16 @@ options:
     type: str
     default: ""
   python:
-    description: Interpreter of the release, as a path.
+    description: Interpreter of the release, as a command, a path, or a version.
     type: str
     required: true
+  installer:
+    description: What builds virtualenvs. Of these, uv provides an interpreter of a version that the host does not have.
+    type: str
+    choices: [uv, pip]
+    default: uv
   requirements:
-    description: Requirement files, and code of the repository that is installed.
+    description: Entries as in O(selfhost.django.app#role:app_requirements).
     type: list
     elements: str
     default: []
@@ -96,8 +101,9 @@ EXAMPLES = r"""
 RETURN = r"""
 resolved:
   description:
-    - C(revision), C(digest) of the requirement files, C(own) for a virtualenv that fits this revision alone, and C(interpreter), a list of version, path,
-      and C(system) or C(other).
+    - C(revision); C(requirements), the entries that hold; C(digest) of the files that they depend on; C(own) for a virtualenv that fits this revision
+      alone; C(lfs) where files are in Git LFS.
+    - C(interpreter), a list of version, path or once more the version where uv provides it, and C(system) or C(other).
     - Nothing where the mirror lacks O(commit) and there is no bundle.
   type: dict
   returned: always
@@ -122,15 +128,21 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, UNITS, look, output
-from ansible_collections.selfhost.django.plugins.module_utils.sources import Refusal, fetch, is_there, resolve
+from ansible_collections.selfhost.django.plugins.module_utils.requirements import PYTHON, Refusal
+from ansible_collections.selfhost.django.plugins.module_utils.sources import fetch, is_there, resolve
 
 # Version, and what it really is: Debian's application server fits Debian's interpreter only.
 QUESTION = "import os, platform, sys; print(platform.python_version(), os.path.realpath(sys.executable), sep='\\n')"
 
 
-def interpreter_of(python):
-    """Return version, path and `system` or `other` of an interpreter."""
-    words = output(python, "-c", QUESTION).splitlines()
+def interpreter_of(python, installer="uv"):
+    """Return version, path and `system` or `other` of an interpreter; of one that uv is to provide, its version twice and `other`."""
+    number = PYTHON.fullmatch(python)
+    words = output("python%s.%s" % tuple(python.split(".")[:2]) if number else python, "-c", QUESTION).splitlines()
+    if number and (len(words) != 2 or not (words[0] + ".").startswith(python + ".")):
+        if installer == "uv":
+            return [python, python, "other"]
+        raise Refusal("app_python %s is not on %s: install it there, or let uv download it by django_installer: uv." % (python, platform.node()))
     if len(words) != 2:
         raise Refusal("app_python %s does not run on %s: give the path of an interpreter that is installed there." % (python, platform.node()))
     return words + ["system" if words[1] == os.path.realpath("/usr/bin/python3") else "other"]
@@ -177,6 +189,7 @@ def main():
             **{name: {"type": "str", "default": ""} for name in ("subdirectory", "commit", "bundle")},
             **{name: {"type": "list", "elements": "str", "default": [], "no_log": False} for name in ("requirements", "arguments", "host_keys")},
             "key": {"type": "str", "default": "", "no_log": True},
+            "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
         },
         supports_check_mode=True,
     )
@@ -185,7 +198,7 @@ def main():
     try:
         changed = bring(**given)
         if changed is not None:
-            interpreter = interpreter_of(given["python"])
+            interpreter = interpreter_of(given["python"], given["installer"])
             resolved = resolve(
                 given["mirror"], given["commit"] or given["version"], given["repository"], given["subdirectory"],
                 interpreter[0], given["requirements"], given["arguments"],

@@ -1,4 +1,4 @@
-"""A private repository, behind a real SSH server: its key, the server's key, submodules and tags."""
+"""A private repository, behind a real SSH server: its key, the server's key, submodules, tags, and a package of the same server."""
 
 import json
 import subprocess
@@ -27,17 +27,20 @@ git init --quiet --bare --initial-branch=main site.git
 export GIT_AUTHOR_NAME=probe GIT_AUTHOR_EMAIL=probe@localhost GIT_COMMITTER_NAME=probe GIT_COMMITTER_EMAIL=probe@localhost
 git init --quiet --initial-branch=main theme
 echo submodule >theme/THEME
-git -C theme add THEME
+echo 'name = "package"' >theme/probetheme.py
+printf '%s\n' '[project]' 'name = "probetheme"' 'version = "1"' '[tool.setuptools]' 'py-modules = ["probetheme"]' >theme/pyproject.toml
+git -C theme add .
 git -C theme commit --quiet --message=theme
 git -C theme push --quiet /var/git/theme.git main
 git init --quiet --initial-branch=main site
 cd site
-git fetch --quiet /srv/probe/repository.git refs/remotes/origin/main
+git fetch --quiet /srv/probe/build/repository.git refs/remotes/origin/main
 git reset --quiet --hard FETCH_HEAD
 git push --quiet /var/git/site.git main
 git config --file .gitmodules submodule.theme.path theme
 git config --file .gitmodules submodule.theme.url ../theme.git
-git add .gitmodules
+echo 'probetheme @ git+ssh://git@127.0.0.1:{PORT}/var/git/theme.git' >>requirements.txt
+git add .gitmodules requirements.txt
 git update-index --add --cacheinfo "160000,$(git -C ../theme rev-parse main),theme"
 git commit --quiet --message='with a submodule'
 git tag with-a-submodule
@@ -96,6 +99,7 @@ def test_a_private_repository_is_read_with_its_key_from_the_server_that_is_known
     assert len(secret) > 3 and [line for line in secret if line in run.output] == []
     for host in site.hosts.values():
         assert host.check_output("cat /srv/probe/current/code/theme/THEME") == "submodule"
+        assert host.check_output("probe-run python -c 'import probetheme; print(probetheme.name)'") == "package"
         file = host.file("/srv/probe/build/repository_key")
         assert (file.user, file.mode) == ("probe-build", 0o600)
         # Whoever breaks into the application has no key to its source.

@@ -66,7 +66,7 @@ def shipped(site):
 def test_a_good_release_follows_and_the_old_page_keeps_its_assets(site, shipped):
     version, _written, old_assets, run = shipped
     # The requirements are the same.
-    assert "| Create the virtualenv" not in run.output
+    assert "| virtualenv | Build it" not in run.output
     assert site.version() == version
     for name, assets in old_assets.items():
         assert assets and {site.get(asset, name).status_code for asset in assets} == {200}

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ...filter.hosts import site_names
+from .packages import packages
 from .places import place_of_releases
 from .values import (
     HOSTS_OF_SITE, belong_together, given_numbers, given_ports, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_pattern, is_port, is_rows, is_whole,
@@ -43,6 +44,7 @@ def application(site):
     site.settle(*HOSTS_OF_SITE)
     yield from _repository(site)
     yield from _version(site)
+    yield from packages(site)
     for variable, length in (("app_secret_key", 50), ("app_database_password", 16)):
         value = str(site[variable] or "")
         if len(value) < length:

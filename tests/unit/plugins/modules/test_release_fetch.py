@@ -102,3 +102,15 @@ def test_an_interpreter_is_told_from_the_distributions():
     for name in ("/bin/false", "/no/such/interpreter"):
         with pytest.raises(Refusal, match=f"app_python {name} does not run on "):
             interpreter_of(name)
+
+
+def test_a_version_is_the_hosts_interpreter_where_it_has_that_and_uvs_where_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert interpreter_of("3.12") == ["3.12", "3.12", "other"]
+    with pytest.raises(Refusal, match="^app_python 3.12 is not on .*: install it there, or let uv download it by django_installer: uv.$"):
+        interpreter_of("3.12", "pip")
+    command = tmp_path / "python3.12"
+    command.write_text("#!/bin/sh\nprintf '3.12.9\\n/opt/python3.12\\n'\n")
+    command.chmod(0o755)
+    assert interpreter_of("3.12") == interpreter_of("3.12.9", "pip") == ["3.12.9", "/opt/python3.12", "other"]
+    assert interpreter_of("3.12.1") == ["3.12.1", "3.12.1", "other"], "another one of that version"

@@ -1,0 +1,159 @@
+#!/usr/bin/python
+# Copyright: selfhost.django contributors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_virtualenv
+short_description: Make the virtualenv of a release, from requirement files, lock files, or code of the repository
+description:
+  - Tools that are missing (uv, and Poetry where there is a C(poetry.lock)) are installed first, each into a folder of its own.
+  - A lock file is read by the tool that wrote it, which refuses one that does not match its C(pyproject.toml); hashes are checked.
+  - Every command runs through O(run), which brings the environment of the release; so no secret is an argument. In what the module says
+    O(secrets) are masked.
+version_added: 0.2.0
+author:
+  - selfhost.django contributors (@selfhost)
+options:
+  virtualenv:
+    description: Directory of the virtualenv, which is there and empty.
+    type: str
+    required: true
+  code:
+    description: Directory of the release's code.
+    type: str
+    required: true
+  run:
+    description: What stands before each command and runs it as the account that builds, with the environment of the release.
+    type: list
+    elements: str
+    required: true
+  environment:
+    description: Further variables of the commands, none of them secret.
+    type: dict
+    default: {}
+  secrets:
+    description: Texts that are masked in what the module says.
+    type: list
+    elements: str
+    default: []
+  installer:
+    description: What builds virtualenvs.
+    type: str
+    choices: [uv, pip]
+    required: true
+  uv:
+    description: Folder that uv is kept in; what else begins with the same words before the last hyphen is replaced.
+    type: str
+    required: true
+  uv_requirement:
+    description: Requirement with hashes that uv is installed from.
+    type: str
+    required: true
+  poetry:
+    description: Folder that Poetry is kept in, as O(uv).
+    type: str
+    required: true
+  poetry_requirement:
+    description: Requirements with hashes that Poetry and its plugin C(export) are installed from.
+    type: str
+    required: true
+  python:
+    description: Path of the interpreter, or a version that uv provides.
+    type: str
+    required: true
+  scratch:
+    description: File that nobody else reads, in a directory that is there.
+    type: str
+    required: true
+  requirements:
+    description: What is installed, as in O(selfhost.django.app#role:app_requirements).
+    type: list
+    elements: str
+    default: []
+  arguments:
+    description: Further arguments of C(pip install) or C(uv pip install).
+    type: list
+    elements: str
+    default: []
+  packages:
+    description: Further packages, installed last.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode: {support: none, description: "There is no release in a dry run."}
+  diff_mode: {support: none, description: "What it makes is no text."}
+"""
+
+EXAMPLES = r"""
+- name: Build the virtualenv
+  selfhost.django.release_virtualenv:
+    virtualenv: /srv/shop/venvs/0a1b2c3d4e5f
+    code: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d/code
+    run: [/usr/local/bin/shop-run, --release, 4f1c2d3e5a6b-0a1b2c3d, --build, --write, /srv/shop/venvs/0a1b2c3d4e5f]
+    installer: uv
+    uv: /srv/shop/build/uv-0a1b2c3d4e5f
+    uv_requirement: "{{ django_uv_requirement }}"
+    poetry: /srv/shop/build/poetry-0a1b2c3d4e5f
+    poetry_requirement: "{{ django_poetry_requirement }}"
+    python: /usr/bin/python3.13
+    scratch: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d/tmp/requirements.txt
+    requirements: [uv.lock --extra postgres]
+"""
+
+RETURN = r"""
+commands:
+  description: Commands that ran, each a list of words.
+  type: list
+  elements: list
+  returned: always
+rc:
+  description: What the command that failed returned; likewise C(stdout) and C(stderr).
+  type: int
+  returned: failure
+"""
+
+import glob
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.installs import installs
+
+TEXTS = ("virtualenv", "code", "uv", "uv_requirement", "poetry", "poetry_requirement", "python", "scratch")
+LISTS = ("requirements", "arguments", "packages")
+
+
+def there(*paths):
+    """Return what is beside tools' folders and begins with the same words."""
+    return [found for path in paths for found in glob.glob(glob.escape(path.rpartition("-")[0]) + "-*")]
+
+
+def main():
+    """Run the commands one after the other."""
+    module = AnsibleModule(
+        argument_spec={name: {"type": "str", "required": True} for name in TEXTS}
+        | {name: {"type": "list", "elements": "str", "default": []} for name in LISTS}
+        | {
+            "run": {"type": "list", "elements": "str", "required": True},
+            "environment": {"type": "dict", "default": {}},
+            "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "installer": {"type": "str", "choices": ["uv", "pip"], "required": True},
+        },
+    )
+    given = module.params
+    asked = {name: given[name] for name in (*TEXTS, *LISTS, "installer")}
+    commands = installs(there=there(given["uv"], given["poetry"]), **asked)
+    variables = ["%s=%s" % pair for pair in sorted(given["environment"].items())]
+    begin = [*given["run"], "env", "--chdir=" + given["code"], "--unset=VIRTUAL_ENV", *variables]
+    ran = []
+    for command, text in commands:
+        ran.append(command)
+        rc, stdout, stderr = module.run_command(begin + command, data=text or None)
+        if rc:
+            module.fail_json(msg="The command failed: " + " ".join(command), rc=rc, stdout=stdout, stderr=stderr, commands=ran)
+    module.exit_json(changed=True, commands=ran)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The commands that make a virtualenv."""
+
+import pytest
+from ansible_collections.selfhost.django.plugins.module_utils.installs import installs
+
+GIVEN = {
+    "installer": "uv", "uv": "/h/uv-1.venv", "uv_requirement": "uv==1", "poetry": "/h/poetry-1.venv", "poetry_requirement": "poetry==1",
+    "there": ["/h/uv-1.venv", "/h/poetry-1.venv"], "python": "/usr/bin/python3.13", "virtualenv": "/v", "code": "/c", "scratch": "/t/r.txt",
+    "requirements": [], "arguments": [], "packages": [],
+}  # fmt: skip
+UV = "/h/uv-1.venv/bin/uv"
+INSTALL = f"{UV} pip install --quiet --compile-bytecode --python /v"
+SYNC = f"{UV} sync --quiet --compile-bytecode --locked --inexact"
+EXPORT = "env POETRY_KEYRING_ENABLED=false /h/poetry-1.venv/bin/python -m poetry export --no-interaction --with-credentials --directory"
+TO = "--python /v/bin/python --project"
+# What follows the creation of the virtualenv, for entries of app_requirements.
+COMMANDS = [
+    ([], []),
+    (["requirements.txt", "extra.txt", "."], [f"{INSTALL} --requirement=requirements.txt --requirement=extra.txt ."]),
+    (["-e .[pg]", "--editable=libs/x"], [f"{INSTALL} --editable=.[pg] --editable=libs/x"]),
+    (["uv.lock"], [f"{SYNC} --no-dev {TO} /c"]),
+    (["api/uv.lock --extra pg --group prod"], [f"{SYNC} --no-dev --extra pg --group prod {TO} /c/api"]),
+    (["uv.lock --group dev"], [f"{SYNC} --group dev {TO} /c"]),
+    (["poetry.lock --extra=pg --group prod"],
+     [f"{EXPORT} /c --output /t/r.txt --extras pg --with prod", f"{INSTALL} --no-deps --requirement=/t/r.txt", "rm /t/r.txt"]),
+    (["api/poetry.lock"], [f"{EXPORT} /c/api --output /t/r.txt", f"{INSTALL} --no-deps --requirement=/t/r.txt", "rm /t/r.txt"]),
+    (["pylock.toml --extra pg"], [f"{INSTALL} --preview-features=pylock --requirement=pylock.toml --extra pg"]),
+    (["api/pyproject.toml --extra pg --group prod"], [f"{INSTALL} --requirement=api/pyproject.toml --extra pg --group api/pyproject.toml:prod"]),
+    (["a.txt", "uv.lock", "b.txt", "."], [f"{INSTALL} --requirement=a.txt", f"{SYNC} --no-dev {TO} /c", f"{INSTALL} --requirement=b.txt ."]),
+]  # fmt: skip
+
+
+def said(**given):
+    return [" ".join(command) for command, _text in installs(**GIVEN | given)]
+
+
+@pytest.mark.parametrize(("requirements", "commands"), COMMANDS, ids=[" + ".join(row[0]) for row in COMMANDS])
+def test_an_entry_is_installed_by_the_tool_that_reads_it(requirements, commands):
+    assert said(requirements=requirements) == [f"{UV} venv --quiet --seed --python /usr/bin/python3.13 /v", *commands]
+
+
+def test_packages_come_last_and_arguments_are_those_of_pip():
+    commands = said(requirements=["uv.lock", "a.txt"], arguments=["--no-binary=x"], packages=["gunicorn", "y"])
+    assert commands[1:] == [f"{SYNC} --no-dev {TO} /c", f"{INSTALL} --no-binary=x --requirement=a.txt", f"{INSTALL} --no-binary=x gunicorn y"]
+
+
+def test_pip_does_without_uv():
+    commands = said(installer="pip", there=[], requirements=["a.txt"], packages=["y"])
+    install = "/v/bin/pip install --disable-pip-version-check --no-input --quiet"
+    assert commands == ["/usr/bin/python3.13 -m venv /v", f"{install} --requirement=a.txt", f"{install} y"]
+
+
+def tool(name, *old):
+    path, written, hashes = f"/h/{name}-1.venv", "dd of=/t/r.txt status=none", "--quiet --require-hashes --requirement=/t/r.txt"
+    return [
+        " ".join(["rm -rf", *old, path, f"{path}.new"]),
+        *{
+            "uv": [f"/usr/bin/python3 -m venv {path}.new", written, f"{path}.new/bin/pip install --disable-pip-version-check --no-input {hashes}"],
+            "poetry": [f"{UV} venv --quiet --python /usr/bin/python3 {path}.new", written, f"{UV} pip install --python {path}.new {hashes}"],
+        }[name],
+        f"mv {path}.new {path}",
+    ]
+
+
+def test_a_tool_that_is_missing_comes_first_in_place_of_an_older_one():
+    assert said(there=["/h/uv-0", "/h/poetry-1.venv"])[:-1] == tool("uv", "/h/uv-0")
+    assert said(there=["/h/poetry-1.venv", "/h/uv-1.venv.new"])[:-1] == tool("uv", "/h/uv-1.venv.new")
+    assert said(there=["/h/uv-1.venv"])[:-1] == [], "Poetry is for those who use it"
+    assert said(there=[], requirements=["poetry.lock"])[:10] == tool("uv") + tool("poetry")
+    assert [text for _command, text in installs(**GIVEN | {"there": []})] == ["", "", "uv==1", "", "", ""]
