@@ -17,7 +17,7 @@ from ansible.plugins.loader import lookup_loader
 KINDS = ("template", "src", "content")
 ENTRY = {
     "dest": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["file", "directory", "kept", "absent"], "default": "file"},
+    "state": {"type": "str", "choices": ["file", "directory", "link", "kept", "absent"], "default": "file"},
     "template": {"type": "str"},
     "vars": {"type": "dict", "default": {}},
     "src": {"type": "str"},
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
             argument_spec={
                 "files": {
                     "type": "list", "elements": "dict", "required": True, "options": ENTRY,
-                    "required_if": [("state", "file", KINDS, True)], "mutually_exclusive": [KINDS],
+                    "required_if": [("state", "file", KINDS, True), ("state", "link", ["src"])], "mutually_exclusive": [KINDS],
                 },
             }
         )  # fmt: skip
@@ -74,7 +74,9 @@ class ActionModule(ActionBase):
     def _contents(self, row, task_vars):
         """Yield path and content of what a row stands for: of a glob, of each file that it finds."""
         dest = row["dest"]
-        if row["state"] != "file":
+        if row["state"] == "link":
+            yield dest, row["src"].encode()
+        elif row["state"] != "file":
             yield dest.rstrip("/"), b""
         elif row["content"] is not None:
             yield dest, row["content"].encode()

@@ -33,10 +33,11 @@ options:
       state:
         description:
           - V(directory) is one with this owner, group and mode; what is in it stays.
+          - V(link) is a link that leads to O(files[].src), on the host.
           - V(kept) is a file of somebody else's that keeps its content, and gets this owner, group and mode where it is there.
           - V(absent) is a file or a link that is not to be there. A directory is never removed.
         type: str
-        choices: [file, directory, kept, absent]
+        choices: [file, directory, link, kept, absent]
         default: file
       template:
         description: Template in the role's C(templates).
@@ -46,7 +47,7 @@ options:
         type: dict
         default: {}
       src:
-        description: File in the role's C(files), or a glob of them.
+        description: File in the role's C(files), or a glob of them; of a link, where it leads.
         type: str
       content:
         description: Text.
@@ -103,6 +104,7 @@ changed_files:
 import base64
 import json
 import os
+import secrets
 import shlex
 import stat
 import tempfile
@@ -182,10 +184,29 @@ def removed(entry, check):
     return difference(entry, found or (b"", "", "", 0), None, 0)
 
 
+def linked(entry, check):
+    """Let a link lead where it has to; return the difference, or None where it does so already."""
+    target, name = base64.b64decode(entry["content"]).decode(), os.path.basename(entry["dest"])
+    parent = parent_of(entry["dest"], check)
+    there = look(name, parent) if parent is not None else None
+    before = os.readlink(name, dir_fd=parent) if there and stat.S_ISLNK(there.st_mode) else None
+    if before == target:
+        return None
+    if there and stat.S_ISDIR(there.st_mode):
+        raise UnsafePath("%s is a directory: move it away" % entry["dest"])
+    if not check:
+        scratch = ".%s.%s" % (name, secrets.token_hex(8))
+        os.symlink(target, scratch, dir_fd=parent)
+        os.rename(scratch, name, src_dir_fd=parent, dst_dir_fd=parent)
+    return {"before_header": entry["dest"], "after_header": entry["dest"], "before": "-> %s\n" % before if before else "", "after": "-> %s\n" % target}
+
+
 def place(entry, check, run):
     """Let a file be what it has to be; return its difference, or None where it is so already."""
     if entry["state"] == "directory":
         return made(entry, check)
+    if entry["state"] == "link":
+        return linked(entry, check)
     if entry["state"] == "absent":
         return removed(entry, check)
     content, uid, gid, mode = wanted(entry)

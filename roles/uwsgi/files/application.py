@@ -65,6 +65,20 @@ def load(name):
     return found() if path.endswith("()") else found
 
 
+def warm():
+    """Load what Django leaves to the first visitor: the URLconf with all views, and the engines of templates."""
+    if "django.core.handlers.wsgi" not in sys.modules:
+        return
+    from django.conf import settings
+    from django.template import engines
+    from django.urls import get_resolver
+
+    if getattr(settings, "ROOT_URLCONF", None):
+        # Names of views are looked up there.
+        get_resolver().reverse_dict
+    engines.all()
+
+
 def begin_again(serve):
     """Take the place of this process, with the socket that systemd handed over, and let each worker load the application."""
     # What uWSGI leaves for itself when it reloads: the descriptor with which it tells systemd that it is ready would be closed.
@@ -80,6 +94,7 @@ def prepare():
     """Return the application, loaded so that workers may be forked."""
     before = connections()
     application = load(os.environ["SELFHOST_MODULE"])
+    warm()
     if "SELFHOST_LAZY" in os.environ:
         return application
     close_django()

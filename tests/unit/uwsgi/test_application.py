@@ -71,6 +71,31 @@ def test_workers_are_forked_after_loading(start, name):
     assert (done.stdout, done.stderr) == ("loaded forked\n", "")
 
 
+PROJECT = """
+from django.conf import settings
+settings.configure(SECRET_KEY="x", ROOT_URLCONF="{urls}", TEMPLATES=[{{"BACKEND": "django.template.backends.django.DjangoTemplates",
+                   "OPTIONS": {{"libraries": {{"tags": "shop_tags"}}}}}}])
+import django
+django.setup()
+from django.core.wsgi import get_wsgi_application
+application = get_wsgi_application() and "django"
+"""
+
+
+def test_visitors_find_the_urlconf_and_the_templates_loaded(start, tmp_path):
+    (tmp_path / "shop_urls.py").write_text("print('shop_urls')\nfrom django.urls import path\nimport shop_views\nurlpatterns = [path('', shop_views.start, name='start')]\n")
+    (tmp_path / "shop_views.py").write_text("print('shop_views')\ndef start(request): pass\n")
+    (tmp_path / "shop_tags.py").write_text("print('shop_tags')\nfrom django import template\nregister = template.Library()\n")
+    done = start(PROJECT.format(urls="shop_urls"))
+    assert done.returncode == 0, done.stderr
+    assert {"shop_tags", "shop_urls", "shop_views"} <= set(done.stdout.splitlines())
+
+
+def test_a_urlconf_that_does_not_load_is_no_release(start):
+    done = start(PROJECT.format(urls="nowhere"))
+    assert done.returncode != 0 and "No module named 'nowhere'" in done.stderr
+
+
 LEFT = {
     "to a server": ("connection = socket.create_connection(('127.0.0.1', PORT))", "127.0.0.1:"),
     "in a thread of its own": (

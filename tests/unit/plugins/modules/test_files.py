@@ -163,6 +163,24 @@ def test_a_directory_is_made_once_and_what_is_in_it_stays(tmp_path):
     assert (path / "file").exists() and path.stat().st_mode & 0o7777 == 0o750
 
 
+def test_a_link_leads_where_it_has_to(tmp_path):
+    path = tmp_path / "venv"
+    wanted = entry(path, content="../../venvs/new", state="link")
+    assert place(wanted, True, run) == {"before_header": str(path), "after_header": str(path), "before": "", "after": "-> ../../venvs/new\n"}
+    assert not path.is_symlink()
+    for before in (None, "../../venvs/old", "a file"):
+        path.unlink(missing_ok=True)
+        if before:
+            path.symlink_to(before) if "/" in before else path.write_text(before)
+        assert place(wanted, False, run)["after"] == "-> ../../venvs/new\n"
+        assert os.readlink(path) == "../../venvs/new" and os.listdir(tmp_path) == ["venv"]
+        assert place(wanted, False, run) is None
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UnsafePath, match="is a directory"):
+        place(wanted, False, run)
+
+
 def test_what_is_not_to_be_there_is_removed_once(tmp_path):
     path, target = tmp_path / "link", tmp_path / "target"
     target.write_text("stays\n")
