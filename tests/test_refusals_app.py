@@ -63,7 +63,9 @@ HOST_KEYS = ["git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC0PSmnvD4tRuH
 BAD_CODE = [
     (SSH, "app_repository_host_keys is empty, and app_repository is behind SSH: give"),
     ({"app_repository": "ssh://git@git.example.org:2222/shop.git"}, "app_repository_host_keys is empty"),
-    ({"app_repository": "https://deploy:swordfish@git.example.org/shop.git"}, "app_repository holds a password"),
+    ({"app_repository": "https://deploy:swordfish@git.example.org/shop.git"}, "app_repository holds a login"),
+    ({"app_repository": "https://swordfish@git.example.org/shop.git"}, "app_repository holds a login"),
+    ({"app_repository": "https://swordfish:x-oauth-basic@git.example.org/shop.git"}, "app_repository holds a login"),
     ({"app_repository_key": "swordfish"}, "app_repository_key is no private key: put the whole file"),
     ({"django_installer": "poetry"}, "django_installer is 'poetry': give uv or pip."),
     ({"uwsgi_memory_max_mb": "half"}, "uwsgi_memory_max_mb is 'half': give a whole number of at least 1."),

@@ -94,6 +94,8 @@ def assert_nothing_happened(site, before):
 def test_a_build_and_a_server_that_attack_change_nothing_of_others(site, before, attacked):
     assert site.version() == attacked
     assert_nothing_happened(site, before)
+    # A link among the uploads leads visitors nowhere.
+    assert site.get("/media/of-an-attacker/folder/passwd").status_code in (403, 404)
 
 
 def test_operators_log_in_and_nobody_is_banned(site, attacked):

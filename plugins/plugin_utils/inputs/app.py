@@ -70,9 +70,9 @@ def _repository(site):
     repository = str(site.get("app_repository") or "")
     if not matches(r"\S+", repository):
         yield "app_repository is not set: give the git URL of the application, or an absolute path on the controller."
-    elif re.search("://[^/@]*:[^/]*@", repository):
+    elif re.search("://[^/@]*:[^/]*@|^https?://[^/]*@", repository):
         yield (
-            "app_repository holds a password, which every list of processes would show: give an SSH address, app_repository_key and "
+            "app_repository holds a login, which every list of processes would show: give an SSH address, app_repository_key and "
             "app_repository_host_keys."
         )
     elif re.match(r"ssh://|[^/]+:(?!//)", repository) and not site["app_repository_host_keys"]:
