@@ -76,6 +76,8 @@ class Lab:
         """Write the inventory of hosts and return its path: all of them serve the site, the first one's database."""
         values = {
             "lab_name": "bench", "lab_network": "10.88.42.0/24", "lab_bare": True, "wagtail_directory": str(CACHE / "wagtail"),
+            # All visitors of a benchmark come from one address.
+            "nginx_requests_per_address": 0,
             "postgresql_memory_mb": MEMORY_MB,
         }  # fmt: skip
         lab = {name: {"ansible_host": address, "lab_image": self.images.get(name, "debian-13")} for name, address in hosts.items()}
