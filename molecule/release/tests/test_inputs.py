@@ -3,11 +3,19 @@
 import json
 import re
 
+import pytest
+
 testinfra_hosts = ["ansible://probe"]
 
 
 def deploy(site, **variables):
     return site.play("deploy", "-e", json.dumps(variables))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def head(site):
+    """The head of the repository serves, whatever other tests went back to."""
+    assert deploy(site).code == 0
 
 
 def changed(run):
