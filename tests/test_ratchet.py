@@ -73,7 +73,7 @@ MOST = {
     "expressions over 240 characters": 21,
     "shell over three lines in YAML": 12,
     "programs on standard input": 6,
-    "lines of vars beyond a hundred": 584,
+    "lines of vars beyond a hundred": 585,
     "private names of another role": 13,
 }
 
