@@ -100,12 +100,12 @@ def test_a_changed_environment_is_a_release(site):
 def until_it_builds(site):
     """Wait until a release that builds slowly is at it."""
     for host in site.hosts.values():
-        site.wait("the build", lambda host=host: host.run("pgrep -u probe -x sleep").rc == 0, seconds=300)
+        site.wait("the build", lambda host=host: host.run("pgrep -u probe-build -x sleep").rc == 0, seconds=300)
 
 
 def end_the_build(site):
     for host in site.hosts.values():
-        host.run("pkill -u probe -x sleep")
+        host.run("pkill -u probe-build -x sleep")
 
 
 def test_two_deploys_at_once_are_one(site, repository):
@@ -173,7 +173,7 @@ def test_a_command_is_walled_in_and_behaves_as_on_a_terminal(host):
     assert host.check_output("echo handed over | probe-run cat") == "handed over"
     assert host.run("probe-run sh -c 'exit 7'").rc == 7
     # Neither systemd nor the wrapper takes a word for its own.
-    assert host.check_output("""probe-run printf '%%s|' '$HOME' '${HOME}' '%%h' '$$' 'two  words' ''""") == "$HOME|${HOME}|%h|$$|two  words||"
+    assert host.check_output("""probe-run printf '%s|' '$HOME' '${HOME}' '%h' '$$' 'two  words' ''""") == "$HOME|${HOME}|%h|$$|two  words||"
     assert "MemTotal" in host.check_output("probe-run cat /proc/meminfo")
     assert host.check_output("probe-run sh -c 'ls -d /proc/[0-9]* | wc -l'") in {"2", "3", "4"}
     for path in ("/home/ops", "/srv/probe/build", "/srv/probe/current/code/planted", "/srv/probe/home/planted"):
