@@ -168,24 +168,6 @@ def test_the_repository_may_be_a_url(site):
         site.each("rm -r /var/tmp/site.git")
 
 
-def test_a_command_is_walled_in_and_behaves_as_on_a_terminal(host):
-    """It reads what it is handed, ends as its program does, and finds the host's figures, but no process of others."""
-    assert host.check_output("echo handed over | probe-run cat") == "handed over"
-    assert host.run("probe-run sh -c 'exit 7'").rc == 7
-    # Neither systemd nor the wrapper takes a word for its own.
-    assert host.check_output("""probe-run printf '%s|' '$HOME' '${HOME}' '%h' '$$' 'two  words' ''""") == "$HOME|${HOME}|%h|$$|two  words||"
-    assert "MemTotal" in host.check_output("probe-run cat /proc/meminfo")
-    assert host.check_output("probe-run sh -c 'ls -d /proc/[0-9]* | wc -l'") in {"2", "3", "4"}
-    for path in ("/home/ops", "/srv/probe/build", "/srv/probe/current/code/planted", "/srv/probe/home/planted"):
-        assert host.run("probe-run sh -c 'ls %s || touch %s'", path, path).rc != 0
-    assert host.check_output("systemctl list-units --plain --no-legend 'probe-run-*'") == ""
-
-
-def test_who_interrupts_a_command_leaves_nothing_running(host):
-    host.check_output("(timeout --signal=INT 3 probe-run sleep 300; true) </dev/null >/dev/null 2>&1")
-    assert host.check_output("sleep 1; systemctl list-units --plain --no-legend 'probe-run-*'") == ""
-
-
 def test_an_operator_runs_management_commands_as_the_application(host):
     assert host.run("probe-manage check").rc == 0
     whoami = host.run("echo 'import getpass; print(getpass.getuser())' | probe-manage shell")
