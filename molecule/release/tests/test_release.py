@@ -168,6 +168,27 @@ def test_the_repository_may_be_a_url(site):
         site.each("rm -r /var/tmp/site.git")
 
 
+def test_a_command_is_walled_in_and_behaves_as_on_a_terminal(site):
+    """It reads what it is handed, ends as its program does, and finds the host's figures, but no process of others."""
+    for host in site.hosts.values():
+        assert host.check_output("echo handed over | probe-run cat") == "handed over"
+        assert host.run("probe-run sh -c 'exit 7'").rc == 7
+        # Neither systemd nor the wrapper takes a word for its own.
+        assert host.check_output("""probe-run printf '%s|' '$HOME' '${HOME}' '%h' '$$' 'two  words' ''""") == "$HOME|${HOME}|%h|$$|two  words||"
+        assert "MemTotal" in host.check_output("probe-run cat /proc/meminfo")
+        assert int(host.check_output("probe-run sh -c 'ls -d /proc/[0-9]* | wc -l'")) < 6
+        for path in ("/home/ops", "/srv/probe/build", "/srv/probe/current/code/planted", "/srv/probe/home/planted"):
+            assert host.run(f"probe-run sh -c 'ls {path} || touch {path}'").rc != 0, path
+        assert host.check_output("systemctl list-units --plain --no-legend 'probe-run-*'") == ""
+
+
+def test_who_interrupts_a_command_leaves_nothing_running(site):
+    """The signal goes to all that the terminal runs, as that of a key does."""
+    for host in site.hosts.values():
+        assert host.run("timeout --signal=INT 3 probe-run sleep 300 </dev/null").rc == 124
+        site.wait("the command's end", lambda host=host: not host.check_output("systemctl list-units --plain --no-legend 'probe-run-*'"), seconds=20)
+
+
 def test_an_operator_runs_management_commands_as_the_application(host):
     assert host.run("probe-manage check").rc == 0
     whoami = host.run("echo 'import getpass; print(getpass.getuser())' | probe-manage shell")
