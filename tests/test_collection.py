@@ -204,6 +204,14 @@ def test_nothing_here_names_this_machine_or_holds_a_key():
         assert not [name for name in here if name in text], f"{path} names this machine"
 
 
+def test_markdown_keeps_to_140_columns():
+    """But for the results of the benchmarks, which a program writes."""
+    pages = [path for path in files() if path.suffix == ".md" and path != ROOT / "benchmarks/RESULTS.md"]
+    assert pages
+    lines = [(f"{path.relative_to(ROOT)}:{number}", len(line)) for path in pages for number, line in enumerate(path.read_text().splitlines(), 1)]
+    assert not [(place, columns) for place, columns in lines if columns > 140]
+
+
 def test_python_files_are_valid_for_the_oldest_python():
     for path in ROOT.glob("plugins/**/*.py"):
         ast.parse(path.read_text(), feature_version=(3, 11))
