@@ -12,7 +12,7 @@ YAML = sorted([*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("roles/*/handler
                *ROOT.glob("roles/*/defaults/*.yml"), *ROOT.glob("playbooks/*.yml")])  # fmt: skip
 ROLES = sorted(path.name for path in ROOT.glob("roles/*"))
 # Programs that take the application's own interpreter.
-OF_THE_APPLICATION = ("migrate_within_limits.py", "migration_gate.py")
+OF_THE_APPLICATION = ("migrations.py",)
 
 
 def values(node):
@@ -70,10 +70,10 @@ def role_of(path):
 
 MOST = {
     "assignments in Jinja": 35,
-    "expressions over 240 characters": 21,
-    "shell over three lines in YAML": 12,
-    "programs on standard input": 6,
-    "lines of vars beyond a hundred": 585,
+    "expressions over 240 characters": 18,
+    "shell over three lines in YAML": 11,
+    "programs on standard input": 2,
+    "lines of vars beyond a hundred": 461,
     "private names of another role": 13,
 }
 

@@ -51,6 +51,13 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Return what the module returns."""
         super().run(tmp, task_vars)
+        result = self._execute_module(module_args=self._handed_over(task_vars), task_vars=task_vars)
+        if not self._task.diff:
+            result.pop("diff", None)
+        return result
+
+    def _handed_over(self, task_vars):
+        """Return the module's arguments."""
         _result, given = self.validate_argument_spec(
             argument_spec={
                 "files": {
@@ -59,17 +66,17 @@ class ActionModule(ActionBase):
                 },
             }
         )  # fmt: skip
-        payload = json.dumps([self._handed(row, path, content) for row in given["files"] for path, content in self._contents(row, task_vars)])
-        result = self._execute_module(module_name="selfhost.django.files", module_args={"payload": payload}, task_vars=task_vars)
-        if not self._task.diff:
-            result.pop("diff", None)
-        return result
+        return {"payload": json.dumps([entry for row in given["files"] for entry in self._entries(row, task_vars)])}
 
-    def _handed(self, row, path, content):
-        """Return a row as the module reads it."""
-        handed = {name: row[name] for name in ("state", "owner", "group", "validate", "secret")}
+    def _entries(self, row, task_vars):
+        """Yield what a row stands for, as module_utils/files.py reads it."""
+        return (self._entry(row, path, content) for path, content in self._contents(row, task_vars))
+
+    @staticmethod
+    def _entry(row, path, content):
+        entry = {name: row[name] for name in ("state", "owner", "group", "validate", "secret")}
         mode = row["mode"] or ("0755" if row["state"] == "directory" else "0644")
-        return handed | {"dest": path, "mode": mode, "content": base64.b64encode(content).decode()}
+        return entry | {"dest": path, "mode": mode, "content": base64.b64encode(content).decode()}
 
     def _contents(self, row, task_vars):
         """Yield path and content of what a row stands for: of a glob, of each file that it finds."""

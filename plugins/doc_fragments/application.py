@@ -27,3 +27,19 @@ options:
     type: str
     required: true
 """
+
+    STATIC = r"""
+options:
+  run:
+    description: Command that runs another one as the application, in the environment of a release.
+    type: str
+    default: ""
+  program:
+    description: Text of the program that knows the static files of all releases (C(files/static_files.py) of the role django).
+    type: str
+    default: ""
+  store:
+    description: Folder from which the web server serves static files; empty where it serves none.
+    type: str
+    default: ""
+"""

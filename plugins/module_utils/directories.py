@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import stat
 
-from .paths import DIRECTORY, account, open_directory
+from .paths import DIRECTORY, account, open_directory, remove
 
 
 def words(uid, gid, mode):
@@ -80,3 +80,12 @@ def apply(directories, check=False):
                 yield from children(descriptor, entry["path"], account(entry["owner_of_children"], "root")[0], check)
         finally:
             os.close(descriptor)
+
+
+def clear(path):
+    """Remove whatever is at an absolute path, in a folder that is there; no link is followed."""
+    folder = open_directory(os.path.dirname(path))
+    try:
+        remove(os.path.basename(path), folder)
+    finally:
+        os.close(folder)

@@ -16,6 +16,9 @@ import secrets
 import time
 
 
+LOST = "Another release has taken the lock meanwhile: this one stops, and undoes nothing that is not its own."
+
+
 class Held(Exception):
     """Who else holds the lock, in words."""
 
@@ -76,8 +79,10 @@ def take(path, holder, idle_seconds, breaks=False, sleep=time.sleep):
 
 def keep(path, token):
     """Show that its holder is alive; return whether it is still the one with this token."""
+    if not token:
+        return False
     with opened(path) as descriptor:
-        if not token or read(descriptor)[1] != token:
+        if read(descriptor)[1] != token:
             return False
         os.utime(descriptor)
         return True

@@ -5,19 +5,39 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import stat
 import subprocess
 
+from .commands import ask
+
 # Of an application, as plugins/doc_fragments/application.py describes it.
 APPLICATION = {"root": {"type": "str", "required": True}, "service": {"type": "str", "required": True}}
 UNITS = {"mark": {"type": "str", "required": True}}
-SPEC = APPLICATION | UNITS | {
-    "release": {"type": "str"},
-    "virtualenv": {"type": "str"},
-    "mark_of_initial_data": {"type": "str"},
-}
+RELEASE = {name: {"type": "str", "default": ""} for name in ("release", "virtualenv", "maintenance")}
+STATIC = {name: {"type": "str", "default": ""} for name in ("run", "program", "store")}
+UNIT_FOLDER = "/etc/systemd/system"
+# Stands from the first migration of an empty database until its initial data is in, so that a killed run is made good.
+FIRST_RELEASE = "first-release-pending"
+
+
+def digest(*parts):
+    """Return a digest of values; the order of a mapping makes no difference."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def named(resolved, inputs, of_virtualenv):
+    """Return the id of a release and the name of its virtualenv: the same input has the same names, other input others.
+
+    resolved is what the revision says of itself and of what it is installed with (see sources.resolve), and `interpreter`, as a list;
+    inputs is a digest of what the inventory gives the release, of_virtualenv are values that decide on what is installed. A virtualenv is
+    shared by all releases that ask for the same; where the repository's own code is installed, it belongs to that release.
+    """
+    virtualenv = digest(of_virtualenv, resolved["interpreter"], resolved["digest"])
+    release = "%s-%s" % (resolved["revision"][:12], digest(inputs, virtualenv)[:8])
+    return release, release if resolved["own"] else virtualenv[:12]
 
 
 def output(*words):
@@ -53,7 +73,7 @@ def releases_of(listing, service):
     return [name[len(service) + 1 : -len(".socket")] for name in names]
 
 
-def units_of(service, mark, current, units="/etc/systemd/system", run="/run"):
+def units_of(service, mark, current, units=UNIT_FOLDER, run="/run"):
     """Return the units of processes and timers by name, and what is known of each."""
     files = {}
     for kind in ("service", "timer"):
@@ -105,16 +125,46 @@ def is_kept(root, release, virtualenv):
     )
 
 
-def look(root, service, mark, release=None, virtualenv=None, mark_of_initial_data=None):
+def records(root):
+    """Return what is known of each release that was put into service and is kept: their records, the last one first, each with `release`.
+
+    One that cannot be read is none: nobody goes back to it.
+    """
+    found = []
+    for path in glob.glob(os.path.join(root, "releases", "*", "release.json")):
+        try:
+            with open(path, encoding="utf-8") as file:
+                found.append((os.stat(path).st_mtime_ns, json.load(file) | {"release": os.path.basename(os.path.dirname(path))}))
+        except (OSError, TypeError, ValueError):
+            continue
+    return [record for _since, record in sorted(found, key=lambda row: row[0], reverse=True)]
+
+
+def look(root, service, mark, release="", virtualenv="", maintenance=""):
     """Return what the module release_look returns; its options are the arguments."""
     current = current_of(root)
+    path = os.path.join(root, "venvs", virtualenv)
     return {
         "current": current,
         "running": releases_of(output("systemctl", "list-units", "--plain", "--no-legend", service + "@*.socket"), service),
         "units": units_of(service, mark, current),
         "applied": applied(root),
-        "is_kept": bool(release and virtualenv) and is_kept(root, release, virtualenv),
-        "is_left": bool(release) and os.path.lexists(os.path.join(root, "releases", release)),
-        "has_virtualenv": bool(virtualenv) and os.path.lexists(os.path.join(virtualenv, ".complete")),
-        "is_initial": bool(mark_of_initial_data) and os.path.lexists(mark_of_initial_data),
+        "is_kept": bool(release and virtualenv) and is_kept(root, release, path),
+        "has_virtualenv": bool(virtualenv) and os.path.lexists(os.path.join(path, ".complete")),
+        "is_in_maintenance": bool(maintenance) and os.path.lexists(maintenance),
+        "is_initial": os.path.lexists(os.path.join(root, FIRST_RELEASE)),
     }
+
+
+def static_files(given, command, *paths, release="", writable=()):
+    """Run the program of the static files as the application and return what it says, as a dict; nothing is done without a store.
+
+    given are the options of STATIC and APPLICATION; release is the one in whose environment it runs, by default the one that serves; writable
+    are further folders that it may write to.
+    """
+    if not given["store"]:
+        return {}
+    # Names of one file are links to it, which no border between two mounts may part.
+    folders = [part for path in (given["root"], given["store"], *writable) for part in ("--write", path)]
+    words = [given["run"], *(["--release", release] if release else []), *folders, "/usr/bin/python3", "-I", "-", command, *paths]
+    return json.loads(ask(*words, data=given["program"]))

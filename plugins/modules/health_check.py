@@ -125,6 +125,11 @@ rounds:
   description: How many times all checks were asked.
   returned: always
   type: int
+workers:
+  description: Numbers of the workers of an application server that have answered; C(msg) says of how many. A fast one may take the requests of another.
+  returned: success
+  type: list
+  elements: int
 answers:
   description: What the last round was answered.
   returned: always
@@ -141,6 +146,7 @@ import socket
 import ssl
 import struct
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_in_url, host_without_port
@@ -148,6 +154,8 @@ from ansible_collections.selfhost.django.plugins.module_utils.locks import alive
 
 BODY_LIMIT = 16 * 1024 * 1024
 USER_AGENT = "selfhost.django health check"
+# How often all workers are asked at once, before those that nobody has heard of are given up: a fast one takes the requests of others.
+WORKER_ROUNDS = 10
 
 
 class NoAnswer(Exception):
@@ -174,6 +182,8 @@ def encode_request(path, host, https, headers, prefix=""):
         "HTTP_HOST": host,
         "HTTP_USER_AGENT": USER_AGENT,
         "UWSGI_SCHEME": "https" if https else "http",
+        # What nobody can send through a web server: the answer tells which worker it is from.
+        "SELFHOST_CHECK": "1",
     }
     if https:
         variables["HTTPS"] = "on"
@@ -327,6 +337,17 @@ class Round:
             return "names %s, which gave %s" % (path, error)
         return "names %s, which answered %d instead of 200" % (path, status) if status != 200 else None
 
+    def run_once(self):
+        """Ask for the first check alone; return which worker has answered, and what is wrong."""
+        check = self.parameters["checks"][0]
+        try:
+            status, headers, body = self.ask(check["path"], host_in_url(check["host"] or self.parameters["host"]), check["headers"] or {})
+        except NoAnswer as error:
+            return None, "%s gave %s" % (check["path"], error)
+        found, wrong = worker_of(headers), fault(check, status, headers, body)
+        who = " (worker %d of %d)" % found if found else ""
+        return found, "%s %s%s" % (check["path"], wrong, who) if wrong else None
+
     def run(self):
         """Return the first fault; nothing when all is well."""
         static_file = None
@@ -344,6 +365,33 @@ class Round:
             if wrong:
                 return "%s %s" % (check["path"], wrong)
         return None
+
+
+def worker_of(headers):
+    """Return the number of the worker that answered, and that of all; nothing where the server does not say."""
+    number, _slash, of = (headers.get("X-Selfhost-Worker") or "").partition("/")
+    return (int(number), int(of)) if number.isdigit() and of.isdigit() else None
+
+
+def ask_workers(ask_one, rounds=WORKER_ROUNDS):
+    """Ask until each worker has answered. Return the numbers of those that have, how many there are, and the first fault.
+
+    ask_one asks once, and returns the pair of worker_of and what is wrong, if anything. Without a number there is one server.
+    """
+    found, wrong = ask_one()
+    if wrong or found is None:
+        return [], 0, wrong
+    heard, count = {found[0]}, found[1]
+    for _round in range(rounds):
+        if len(heard) >= count:
+            break
+        # As many at once as there are, since each is busy with one.
+        with ThreadPoolExecutor(count) as pool:
+            for found, wrong in pool.map(lambda _number: ask_one(), range(count)):
+                if wrong:
+                    return sorted(heard), count, wrong
+                heard |= {found[0]} if found else set()
+    return sorted(heard), count, None
 
 
 def main():
@@ -389,9 +437,12 @@ def repeat(module):
     while True:
         rounds += 1
         this_round = Round(module.params)
-        wrong = this_round.run()
+        wrong, heard, count = this_round.run(), [], 0
+        if not wrong and module.params["socket"]:
+            heard, count, wrong = ask_workers(this_round.run_once)
         if not wrong:
-            module.exit_json(changed=False, rounds=rounds, answers=this_round.answers)
+            said = {"msg": "%d of %d workers were asked." % (len(heard), count)} if count else {}
+            module.exit_json(changed=False, rounds=rounds, answers=this_round.answers, workers=heard, **said)
         if time.monotonic() + 1 > deadline:
             module.fail_json(msg="%s (asked %d times)." % (wrong, rounds), rounds=rounds, answers=this_round.answers)
         time.sleep(1)

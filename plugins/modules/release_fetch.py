@@ -51,6 +51,28 @@ options:
     type: list
     elements: str
     default: []
+  packages:
+    description: Further packages of the virtualenv.
+    type: list
+    elements: str
+    default: []
+  server_requirement:
+    description: Application server from PyPI, which a virtualenv gets whose interpreter is not the distribution's.
+    type: str
+    default: ""
+  inputs:
+    description: Digest of what the inventory gives the release. It is a part of the release's id, so that other input makes another release.
+    type: str
+    default: ""
+  maintenance:
+    description: File that is there while visitors see another page.
+    type: str
+    default: ""
+  schedules:
+    description: Schedules of timers. The host's systemd has the last word on them, before anything is made.
+    type: list
+    elements: str
+    default: []
   key:
     description: Private key that the repository's host lets in. Without it, the one at O(key_path) is removed.
     type: str
@@ -104,6 +126,7 @@ resolved:
     - C(revision); C(requirements), the entries that hold; C(digest) of the files that they depend on; C(own) for a virtualenv that fits this revision
       alone; C(lfs) where files are in Git LFS.
     - C(interpreter), a list of version, path or once more the version where uv provides it, and C(system) or C(other).
+    - C(release), the id of the release; C(virtualenv), the name of its virtualenv; C(packages), what that gets further; and C(version), as it was given.
     - Nothing where the mirror lacks O(commit) and there is no bundle.
   type: dict
   returned: always
@@ -127,7 +150,7 @@ import platform
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, UNITS, look, output
+from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, UNITS, look, named, output
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import PYTHON, Refusal
 from ansible_collections.selfhost.django.plugins.module_utils.sources import fetch, is_there, resolve
 
@@ -178,6 +201,27 @@ def bring(mirror, repository, commit, bundle, key, key_path, host_keys, host_key
     return any(changed)
 
 
+def check_schedules(schedules):
+    """Refuse a schedule that systemd does not read (systemd-analyze(1), "calendar")."""
+    for schedule in schedules:
+        done = subprocess.run(["systemd-analyze", "calendar", "--", schedule], capture_output=True, text=True, errors="replace", check=False)
+        if done.returncode:
+            said = " ".join(done.stderr.split()) or "it says nothing."
+            raise Refusal("app_timers has the schedule '%s', which systemd on %s does not read: %s" % (schedule, platform.node(), said))
+
+
+def named_and_resolved(given):
+    """Return what the release is built from, with its names; given are the module's options."""
+    interpreter = interpreter_of(given["python"], given["installer"])
+    resolved = resolve(
+        given["mirror"], given["commit"] or given["version"], given["repository"], given["subdirectory"],
+        interpreter[0], given["requirements"], given["arguments"],
+    ) | {"interpreter": interpreter}  # fmt: skip
+    packages = given["packages"] + [given["server_requirement"]] * ("other" in interpreter)
+    release, virtualenv = named(resolved, given["inputs"], [given["installer"], given["requirements"], packages, given["arguments"]])
+    return resolved | {"version": given["version"], "packages": packages, "release": release, "virtualenv": virtualenv}
+
+
 def main():
     """Fetch, look, and tell."""
     texts = ("mirror", "repository", "version", "python", "key_path", "host_keys_path")
@@ -186,24 +230,20 @@ def main():
         | UNITS
         | {
             **{name: {"type": "str", "required": True, "no_log": False} for name in texts},
-            **{name: {"type": "str", "default": ""} for name in ("subdirectory", "commit", "bundle")},
-            **{name: {"type": "list", "elements": "str", "default": [], "no_log": False} for name in ("requirements", "arguments", "host_keys")},
+            **{name: {"type": "str", "default": ""} for name in ("subdirectory", "commit", "bundle", "inputs", "maintenance", "server_requirement")},
+            **{name: {"type": "list", "elements": "str", "default": [], "no_log": False} for name in ("requirements", "packages", "arguments", "schedules", "host_keys")},
             "key": {"type": "str", "default": "", "no_log": True},
             "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
         },
         supports_check_mode=True,
     )
     given = module.params
-    resolved = {}
     try:
+        check_schedules(given["schedules"])
         changed = bring(**given)
-        if changed is not None:
-            interpreter = interpreter_of(given["python"], given["installer"])
-            resolved = resolve(
-                given["mirror"], given["commit"] or given["version"], given["repository"], given["subdirectory"],
-                interpreter[0], given["requirements"], given["arguments"],
-            ) | {"interpreter": interpreter}  # fmt: skip
-        module.exit_json(changed=bool(changed), resolved=resolved, **look(given["root"], given["service"], given["mark"]))
+        resolved = {} if changed is None else named_and_resolved(given)
+        names = {name: resolved.get(name, "") for name in ("release", "virtualenv")} | {"maintenance": given["maintenance"]}
+        module.exit_json(changed=bool(changed), resolved=resolved, **look(given["root"], given["service"], given["mark"], **names))
     except (OSError, Refusal) as error:
         module.fail_json(msg=str(error))
 

@@ -9,21 +9,24 @@ module: release_look
 short_description: Look which release a web host serves, and what runs of it
 description:
   - Reads, in one round trip, what decides on a release. It changes nothing.
-  - Runs as the application's account, whose folders it reads. What that account may have put in the place of a file is not followed and not waited for.
+  - What another account may have put in the place of a file is not followed and not waited for.
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
 extends_documentation_fragment: [selfhost.django.application, selfhost.django.application.units]
 options:
   release:
-    description: Release that is about to be made; whether it is there is told, or something of it.
+    description: Release that is about to be made; whether it is kept whole is told.
     type: str
+    default: ""
   virtualenv:
-    description: Its virtualenv; whether it is complete is told.
+    description: Name of its virtualenv.
     type: str
-  mark_of_initial_data:
-    description: File that stands until the initial data of a new database is in; whether it does is told.
+    default: ""
+  maintenance:
+    description: File that is there while visitors see another page.
     type: str
+    default: ""
 attributes:
   check_mode: {support: full, description: "Only reads, so it does the same in check mode."}
   diff_mode: {support: none, description: "Changes nothing."}
@@ -36,7 +39,6 @@ EXAMPLES = r"""
     service: shop
     mark: X-Application=shop
   become: true
-  become_user: shop
 """
 
 RETURN = r"""
@@ -63,29 +65,34 @@ is_kept:
   description: Whether O(release) has served before and is whole, with its O(virtualenv).
   type: bool
   returned: always
-is_left:
-  description: Whether something of O(release) is there.
-  type: bool
-  returned: always
 has_virtualenv:
   description: Whether O(virtualenv) is complete.
   type: bool
   returned: always
-is_initial:
-  description: Whether O(mark_of_initial_data) is there.
+is_in_maintenance:
+  description: Whether O(maintenance) is there.
   type: bool
+  returned: always
+is_initial:
+  description: Whether the initial data of a new database is not in yet.
+  type: bool
+  returned: always
+records:
+  description: Records of the releases that served and are kept, the last one first, each with C(release), C(revision), C(version) and C(previous).
+  type: list
+  elements: dict
   returned: always
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhost.django.plugins.module_utils.releases import SPEC, look
+from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, RELEASE, UNITS, look, records
 
 
 def main():
     """Look, and tell."""
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=APPLICATION | UNITS | RELEASE, supports_check_mode=True)
     try:
-        module.exit_json(changed=False, **look(**module.params))
+        module.exit_json(changed=False, **look(**module.params), records=records(module.params["root"]))
     except OSError as error:
         module.fail_json(msg=str(error))
 

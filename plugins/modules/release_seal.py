@@ -28,9 +28,6 @@ options:
     description: Group that reads them from now on.
     type: str
     required: true
-  mark:
-    description: File in each folder that says that it is complete, made last.
-    type: str
 attributes:
   check_mode: {support: none, description: "There is no release in a dry run."}
   diff_mode: {support: none, description: "What it changes is no text."}
@@ -51,71 +48,23 @@ sealed:
   returned: always
 """
 
-import glob
-import os
-import stat
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, UnsafePath, account, look, open_directory, write_file
-
-FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-def sealed_mode(mode):
-    """Return the permissions of a sealed file or folder: its group reads it, and runs what its owner could run."""
-    runs = stat.S_ISDIR(mode) or mode & stat.S_IXUSR
-    return 0o750 if runs else 0o640
-
-
-def seal_one(descriptor, owner, group):
-    """Give an open file or folder to root where it is the account's; return whether it was."""
-    information = os.fstat(descriptor)
-    if information.st_uid != owner:
-        return False
-    os.fchown(descriptor, 0, group)
-    os.fchmod(descriptor, sealed_mode(information.st_mode))
-    return True
-
-
-def seal(folder, owner, group):
-    """Seal an open folder with all that is in it, from the inside outwards; return how many entries were the account's."""
-    count, names = 0, set(os.listdir(folder))
-    if {"HEAD", "refs"} <= names:
-        names.discard("objects")
-    for name in names:
-        mode = look(name, folder).st_mode
-        # Links and pipes hold nothing.
-        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
-            continue
-        descriptor = os.open(name, DIRECTORY if stat.S_ISDIR(mode) else FILE, dir_fd=folder)
-        try:
-            count += seal(descriptor, owner, group) if stat.S_ISDIR(mode) else seal_one(descriptor, owner, group)
-        finally:
-            os.close(descriptor)
-    return count + seal_one(folder, owner, group)
+from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
+from ansible_collections.selfhost.django.plugins.module_utils.seals import seal_all
 
 
 def main():
-    """Seal the folders, and mark them."""
+    """Seal the folders, and tell."""
     module = AnsibleModule(
         argument_spec={
             "paths": {"type": "list", "elements": "path", "required": True},
             "owner": {"type": "str", "required": True},
             "group": {"type": "str", "required": True},
-            "mark": {"type": "str"},
         },
     )
-    count = 0
+    given = module.params
     try:
-        owner, group = account(module.params["owner"], module.params["group"])
-        for path in sorted(path for pattern in module.params["paths"] for path in glob.glob(pattern)):
-            folder = open_directory(path)
-            try:
-                count += seal(folder, owner, group)
-                if module.params["mark"]:
-                    write_file(folder, module.params["mark"], b"", 0, group, 0o640)
-            finally:
-                os.close(folder)
+        count = seal_all(given["paths"], given["owner"], given["group"])
     except (UnsafePath, ValueError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=bool(count), sealed=count)

@@ -10,6 +10,8 @@ short_description: Make the virtualenv of a release, from requirement files, loc
 description:
   - Tools that are missing (uv, and Poetry where there is a C(poetry.lock)) are installed first, each into a folder of its own.
   - A lock file is read by the tool that wrote it, which refuses one that does not match its C(pyproject.toml); hashes are checked.
+  - One that is complete is left as it is. What an interrupted one left is cleared, and only what is whole and sealed is marked as complete (file
+    C(.complete)); so a release uses no other.
   - Every command runs through O(run), which brings the environment of the release; so no secret is an argument. In what the module says
     O(secrets) are masked.
 version_added: 0.2.0
@@ -17,9 +19,22 @@ author:
   - selfhost.django contributors (@selfhost)
 options:
   virtualenv:
-    description: Directory of the virtualenv, which is there and empty.
+    description: Directory of the virtualenv, in a folder of root's that is there.
     type: str
     required: true
+  user:
+    description: Account that builds.
+    type: str
+    required: true
+  group:
+    description: Group that reads the virtualenv.
+    type: str
+    required: true
+  seal:
+    description: Further folders that are sealed with it where the account has built them, or patterns of such; interpreters of uv.
+    type: list
+    elements: str
+    default: []
   code:
     description: Directory of the release's code.
     type: str
@@ -91,6 +106,9 @@ EXAMPLES = r"""
 - name: Build the virtualenv
   selfhost.django.release_virtualenv:
     virtualenv: /srv/shop/venvs/0a1b2c3d4e5f
+    user: shop-build
+    group: shop
+    seal: [/srv/shop/python/*]
     code: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d/code
     run: [/usr/local/bin/shop-run, --release, 4f1c2d3e5a6b-0a1b2c3d, --build, --write, /srv/shop/venvs/0a1b2c3d4e5f]
     installer: uv
@@ -116,10 +134,17 @@ rc:
 """
 
 import glob
+import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.directories import apply, clear
 from ansible_collections.selfhost.django.plugins.module_utils.installs import installs
+from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
+from ansible_collections.selfhost.django.plugins.module_utils.seals import seal_all
 
+# As module_utils/releases.py asks for it.
+MARK = ".complete"
+ACCOUNTS = ("user", "group")
 TEXTS = ("virtualenv", "code", "uv", "uv_requirement", "poetry", "poetry_requirement", "python", "scratch")
 LISTS = ("requirements", "arguments", "packages")
 
@@ -129,19 +154,8 @@ def there(*paths):
     return [found for path in paths for found in glob.glob(glob.escape(path.rpartition("-")[0]) + "-*")]
 
 
-def main():
-    """Run the commands one after the other."""
-    module = AnsibleModule(
-        argument_spec={name: {"type": "str", "required": True} for name in TEXTS}
-        | {name: {"type": "list", "elements": "str", "default": []} for name in LISTS}
-        | {
-            "run": {"type": "list", "elements": "str", "required": True},
-            "environment": {"type": "dict", "default": {}},
-            "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
-            "installer": {"type": "str", "choices": ["uv", "pip"], "required": True},
-        },
-    )
-    given = module.params
+def build(module, given):
+    """Run the commands one after the other; return them."""
     asked = {name: given[name] for name in (*TEXTS, *LISTS, "installer")}
     commands = installs(there=there(given["uv"], given["poetry"]), **asked)
     variables = ["%s=%s" % pair for pair in sorted(given["environment"].items())]
@@ -152,7 +166,34 @@ def main():
         rc, stdout, stderr = module.run_command(begin + command, data=text or None)
         if rc:
             module.fail_json(msg="The command failed: " + " ".join(command), rc=rc, stdout=stdout, stderr=stderr, commands=ran)
-    module.exit_json(changed=True, commands=ran)
+    return ran
+
+
+def main():
+    """Make an empty directory, build the virtualenv in it, seal it, and mark it as complete."""
+    module = AnsibleModule(
+        argument_spec={name: {"type": "str", "required": True} for name in (*TEXTS, *ACCOUNTS)}
+        | {name: {"type": "list", "elements": "str", "default": []} for name in (*LISTS, "seal")}
+        | {
+            "run": {"type": "list", "elements": "str", "required": True},
+            "environment": {"type": "dict", "default": {}},
+            "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
+            "installer": {"type": "str", "choices": ["uv", "pip"], "required": True},
+        },
+    )
+    given = module.params
+    path, user, group = given["virtualenv"], given["user"], given["group"]
+    if os.path.lexists(os.path.join(path, MARK)):
+        module.exit_json(changed=False, commands=[])
+    try:
+        clear(path)
+        list(apply([{"path": path, "owner": user, "group": group, "mode": "0750"}]))
+        commands = build(module, given)
+        seal_all(given["seal"], user, group)
+        seal_all([glob.escape(path)], user, group, MARK)
+    except (OSError, UnsafePath, ValueError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=True, commands=commands)
 
 
 if __name__ == "__main__":

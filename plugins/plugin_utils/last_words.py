@@ -30,7 +30,8 @@ def failure(name, task, results):
     """Return the Failure of a task: its name, the task, and its results (dictionaries), of a loop those of the items that failed."""
     outputs = [_output(result) for result in results]
     words = [_words(result, output) for result, output in zip(results, outputs)]
-    ours = task.action in OF_SENTENCES or task.action.startswith(OURS)
+    # A module of ours that fails with what a command said has no sentence of its own.
+    ours = task.action in OF_SENTENCES or (task.action.startswith(OURS) and not any("cmd" in result for result in results))
     is_sentence = ours and not any(str(result.get("msg")).startswith(BEFORE_IT_BEGAN) for result in results)
     end = [] if is_sentence else "\n".join(dict.fromkeys(outputs)).strip().splitlines()[-LINES_OF_OUTPUT:]
     return Failure(name, task.get_path() or "", "\n".join(dict.fromkeys(words)).strip(), "\n".join(end), is_sentence, bool(task.run_once))

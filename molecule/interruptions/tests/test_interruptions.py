@@ -23,14 +23,11 @@ MOMENTS = {
         ("migrate | Wait for the database and plan the migrations", 1),
         ("collectstatic | Collect the static files", 1),
         ("start | Start the release on its own socket", 1),
+        ("health | Ask the release before any visitor does", 1),
     ],
     "while a host leaves the balancer": [("drain | Take the host out of the rotation", 1)],
-    "between two hosts": [("batch | Show that this release is alive", 2)],
-    "after the last switch": [
-        ("drain | Stop what was replaced, once nobody waits for it", 1),
-        ("prune | Remove the releases and virtualenvs that nobody goes back to", 1),
-        ("unlock | Let other releases in", 1),
-    ],
+    "between two hosts": [("batch | Show that this release goes on", 2), ("switch | Record the release, and let it serve", 2)],
+    "after the last switch": [("finish | Stop what was replaced, and remove what nobody goes back to", 1)],
 }
 
 

@@ -8,6 +8,8 @@ more memory, and gives nobody another visitor's answer.
 A request whose visitor has left while it waited for a worker is dropped: a burst of slow requests is over when its visitors are, and
 whoever comes then waits for nobody who is gone.
 
+A health check, which names itself by a variable that no visitor can send, is told which of the workers has answered it.
+
     SELFHOST_MODULE       module and callable, as app_wsgi_module names them
     SELFHOST_SERVE        program and release that start this server
     SELFHOST_LAZY         set when each worker loads the application for itself
@@ -117,14 +119,28 @@ def has_left(connection):
     return bool(poll.poll(0))
 
 
-def for_those_who_wait(application, connection):
-    """Return the application, which nobody's request reaches any more; connection() is the descriptor of the request at hand."""
+def telling(start_response, worker):
+    """Return a start_response that adds which worker answers, in words."""
+
+    def start(status, headers, *error):
+        return start_response(status, [*headers, ("X-Selfhost-Worker", worker)], *error)
+
+    return start
+
+
+def for_those_who_wait(application, connection, worker):
+    """Return the application, which nobody's request reaches any more.
+
+    connection() is the descriptor of the request at hand, worker() the number of this worker and of all, as `2/4`.
+    """
 
     def serve(environ, start_response):
         if has_left(connection()):
             # As nginx calls it; nobody reads it, and without it the log would tell of an error.
             start_response("499 Client Closed Request", [])
             return []
+        if "SELFHOST_CHECK" in environ:
+            start_response = telling(start_response, worker())
         return application(environ, start_response)
 
     return serve
@@ -134,4 +150,5 @@ if "SELFHOST_MODULE" in os.environ:
     application = prepare()
     # Inside of uWSGI alone there is such a module.
     if "uwsgi" in sys.modules:
-        application = for_those_who_wait(application, sys.modules["uwsgi"].connection_fd)
+        uwsgi = sys.modules["uwsgi"]
+        application = for_those_who_wait(application, uwsgi.connection_fd, lambda: f"{uwsgi.worker_id()}/{uwsgi.numproc}")

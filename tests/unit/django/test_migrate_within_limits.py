@@ -9,8 +9,8 @@ import types
 
 import pytest
 
-PROGRAM = pathlib.Path(__file__).resolve().parents[3] / "roles/django/files/migrate_within_limits.py"
-spec = importlib.util.spec_from_file_location("migrate_within_limits", PROGRAM)
+PROGRAM = pathlib.Path(__file__).resolve().parents[3] / "roles/django/files/migrations.py"
+spec = importlib.util.spec_from_file_location("migrations", PROGRAM)
 program = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(program)
 
@@ -121,7 +121,7 @@ def test_the_projects_own_migrate_runs_and_its_exit_status_is_told(tmp_path):
     }.items():
         (tmp_path / name).write_text(text)
     done = subprocess.run(
-        [sys.executable, "-", "10", "900"], input=PROGRAM.read_text(), cwd=tmp_path, env=os.environ | {"DJANGO_SETTINGS_MODULE": "settings"},
+        [sys.executable, "-", "migrate", "10", "900"], input=PROGRAM.read_text(), cwd=tmp_path, env=os.environ | {"DJANGO_SETTINGS_MODULE": "settings"},
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 3, done.stderr

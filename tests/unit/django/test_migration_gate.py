@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection, migrations, models
 from django.db.migrations.state import ProjectState
 
-GATE = pathlib.Path(__file__).resolve().parents[3] / "roles/django/files/migration_gate.py"
+GATE = pathlib.Path(__file__).resolve().parents[3] / "roles/django/files/migrations.py"
 spec = importlib.util.spec_from_file_location("migration_gate", GATE)
 gate = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(gate)
@@ -200,12 +200,24 @@ class Migration(migrations.Migration):
 """
 
 
+# Says that it ran, and ends as some programs do.
+MANAGE = """
+import pathlib, sys
+from django.core.management import execute_from_command_line
+print("manage.py", *sys.argv[1:])
+execute_from_command_line(sys.argv)
+pathlib.Path("ran").write_text(" ".join(sys.argv[1:]))
+sys.exit(0)
+"""
+
+
 @pytest.fixture
 def project(tmp_path):
     """Return a function that runs the gate as the role does, on a project whose settings print."""
     (tmp_path / "shelf/migrations").mkdir(parents=True)
     for name, text in {
         "settings.py": SETTINGS,
+        "manage.py": MANAGE,
         "shelf/__init__.py": "",
         "shelf/models.py": "from django.db import models\nclass Book(models.Model):\n    title = models.TextField()\n",
         "shelf/migrations/__init__.py": "",
@@ -230,19 +242,22 @@ def answer(output):
 
 
 def test_an_answer_is_read_whatever_settings_print(project):
-    first = answer(project("plan"))
+    first = answer(project("plan", "10", "900"))
     assert (first["migrations"], first["fresh"], first["breaking"]) == (["shelf.0001_initial"], True, [])
     assert first["plan"] == ["Planned operations:", "shelf.0001_initial", "    Create model Book"]
     known = first["known"]
     assert gate.known_migrations(known) == {("shelf", "0001_initial")}, known
     project.migrate()
     lines = ["Planned operations:", "  No planned migration operations."]
-    again = {"migrations": [], "fresh": False, "breaking": [], "plan": lines, "summary": lines, "known": "[X]  shelf.0001_initial\n"}
-    assert answer(project("plan", "judge")) == again
+    again = {"migrations": [], "fresh": False, "breaking": [], "plan": lines, "summary": lines, "known": "[X]  shelf.0001_initial\n", "migrated": True}
+    assert not (project.directory / "ran").exists(), "what is planned waits for the verdict"
+    assert answer(project("plan", "10", "900", "judge")) == again
+    assert (project.directory / "ran").read_text() == "migrate --noinput --no-color"
     (project.directory / "shelf/migrations/0002_less.py").write_text(MIGRATION % ([("shelf", "0001_initial")], "migrations.RemoveField('Book', 'title')"))
-    (finding,) = answer(project("plan", "judge"))["breaking"]
+    (finding,) = answer(project("plan", "10", "900", "judge"))["breaking"]
     assert (finding["migration"], finding["why"], finding["packaged"]) == ("shelf.0002_less", "drops the column shelf_book.title", False)
-    assert answer(project("plan"))["breaking"] == [], "nothing serves that it could break"
+    assert answer(project("plan", "10", "900"))["breaking"] == [], "nothing serves that it could break"
+    assert answer(project("applied", "none")) == {"migrations": [], "breaking": []}, "that release never migrated"
     project.migrate()
     (project.directory / "known").write_text(known)
     applied = answer(project("applied", "known"))
@@ -250,6 +265,14 @@ def test_an_answer_is_read_whatever_settings_print(project):
     (finding,) = applied["breaking"]
     age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(finding["applied"])
     assert datetime.timedelta(0) <= age < datetime.timedelta(minutes=5)
+
+
+def test_a_migrate_that_fails_with_nothing_planned_fails_the_gate(project):
+    project.migrate()
+    (project.directory / "manage.py").write_text("import sys\nsys.exit('no room')\n")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        project("plan", "10", "900")
+    assert failed.value.returncode == 1 and failed.value.stdout.strip() == "" and "no room" in failed.value.stderr
 
 
 def test_a_moment_before_a_migration_is_one_that_can_be_restored_to():

@@ -160,6 +160,21 @@ def test_a_request_whose_visitor_has_left_does_not_reach_the_application(leave, 
         if leave:
             leave(peer)
         said = []
-        serve = loader["for_those_who_wait"](lambda environ, start_response: ["answer"], ours.fileno)
+        serve = loader["for_those_who_wait"](lambda environ, start_response: ["answer"], ours.fileno, lambda: "1/1")
         assert serve({}, lambda status, headers: said.append(status)) == ([] if left else ["answer"])
         assert said == (["499 Client Closed Request"] if left else [])
+
+
+def test_a_health_check_alone_is_told_which_worker_answers():
+    def application(environ, start_response):
+        start_response("200 OK", [("A", "b")])
+        return ["answer"]
+
+    worker = ("X-Selfhost-Worker", "2/4")
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        serve = runpy.run_path(str(LOADER))["for_those_who_wait"](application, ours.fileno, lambda: "2/4")
+        for environ, further in (({}, []), ({"HTTP_SELFHOST_CHECK": "1"}, []), ({"SELFHOST_CHECK": "1"}, [worker])):
+            said = []
+            assert serve(environ, lambda status, headers: said.append((status, headers))) == ["answer"]
+            assert said == [("200 OK", [("A", "b"), *further])]

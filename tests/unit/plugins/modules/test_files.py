@@ -12,8 +12,8 @@ import subprocess
 import pytest
 import yaml
 from ansible_collections.selfhost.django.plugins.action.files import Variables
+from ansible_collections.selfhost.django.plugins.module_utils.files import place
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
-from ansible_collections.selfhost.django.plugins.modules.files import place
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 OWNER, GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name

@@ -303,3 +303,30 @@ def test_a_static_file_that_is_not_served_is_blamed_and_not_the_page_that_names_
 
     monkeypatch.setattr(this_round, "ask", ask)
     assert this_round.run() == fault
+
+
+@pytest.mark.parametrize(("text", "worker"), [("2/4", (2, 4)), (None, None), ("", None), ("2", None), ("a/b", None)])
+def test_a_server_may_say_which_worker_it_was(text, worker):
+    assert health_check.worker_of({"X-Selfhost-Worker": text} if text is not None else {}) == worker
+
+
+@pytest.mark.parametrize(
+    ("answers", "heard"),
+    [
+        # Each one's number, as it comes; a round asks all at once.
+        ([(1, 1)], ([1], 1, None)),
+        ([(1, 3), (1, 3), (2, 3), (2, 3), (3, 3), (1, 3), (1, 3)], ([1, 2, 3], 3, None)),
+        ([(1, 2)] * 9, ([1], 2, None)),
+        ([None], ([], 0, None)),
+        ([(1, 2), (1, 2), "/ answered 500 instead of 200"], ([1], 2, "/ answered 500 instead of 200")),
+        (["/ gave no answer"], ([], 0, "/ gave no answer")),
+    ],
+)
+def test_each_worker_is_asked_or_it_is_told_that_one_was_not(answers, heard):
+    answers = iter(answers)
+
+    def ask_one():
+        answer = next(answers, (1, 2))
+        return (None, answer) if isinstance(answer, str) else (answer, None)
+
+    assert health_check.ask_workers(ask_one, rounds=4) == heard

@@ -1,10 +1,11 @@
 """What a look at a web host tells, whatever the application has put in the place of a file."""
 
+import json
 import os
 
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils import releases
-from ansible_collections.selfhost.django.plugins.module_utils.releases import applied, current_of, is_kept, note, releases_of, units_of
+from ansible_collections.selfhost.django.plugins.module_utils.releases import applied, current_of, is_kept, named, note, records, releases_of, units_of
 
 LISTING = "shop@abc-1.socket loaded active listening shop\n* shop@def-2.socket not-found failed failed\nshop@abc-1.service loaded active\n"
 
@@ -91,3 +92,43 @@ def test_no_link_is_followed_and_no_pipe_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert note(secret)[0] == "abc-1"
     assert note(tmp_path / "link") == note(tmp_path / "pipe") == note(tmp_path / "none") == ("", 0)
+
+
+def test_records_are_of_those_that_served_the_last_one_first(tmp_path):
+    for number, (name, text) in enumerate([("a-1", '{"version": "v1"}'), ("b-1", '{"version": "v2", "release": "x"}'), ("c-1", "{torn"), ("d-1", "[]")]):
+        path = tmp_path / "releases" / name / "release.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+        os.utime(path, (number, number))
+    (tmp_path / "releases/e-1").mkdir()
+    assert records(str(tmp_path)) == [{"version": "v2", "release": "b-1"}, {"version": "v1", "release": "a-1"}]
+    assert records(str(tmp_path / "none")) == []
+
+
+RESOLVED = {"revision": "0123456789abcdef", "interpreter": ["3.13", "/usr/bin/python3", "system"], "digest": "d", "own": False}
+
+
+def test_the_same_input_has_the_same_names():
+    release, virtualenv = named(RESOLVED, "inputs", ["uv", {"a": 1, "b": 2}])
+    assert release.startswith("0123456789ab-") and len(release) == 21 and len(virtualenv) == 12
+    assert named(json.loads(json.dumps(RESOLVED)), "inputs", ["uv", {"b": 2, "a": 1}]) == (release, virtualenv)
+
+
+@pytest.mark.parametrize(
+    ("resolved", "inputs", "of_virtualenv", "is_another"),
+    [
+        ({"revision": "fedcba9876543210"}, "inputs", ["uv"], [True, False]),
+        ({}, "others", ["uv"], [True, False]),
+        ({}, "inputs", ["pip"], [True, True]),
+        ({"digest": "e"}, "inputs", ["uv"], [True, True]),
+        ({"interpreter": ["3.14", "/opt/python", "other"]}, "inputs", ["uv"], [True, True]),
+    ],
+)
+def test_another_input_has_other_names(resolved, inputs, of_virtualenv, is_another):
+    before, after = named(RESOLVED, "inputs", ["uv"]), named(RESOLVED | resolved, inputs, of_virtualenv)
+    assert [one != other for one, other in zip(before, after)] == is_another
+
+
+def test_a_virtualenv_with_code_of_the_repository_belongs_to_its_release():
+    release, virtualenv = named(RESOLVED | {"own": True}, "inputs", ["uv"])
+    assert virtualenv == release

@@ -17,6 +17,9 @@ READ = {
     "a sentence": ("ansible.builtin.assert", [{"msg": "It cannot be."}], ("It cannot be.", "", True)),
     "lines": ("fail", [{"msg": ["One.", "Two."]}], ("One.\nTwo.", "", True)),
     "our own module": ("selfhost.django.files", [{"msg": "x is no mode.", "stderr": "as a shell says"}], ("x is no mode.", "", True)),
+    "a command of our own module": (
+        "selfhost.django.release_static", [{"msg": "git failed with code 1.", "cmd": ["git"], "stderr": "E: no\n"}], ("git failed with code 1.", "E: no", False)
+    ),
     "a sentence that cannot be read": ("fail", [{"msg": "Task failed: 'x' is undefined"}], ("'x' is undefined", "", False)),
     "a module": ("ansible.builtin.apt", [{"msg": "No package nginx."}], ("No package nginx.", "", False)),
     "a program": ("command", [{"msg": "non-zero return code", "stderr": "E: no\n", "stdout": "began"}], ("", "E: no", False)),

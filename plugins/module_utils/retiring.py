@@ -1,0 +1,90 @@
+# Copyright: selfhost.django contributors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+"""How a release goes: it is stopped once nobody waits for it, and removed once nobody goes back to it."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+import time
+
+from .releases import current_of, note
+
+# A short one is not waited out for longer than it is there.
+PAUSE_SECONDS = 0.2
+
+
+def waiting(listing):
+    """Return how many connections wait in the queue of a socket: the third column of `ss --listening` (ss(8)), none where it is not there."""
+    columns = listing.split()
+    return int(columns[2]) if len(columns) > 2 else 0
+
+
+def drained(ask, timeout_seconds, clock=time.monotonic, sleep=time.sleep):
+    """Wait until nobody waits any more; return whether that came to be in time. `ask` returns what `ss` says."""
+    end = clock() + timeout_seconds
+    while waiting(ask()):
+        if clock() >= end:
+            return False
+        sleep(PAUSE_SECONDS)
+    return True
+
+
+def retire(ask, root, service, releases, timeout_seconds):
+    """Stop releases once nobody waits for them; OSError where somebody still does.
+
+    ask runs a command and returns what it prints.
+    """
+    for release in releases:
+        socket = "%s/releases/%s/app.sock" % (root, release)
+        if not drained(lambda: ask("ss", "--no-header", "--listening", "--unix", "src", socket), timeout_seconds):
+            raise OSError("After %d s visitors still wait for release %s." % (timeout_seconds, release))
+    if releases:
+        ask("systemctl", "stop", *("%s@%s.%s" % (service, release, kind) for release in releases for kind in ("socket", "service")))
+
+
+def doomed(releases, current, used, keep):
+    """Return the names of releases to remove, sorted: `releases` are the times at which each came into service, None for one that never did."""
+    served = sorted((name for name in releases if releases[name] is not None and name != current), key=lambda name: (releases[name], name), reverse=True)
+    return sorted(set(releases) - {current, *used, *served[:keep]})
+
+
+def served_since(path):
+    """Return when a release came into service, as its record's time of change; None where it never did."""
+    try:
+        return os.lstat(os.path.join(path, "release.json")).st_mtime_ns
+    except OSError:
+        return None
+
+
+def remove(path):
+    """Remove a folder, or whatever stands in its place. The record goes first: what lacks it is never taken for a whole release."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(path, "release.json"))
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def prune(root, service, keep, dry=False, run="/run"):
+    """Remove releases, and virtualenvs that none of the others links to; return the releases. OSError says what cannot be removed."""
+    releases, venvs = os.path.join(root, "releases"), os.path.join(root, "venvs")
+    current = current_of(root)
+    if not os.path.isdir(os.path.join(releases, current or "none")):
+        raise OSError("No release of %s serves, so it is not known which ones are old." % root)
+    since = {name: served_since(os.path.join(releases, name)) for name in os.listdir(releases)}
+    # A job of a timer may still run an older release, of which it left a note.
+    used = {note(path)[0] for path in glob.glob(os.path.join(run, service + "-*", "release"))}
+    removed = doomed(since, current, used, keep)
+    if dry:
+        return removed
+    for name in removed:
+        remove(os.path.join(releases, name))
+    links = (os.path.join(releases, name, "venv") for name in os.listdir(releases))
+    linked = {os.path.basename(os.readlink(link)) for link in links if os.path.islink(link)}
+    for name in set(os.listdir(venvs)) - linked:
+        remove(os.path.join(venvs, name))
+    return removed

@@ -1,0 +1,67 @@
+# Copyright: selfhost.django contributors
+# MIT License (see LICENSE or https://opensource.org/license/mit)
+"""What an account has built becomes root's, so that nobody changes it any more; reached by descriptors, and no link is followed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+
+from .paths import DIRECTORY, account, look, open_directory, write_file
+
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def sealed_mode(mode):
+    """Return the permissions of a sealed file or folder: its group reads it, and runs what its owner could run."""
+    runs = stat.S_ISDIR(mode) or mode & stat.S_IXUSR
+    return 0o750 if runs else 0o640
+
+
+def seal_one(descriptor, owner, group):
+    """Give an open file or folder to root where it is the account's; return whether it was."""
+    information = os.fstat(descriptor)
+    if information.st_uid != owner:
+        return False
+    os.fchown(descriptor, 0, group)
+    os.fchmod(descriptor, sealed_mode(information.st_mode))
+    return True
+
+
+def seal(folder, owner, group):
+    """Seal an open folder with all that is in it, from the inside outwards; return how many entries were the account's."""
+    count, names = 0, set(os.listdir(folder))
+    if {"HEAD", "refs"} <= names:
+        names.discard("objects")
+    for name in names:
+        mode = look(name, folder).st_mode
+        # Links and pipes hold nothing.
+        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+            continue
+        descriptor = os.open(name, DIRECTORY if stat.S_ISDIR(mode) else FILE, dir_fd=folder)
+        try:
+            count += seal(descriptor, owner, group) if stat.S_ISDIR(mode) else seal_one(descriptor, owner, group)
+        finally:
+            os.close(descriptor)
+    return count + seal_one(folder, owner, group)
+
+
+def seal_all(patterns, owner, group, mark=None):
+    """Seal the folders at absolute paths, which may be patterns, in order; return how many entries were the account's.
+
+    owner is the account that built them, group reads them from now on; mark is the name of an empty file that each folder gets when all that is
+    in it is sealed. UnsafePath, ValueError and OSError say in a sentence why one cannot be.
+    """
+    count = 0
+    uid, gid = account(owner, group)
+    # Of links nothing is sealed: uv names an interpreter by one, too.
+    for path in sorted(path for pattern in patterns for path in glob.glob(pattern) if not os.path.islink(path)):
+        folder = open_directory(path)
+        try:
+            count += seal(folder, uid, gid)
+            if mark:
+                write_file(folder, mark, b"", 0, gid, 0o640)
+        finally:
+            os.close(folder)
+    return count

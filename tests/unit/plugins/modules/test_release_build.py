@@ -1,0 +1,55 @@
+"""A release is built by the account that builds, and is nobody's to change afterwards."""
+
+import json
+import os
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.selfhost.django.plugins.modules.release_build import main
+
+BUILDER, GROUP = 4711, 4712
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="gives files to other accounts")
+
+
+@pytest.fixture
+def build(tmp_path, capsys):
+    """Return a function that builds a release by commands, which run as a command of the account would, and returns what the module says."""
+    code = tmp_path / "code"
+    code.mkdir()
+    os.chown(code, BUILDER, BUILDER)
+
+    def run(*commands):
+        prefix = ["setpriv", f"--reuid={BUILDER}", "--clear-groups", "env", f"--chdir={code}", "WHO=me"]
+        options = {"run": prefix, "commands": list(commands), "code": str(code), "user": str(BUILDER), "group": str(GROUP)}
+        with patch_module_args(options), pytest.raises(SystemExit):
+            main()
+        return json.loads(capsys.readouterr().out)
+
+    run.code = code
+    os.chmod(tmp_path, 0o755)
+    for parent in tmp_path.parents[:2]:
+        os.chmod(parent, 0o755)
+    return run
+
+
+def owners(code):
+    return {(path.lstat().st_uid, path.lstat().st_gid) for path in (code, *code.rglob("*"))}
+
+
+def test_commands_run_in_their_order_with_their_own_shell_and_root_has_what_they_made(build):
+    answer = build('echo "$WHO" >made', "cat made made >twice")
+    assert answer["changed"] and [line[-1] for line in answer["commands"]] == ['echo "$WHO" >made', "cat made made >twice"]
+    assert (build.code / "twice").read_text() == "me\nme\n"
+    assert owners(build.code) == {(0, GROUP)}
+
+
+def test_what_fails_is_said_in_its_own_words_and_nothing_follows(build):
+    answer = build("echo half; echo no such thing >&2; exit 3", "touch never")
+    assert (answer["failed"], answer["rc"], answer["stderr"], answer["stdout"]) == (True, 3, "no such thing\n", "half\n")
+    assert not (build.code / "never").exists() and owners(build.code) == {(BUILDER, BUILDER)}
+
+
+def test_without_commands_it_is_sealed_all_the_same(build):
+    assert build()["changed"] is True and owners(build.code) == {(0, GROUP)}
+    assert build()["changed"] is False
