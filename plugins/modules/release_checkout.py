@@ -79,7 +79,7 @@ EXAMPLES = r"""
     revision: 4f1c2d3e5a6b7c8d9e0f1a2b3c4d5e6f7a8b9c0d
     user: shop-build
     group: shop
-    environment: "{{ lookup('ansible.builtin.template', 'environment.j2') }}"
+    environment: "{{ {'SECRET_KEY': secret_key} | selfhost.django.environment_file }}"
     virtualenv: /srv/shop/venvs/0a1b2c3d4e5f
 """
 

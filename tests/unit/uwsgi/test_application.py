@@ -71,6 +71,11 @@ def test_workers_are_forked_after_loading(start, name):
     assert (done.stdout, done.stderr) == ("loaded forked\n", "")
 
 
+def test_workers_look_for_no_garbage_in_what_they_share(start):
+    done = start("import atexit, gc\natexit.register(lambda: print('frozen', gc.get_freeze_count() > 1000))\napplication = 'forked'")
+    assert done.stdout == "loaded forked\nfrozen True\n"
+
+
 PROJECT = """
 from django.conf import settings
 settings.configure(SECRET_KEY="x", ROOT_URLCONF="{urls}", TEMPLATES=[{{"BACKEND": "django.template.backends.django.DjangoTemplates",
