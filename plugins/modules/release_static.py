@@ -14,14 +14,14 @@ description:
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
+extends_documentation_fragment: [selfhost.django.application.static]
 options:
-  run:
-    description: What stands before each command and runs it in this release as the application; it takes C(--write) with a path.
-    type: list
-    elements: str
+  root:
+    description: Directory of the application.
+    type: str
     required: true
   release:
-    description: Directory of the release, which gets its own copy in C(static).
+    description: Release, whose directory gets its own copy in C(static).
     type: str
     required: true
   static_root:
@@ -49,24 +49,6 @@ options:
     type: list
     elements: str
     default: []
-  program:
-    description: Text of C(static_files.py), which adds the files to the store.
-    type: str
-    default: ""
-  store:
-    description: Directory from which the web server serves; empty where it does not serve them.
-    type: str
-    default: ""
-  writable:
-    description: Paths that the program may write to. Names of one file are links to it, which no border between two mounts may part.
-    type: list
-    elements: str
-    default: []
-  earlier:
-    description: Copies of other releases, which are linked where they are equal.
-    type: list
-    elements: str
-    default: []
 attributes:
   check_mode: {support: none, description: "There is no release in a dry run."}
   diff_mode: {support: none, description: "What it makes is no text."}
@@ -75,15 +57,14 @@ attributes:
 EXAMPLES = r"""
 - name: Collect the static files
   selfhost.django.release_static:
-    run: [/usr/local/bin/shop-run, --release, 4f1c2d3e5a6b-0a1b2c3d]
-    release: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d
+    root: /srv/shop
+    release: 4f1c2d3e5a6b-0a1b2c3d
     static_root: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d/code/static
     user: shop
     group: shop
+    run: /usr/local/bin/shop-run
     program: "{{ lookup('ansible.builtin.file', 'static_files.py') }}"
     store: /srv/shop/static
-    writable: [/srv/shop, /srv/shop/static]
-    earlier: [/srv/shop/current/static]
 """
 
 RETURN = r"""
@@ -104,6 +85,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed, ask
 from ansible_collections.selfhost.django.plugins.module_utils.directories import apply
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, account, open_directory
+from ansible_collections.selfhost.django.plugins.module_utils.releases import STATIC, static_files
 
 
 def said_last(text):
@@ -122,10 +104,15 @@ def hand_over(path, owner):
         os.close(folder)
 
 
+def own(given):
+    """Return the directory of the release's own copy."""
+    return os.path.join(given["root"], "releases", given["release"], "static")
+
+
 def make(given):
     """Make the directories; return whether anything changed."""
     is_handed_over = given["collect"] and not given["is_shared"]
-    paths = [given["release"] + "/static", *([given["static_root"]] if is_handed_over else [])]
+    paths = [own(given), *([given["static_root"]] if is_handed_over else [])]
     changes = list(apply([{"path": path, "owner": given["user"], "group": given["group"], "mode": "0755"} for path in paths]))
     if is_handed_over:
         hand_over(given["static_root"], account(given["user"], given["group"])[0])
@@ -134,31 +121,29 @@ def make(given):
 
 def collect(given):
     """Run the commands; return them in order."""
-    run, root, commands, said = given["run"], given["static_root"], [], ""
+    root, release = given["static_root"], given["release"]
+    run, said = [given["run"], "--release", release, "--write", root], ""
+    commands = [[*run, "sh", "-euc", command] for command in given["commands"]]
     if given["collect"]:
-        commands.append([*run, "--write", root, "python", "manage.py", "collectstatic", "--noinput", "--no-color"])
-        said = said_last(ask(*commands[-1]))
-    for command in given["commands"]:
-        commands.append([*run, "--write", root, "sh", "-euc", command])
-        ask(*commands[-1])
-    if given["store"]:
-        writable = [word for path in given["writable"] for word in ("--write", path)]
-        program = ["/usr/bin/python3", "-I", "-", "collect", said, root, given["release"] + "/static", given["store"], *given["earlier"]]
-        commands.append([*run, *writable, *program])
-        ask(*commands[-1], data=given["program"])
+        commands.insert(0, [*run, "python", "manage.py", "collectstatic", "--noinput", "--no-color"])
+    for number, command in enumerate(commands):
+        printed = ask(*command)
+        if given["collect"] and number == 0:
+            said = said_last(printed)
+    current = os.path.join(given["root"], "current/static")
+    static_files(given, "collect", said, root, own(given), given["store"], *([current] if os.path.isdir(current) else []), release=release)
     return commands
 
 
 def main():
     """Make the directories, and run the commands."""
     module = AnsibleModule(
-        argument_spec={name: {"type": "str", "required": True} for name in ("release", "static_root", "user", "group")}
-        | {name: {"type": "list", "elements": "str", "default": []} for name in ("commands", "writable", "earlier")}
-        | {name: {"type": "str", "default": ""} for name in ("program", "store")}
+        argument_spec=STATIC
+        | {name: {"type": "str", "required": True} for name in ("root", "release", "static_root", "user", "group")}
         | {
-            "run": {"type": "list", "elements": "str", "required": True},
             "is_shared": {"type": "bool", "default": False},
             "collect": {"type": "bool", "default": True},
+            "commands": {"type": "list", "elements": "str", "default": []},
         },
     )
     try:
@@ -168,7 +153,7 @@ def main():
         module.fail_json(**error.details)
     except (OSError, UnsafePath, ValueError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=changed or bool(commands), commands=commands)
+    module.exit_json(changed=changed or bool(commands or module.params["store"]), commands=commands)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import tempfile
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -27,9 +29,10 @@ def build(tmp_path, capsys):
         return json.loads(capsys.readouterr().out)
 
     run.code = code
-    os.chmod(tmp_path, 0o755)
-    for parent in tmp_path.parents[:2]:
-        os.chmod(parent, 0o755)
+    # The account has to come there.
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.is_relative_to(tempfile.gettempdir()) and folder != pathlib.Path(tempfile.gettempdir()):
+            folder.chmod(0o755)
     return run
 
 

@@ -14,7 +14,7 @@ RUN = """#!/bin/sh
 printf '%s\\n' "$*" >>{log}
 case $* in
     *collectstatic*) stat --format=%u {root}/brought >>{log}.owner 2>/dev/null; cat {log}.said ;;
-    *" - collect "*) cat >{log}.stdin ;;
+    *" - collect "*) cat >{log}.stdin; echo '{{"files": 2}}' ;;
     *"exit 3"*) echo "on stdout"; echo "Traceback: on stderr" >&2; exit 3 ;;
     *"exit 4"*) echo "on stdout alone"; exit 4 ;;
 esac
@@ -29,8 +29,10 @@ class Release:
 
     def __init__(self, directory, capsys):
         self.directory, self.capsys, self.log, self.run = directory, capsys, directory / "log", directory / "run"
-        self.release, self.root = directory / "release", directory / "release/code/static"
-        (directory / "release/code").mkdir(parents=True)
+        self.release, self.store = directory / "releases/r1", directory / "store"
+        self.root = self.release / "code/static"
+        (self.release / "code").mkdir(parents=True)
+        (directory / "releases/r0/static").mkdir(parents=True)
         self.run.write_text(RUN.format(log=self.log, root=self.root))
         (directory / "log.said").write_text(f"A warning of settings.\n\n{SAID}\n\n")
         self.run.chmod(0o755)
@@ -38,8 +40,8 @@ class Release:
     def make(self, **given):
         """Run the module, and return what it says."""
         options = {
-            "run": [f"{self.run}", "--release", "r1"], "release": f"{self.release}", "static_root": f"{self.root}", "user": str(USER),
-            "group": str(GROUP), "program": "print('x')", "store": "/store", "writable": ["/srv/shop", "/store"], "earlier": ["/current/static"],
+            "run": f"{self.run}", "root": f"{self.directory}", "release": "r1", "static_root": f"{self.root}", "user": str(USER),
+            "group": str(GROUP), "program": "print('x')", "store": f"{self.store}",
         }  # fmt: skip
         with patch_module_args(options | given), pytest.raises(SystemExit):
             main()
@@ -60,15 +62,18 @@ def state(path):
 
 
 def test_the_commands_run_in_order_each_with_what_it_may_write_to(release):
+    (release.directory / "current").symlink_to("releases/r0")
     answer = release.make(commands=["npm run build", "echo $HOME ~"])
     root, files = release.root, release.release / "static"
     assert release.commands() == [
         f"--write {root} python manage.py collectstatic --noinput --no-color",
         f"--write {root} sh -euc npm run build",
         f"--write {root} sh -euc echo $HOME ~",
-        f"--write /srv/shop --write /store /usr/bin/python3 -I - collect {SAID} {root} {files} /store /current/static",
+        f"--write {release.directory} --write {release.store} /usr/bin/python3 -I - collect {SAID} {root} {files} {release.store}"
+        f" {release.directory}/current/static",
     ]
-    assert answer["changed"] and [" ".join(words).removeprefix(f"{release.run} --release r1 ") for words in answer["commands"]] == release.commands()
+    said = [" ".join(words).removeprefix(f"{release.run} --release r1 ") for words in answer["commands"]]
+    assert answer["changed"] and said == release.commands()[:-1]
     assert (release.directory / "log.stdin").read_text() == "print('x')"
     assert state(files) == state(root) == STATE
 
@@ -103,9 +108,10 @@ def test_a_shared_root_and_one_that_the_project_commits_are_left_as_they_are(rel
 
 
 def test_of_files_that_the_project_commits_django_says_nothing(release):
-    release.make(collect=False, earlier=[])
+    release.make(collect=False)
+    store = release.store
     assert release.commands() == [
-        f"--write /srv/shop --write /store /usr/bin/python3 -I - collect  {release.root} {release.release}/static /store",
+        f"--write {release.directory} --write {store} /usr/bin/python3 -I - collect  {release.root} {release.release}/static {store}",
     ]
 
 
