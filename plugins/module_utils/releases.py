@@ -67,10 +67,10 @@ def current_of(root):
         return ""
 
 
-def releases_of(listing, service):
-    """Return the releases in lines of `systemctl list-units` on sockets SERVICE@RELEASE.socket."""
-    names = [word for line in listing.splitlines() for word in line.split() if word.startswith(service + "@") and word.endswith(".socket")]
-    return [name[len(service) + 1 : -len(".socket")] for name in names]
+def releases_of(listing, service, kind="socket"):
+    """Return the releases in lines of `systemctl list-units` on units SERVICE@RELEASE.KIND."""
+    names = [word for line in listing.splitlines() for word in line.split() if word.startswith(service + "@") and word.endswith("." + kind)]
+    return [name[len(service) + 1 : -len(kind) - 1] for name in names]
 
 
 def units_of(service, mark, current, units=UNIT_FOLDER, run="/run"):

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 
-from .releases import current_of, note
+from .releases import current_of, note, output, releases_of
 
 # A short one is not waited out for longer than it is there.
 PAUSE_SECONDS = 0.2
@@ -33,7 +33,7 @@ def drained(ask, timeout_seconds, clock=time.monotonic, sleep=time.sleep):
 
 
 def retire(ask, root, service, releases, timeout_seconds):
-    """Stop releases once nobody waits for them; OSError where somebody still does.
+    """Stop releases once nobody waits for them; OSError where somebody still does. Requests in flight are finished meanwhile, and nobody waits for that.
 
     ask runs a command and returns what it prints.
     """
@@ -42,7 +42,7 @@ def retire(ask, root, service, releases, timeout_seconds):
         if not drained(lambda: ask("ss", "--no-header", "--listening", "--unix", "src", socket), timeout_seconds):
             raise OSError("After %d s visitors still wait for release %s." % (timeout_seconds, release))
     if releases:
-        ask("systemctl", "stop", *("%s@%s.%s" % (service, release, kind) for release in releases for kind in ("socket", "service")))
+        ask("systemctl", "stop", "--no-block", *("%s@%s.%s" % (service, release, kind) for release in releases for kind in ("socket", "service")))
 
 
 def doomed(releases, current, used, keep):
@@ -76,8 +76,9 @@ def prune(root, service, keep, dry=False, run="/run"):
     if not os.path.isdir(os.path.join(releases, current or "none")):
         raise OSError("No release of %s serves, so it is not known which ones are old." % root)
     since = {name: served_since(os.path.join(releases, name)) for name in os.listdir(releases)}
-    # A job of a timer may still run an older release, of which it left a note.
+    # A job of a timer may still run an older release, of which it left a note, and a server may still finish its last requests.
     used = {note(path)[0] for path in glob.glob(os.path.join(run, service + "-*", "release"))}
+    used |= set(releases_of(output("systemctl", "list-units", "--plain", "--no-legend", service + "@*.service"), service, "service"))
     removed = doomed(since, current, used, keep)
     if dry:
         return removed

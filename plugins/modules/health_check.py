@@ -126,10 +126,12 @@ rounds:
   returned: always
   type: int
 workers:
-  description: Numbers of the workers of an application server that have answered; C(msg) says of how many. A fast one may take the requests of another.
+  description:
+    - Under C(asked) the numbers of the workers of an application server that have answered, under C(of) how many there are. A fast one may take the
+      requests of another.
   returned: success
-  type: list
-  elements: int
+  type: dict
+  sample: {"asked": [1, 2, 3], "of": 3}
 answers:
   description: What the last round was answered.
   returned: always
@@ -441,8 +443,7 @@ def repeat(module):
         if not wrong and module.params["socket"]:
             heard, count, wrong = ask_workers(this_round.run_once)
         if not wrong:
-            said = {"msg": "%d of %d workers were asked." % (len(heard), count)} if count else {}
-            module.exit_json(changed=False, rounds=rounds, answers=this_round.answers, workers=heard, **said)
+            module.exit_json(changed=False, rounds=rounds, answers=this_round.answers, workers={"asked": heard, "of": count})
         if time.monotonic() + 1 > deadline:
             module.fail_json(msg="%s (asked %d times)." % (wrong, rounds), rounds=rounds, answers=this_round.answers)
         time.sleep(1)

@@ -31,7 +31,7 @@ def test_those_that_are_replaced_are_stopped_together_once_nobody_waits():
     assert asked == []
     retire(ask, "/srv/shop", "shop", ["a-1", "b-1"], 5)
     assert [words[-1] for words in asked[:2]] == ["/srv/shop/releases/a-1/app.sock", "/srv/shop/releases/b-1/app.sock"]
-    assert asked[2:] == [("systemctl", "stop", "shop@a-1.socket", "shop@a-1.service", "shop@b-1.socket", "shop@b-1.service")]
+    assert asked[2:] == [("systemctl", "stop", "--no-block", "shop@a-1.socket", "shop@a-1.service", "shop@b-1.socket", "shop@b-1.service")]
     with pytest.raises(OSError, match="After 0 s visitors still wait for release a-1."):
         retire(lambda *words: LINE % 1, "/srv/shop", "shop", ["a-1"], 0)
 
@@ -86,6 +86,12 @@ def test_what_a_job_still_runs_stays(site):
     root = site("a", "b", "c")
     (root / "shop-tick").mkdir()
     (root / "shop-tick/release").write_text("a\n")
+    assert prune(str(root), "shop", 0, run=str(root)) == ["b"]
+
+
+def test_a_server_that_still_answers_keeps_its_release(site, monkeypatch):
+    root = site("a", "b", "c")
+    monkeypatch.setattr(retiring, "output", lambda *words: "shop@a.service loaded deactivating stop-sigterm shop\n")
     assert prune(str(root), "shop", 0, run=str(root)) == ["b"]
 
 

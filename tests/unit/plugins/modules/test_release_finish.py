@@ -54,7 +54,7 @@ def site(tmp_path, monkeypatch):
 def test_what_was_replaced_goes_and_a_line_says_so(site):
     done = site(stop=["b-1"], keep=1)
     assert done["removed"] == ["a-1"] and not done.get("failed")
-    assert ("systemctl", "stop", "shop@b-1.socket", "shop@b-1.service") in site.asked
+    assert ("systemctl", "stop", "--no-block", "shop@b-1.socket", "shop@b-1.service") in site.asked
     (entry,) = site.log()
     assert entry.pop("at").endswith("Z") and entry == {"verdict": "ok", "reason": ""}
     assert site.holder() == ""

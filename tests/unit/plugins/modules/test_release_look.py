@@ -12,6 +12,7 @@ LISTING = "shop@abc-1.socket loaded active listening shop\n* shop@def-2.socket n
 
 def test_releases_are_known_by_their_sockets():
     assert releases_of(LISTING, "shop") == ["abc-1", "def-2"]
+    assert releases_of(LISTING, "shop", "service") == ["abc-1"]
     assert releases_of("", "shop") == []
 
 
