@@ -18,6 +18,13 @@ OWN = re.compile(
     r"\b[eE]rror: |Exception: |not found\b|not installed|[cC]annot find|[cC]an( not|not|'t) find|could not be found|No such file or directory", re.ASCII
 )
 OF_COMMANDS = re.compile(r"subprocess-exited|exit (code|status)|non-zero|Failed (to build|building)")
+# Of Django's system checks, which are grouped from the worst on, those that fail; warnings follow, and would be all that is told.
+CHECKS = re.compile(
+    r"SystemCheckError: .*?^(?:CRITICALS|ERRORS):\n(.+?)(?=^(?:WARNINGS|INFOS|DEBUGS):$|^System check identified \d|\Z)", re.DOTALL | re.MULTILINE
+)
+# As Django says it where no installed application brings the command, which is so in a project without django.contrib.staticfiles.
+NO_COLLECTSTATIC = re.compile(r"Unknown command: '?collectstatic\b")
+STATIC = "A project without django.contrib.staticfiles sets app_collectstatic to false and app_static_served_by to elsewhere."
 PACKAGES = "app_build_packages is for the Debian packages that it is compiled with (gcc, libc6-dev, python3-dev, libpq-dev, …)."
 
 
@@ -30,13 +37,15 @@ def failure_reason(result):
     output = next((text for text in (str(result.get(name) or "").strip() for name in ("stderr", "stdout")) if text), "")
     if not output:
         return str(result.get("msg") or "no reason was given")
-    lines = output.splitlines()
+    checks = CHECKS.search(output)
+    lines = (checks[1] if checks else output).splitlines()
     told = [line.strip() for line in lines if not DETAIL.match(line)]
     parts = [line for line in told if line.startswith(NOT_FETCHED)][:1]
     if NOT_BUILT.search(output):
         parts += [*_built(lines), PACKAGES]
     else:
         parts += told[-LINES_AT_THE_END:]
+        parts += [STATIC] if NO_COLLECTSTATIC.search(output) else []
     return " / ".join(dict.fromkeys(parts)) or lines[-1].strip()
 
 

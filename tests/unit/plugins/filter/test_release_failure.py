@@ -2,7 +2,7 @@
 
 import pytest
 from ansible_collections.selfhost.django.plugins.filter.release_failure import put_back_words, release_failure
-from ansible_collections.selfhost.django.plugins.module_utils.reasons import PACKAGES, failure_reason
+from ansible_collections.selfhost.django.plugins.module_utils.reasons import PACKAGES, STATIC, failure_reason
 
 UV = """\
 error: Failed to build `psycopg2==2.9.9`
@@ -68,6 +68,22 @@ django.db.utils.ProgrammingError: relation "a" does not exist
 LINE 1: SELECT 1
         ^
 """
+CHECKS = """\
+SystemCheckError: System check identified some issues:
+
+ERRORS:
+shop.Item.words: (postgres.E005) 'django.contrib.postgres' must be in INSTALLED_APPS in order to use SearchVectorField.
+\tHINT: Add it.
+
+WARNINGS:
+?: (security.W004) a
+?: (security.W008) b
+?: (security.W012) c
+?: (security.W016) d
+
+System check identified 5 issues (0 silenced).
+"""
+CHECK = "shop.Item.words: (postgres.E005) 'django.contrib.postgres' must be in INSTALLED_APPS in order to use SearchVectorField."
 FETCHED = "error: a\n  cause: Failed to fetch: `https://pypi.org/simple/x/`\n  cause: b\n  cause: c\n  cause: d\n  cause: e\n"
 REASONS = {
     "a compiler": (UV, "error: Failed to build `psycopg2==2.9.9` / ./psycopg/psycopg.h:36:10: fatal error: libpq-fe.h: No such file or directory / " + PACKAGES),
@@ -76,7 +92,15 @@ REASONS = {
     "pip's": (PIP, "ERROR: Failed building wheel for needs / needs.c:1:10: fatal error: libpq-fe.h: No such file or directory / " + PACKAGES),
     "a traceback": (TRACEBACK, 'Traceback (most recent call last): / django.db.utils.ProgrammingError: relation "a" does not exist / LINE 1: SELECT 1'),
     "what was not fetched": (FETCHED, "cause: Failed to fetch: `https://pypi.org/simple/x/` / cause: b / cause: c / cause: d / cause: e"),
+    "a check of Django's": (CHECKS, CHECK),
+    "a check without warnings": (CHECKS.partition("\nWARNINGS")[0], CHECK),
+    "what only looks like one": ("ERRORS:\na\nWARNINGS:\nb\n", "ERRORS: / a / WARNINGS: / b"),
     "details alone": ("a\x1f\n", "a"),
+    "no static files": (
+        "Unknown command: 'collectstatic'\nType 'manage.py help' for usage.\n",
+        "Unknown command: 'collectstatic' / Type 'manage.py help' for usage. / " + STATIC,
+    ),
+    "another command": ("Unknown command: 'compress'\n", "Unknown command: 'compress'"),
     "one line": ("no module named shop\n", "no module named shop"),
 }
 
