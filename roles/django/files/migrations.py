@@ -257,6 +257,21 @@ def known_migrations(text):
     return {tuple(key.split(".", 1)) for key in re.findall(r"^\[[X ]\]\s+(\S+)", text, re.MULTILINE)}
 
 
+def with_squashed(keys, replacements):
+    """Return the keys of migrations, with those that say the same: what a squashed one among them replaces, and those that replace only them.
+
+    replacements are the squashed migrations by their keys, as Django's loader has them.
+    """
+    known = set(keys)
+    for name, migration in replacements.items():
+        replaced = set(map(tuple, migration.replaces))
+        if name in keys:
+            known |= replaced
+        elif replaced <= keys:
+            known.add(name)
+    return known
+
+
 def answers():
     """Return where the answer goes, and send what everybody else prints to standard error."""
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -347,12 +362,13 @@ def judge_applied(connection, text):
 
     executor = MigrationExecutor(connection)
     graph, applied = executor.loader.graph, executor.loader.applied_migrations
-    keys = known_migrations(text)
+    keys = with_squashed(known_migrations(text), executor.loader.replacements)
     everything = [migration for migration, _backwards in executor.migration_plan(graph.leaf_nodes(), clean_start=True)]
     plan = [migration for migration in everything if key(migration) in applied and key(migration) not in keys]
     before = [key(migration) for migration in everything if key(migration) in keys]
     names = sorted(".".join(name) for name in set(applied) - keys)
-    times = {".".join(name): moments(record.applied) for name, record in applied.items()}
+    # The loader's own table has, of a squashed one, the migration and not its record.
+    times = {".".join(name): moments(record.applied) for name, record in executor.recorder.applied_migrations().items()}
     found = breaking(executor, plan, before, connection)
     return {"migrations": names, "breaking": [finding | times[finding["migration"]] for finding in found]}
 

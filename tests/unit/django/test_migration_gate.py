@@ -198,6 +198,8 @@ class Migration(migrations.Migration):
     dependencies = %s
     operations = [%s]
 """
+SQUASHED = MIGRATION + "    replaces = [('shelf', '0001_initial'), ('shelf', '0002_less')]\n"
+BOOK = "migrations.CreateModel('Book', [('id', models.BigAutoField(primary_key=True))])"
 
 
 # Says that it ran, and ends as some programs do.
@@ -265,6 +267,23 @@ def test_an_answer_is_read_whatever_settings_print(project):
     (finding,) = applied["breaking"]
     age = datetime.datetime.now(datetime.timezone.utc) - datetime.datetime.fromisoformat(finding["applied"])
     assert datetime.timedelta(0) <= age < datetime.timedelta(minutes=5)
+
+
+def test_squashed_migrations_are_judged_after_a_rollback_like_others(project):
+    migrations = project.directory / "shelf/migrations"
+    (migrations / "0002_less.py").write_text(MIGRATION % ([("shelf", "0001_initial")], "migrations.RemoveField('Book', 'title')"))
+    (migrations / "0001_squashed_0002.py").write_text(SQUASHED % ([], BOOK))
+    project.migrate()
+    (project.directory / "known").write_text(answer(project("plan", "10", "900"))["known"])
+    assert answer(project("applied", "known")) == {"migrations": [], "breaking": []}
+    (migrations / "0003_gone.py").write_text(MIGRATION % ([("shelf", "0001_squashed_0002")], "migrations.DeleteModel('Book')"))
+    project.migrate()
+    # Also where the release that is gone back to knows what was replaced, and not yet what replaces it.
+    for _known in ("squashed", "replaced"):
+        applied = answer(project("applied", "known"))
+        assert applied["migrations"] == ["shelf.0003_gone"]
+        assert [row["why"] for row in applied["breaking"]] == ["drops the table shelf_book"]
+        (project.directory / "known").write_text("[X]  shelf.0001_initial\n[X]  shelf.0002_less\n")
 
 
 def test_a_migrate_that_fails_with_nothing_planned_fails_the_gate(project):
