@@ -35,6 +35,8 @@ _value:
   type: dict
 """
 
+SENTENCE_ENDS = (".", "!", "?", "…", ":")
+
 
 def release_failure(result, task=""):
     """Return step, task and reason of what failed; documented above."""
@@ -57,7 +59,9 @@ def put_back_words(failure, what, current, serving, is_undone):
     else:
         serves = f"Release {serving} keeps serving."
     # A reason of several lines is a list, and what serves stands below it.
-    return ("\n" if "\n" in failed else " ").join([failed, serves])
+    if "\n" in failed:
+        return f"{failed}\n{serves}"
+    return f"{failed}{'' if failed.endswith(SENTENCE_ENDS) else '.'} {serves}"
 
 
 class FilterModule:

@@ -90,7 +90,7 @@ def of_host(look: Mapping, target: Mapping, is_rollback: bool, is_static_shared:
 def sentence(release: str, current: str, replaced: Sequence[str]) -> str:
     """Return what is to be done on a host, in words."""
     if release != current:
-        return f"Release {release} is to take the place of {current or 'nothing'}."
+        return f"Release {release} is to take the place of {current}." if current else f"Release {release} is to be the first one."
     return f"Release {release} serves{', others are still to be stopped' if replaced else ''}."
 
 

@@ -140,7 +140,7 @@ def test_the_step_is_named_as_the_operator_knows_it(result, task, step, what):
 
 
 FAILURE = {"step": "build", "task": "Run the build commands", "reason": "npm: not found"}
-SAID = "The release failed in step 'build' (Run the build commands): npm: not found"
+SAID = "The release failed in step 'build' (Run the build commands): npm: not found."
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,8 @@ SAID = "The release failed in step 'build' (Run the build commands): npm: not fo
         # Somebody else's by now.
         (FAILURE, "a-1", "c-1", False, f"{SAID} Release c-1 keeps serving."),
         (FAILURE, "", "", False, f"{SAID} No release was serving before."),
-        (FAILURE | {"reason": "two\n- lines"}, "a-1", "a-1", False, f"{SAID[:-14]}two\n- lines\nRelease a-1 keeps serving."),
+        (FAILURE | {"reason": "two\n- lines"}, "a-1", "a-1", False, f"{SAID[:-15]}two\n- lines\nRelease a-1 keeps serving."),
+        (FAILURE | {"reason": "npm: not found."}, "a-1", "a-1", False, f"{SAID} Release a-1 keeps serving."),
         (FAILURE | {"step": ""}, "a-1", "b-1", True, "Another host failed. Release a-1 serves again."),
     ],
 )

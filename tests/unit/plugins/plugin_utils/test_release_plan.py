@@ -25,7 +25,7 @@ def planned(looks, **others):
 @pytest.mark.parametrize(
     ("look", "due", "sentence"),
     [
-        ({"current": ""}, True, "Release b-1 is to take the place of nothing."),
+        ({"current": ""}, True, "Release b-1 is to be the first one."),
         ({"running": ["a-1"]}, True, "Release b-1 is to take the place of a-1."),
         ({"current": "b-1", "running": ["b-1"]}, False, "Release b-1 serves."),
         ({"current": "b-1", "running": ["a-1", "b-1"]}, True, "Release b-1 serves, others are still to be stopped."),
