@@ -43,3 +43,19 @@ options:
     type: str
     default: ""
 """
+
+    RELEASE = r"""
+options:
+  release:
+    description: Release that is about to be made; whether it is kept whole is told.
+    type: str
+    default: ""
+  virtualenv:
+    description: Name of its virtualenv.
+    type: str
+    default: ""
+  maintenance:
+    description: File that is there while visitors see another page.
+    type: str
+    default: ""
+"""

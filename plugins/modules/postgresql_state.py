@@ -46,7 +46,8 @@ options:
     elements: str
     default: []
   unit:
-    description: Unit of the server. One that neither runs nor is being started is not waited for.
+    description: Unit of the server. One that neither runs nor is being started is not waited for. The end of its start is, where the server has
+      something to take over.
     type: str
     default: ''
   patience_seconds:
@@ -205,12 +206,23 @@ def is_coming(shown):
     return row.get("ActiveState") in ("active", "activating", "reloading") or row.get("Job", "0") not in ("", "0")
 
 
-def answered(question, patience, hopeless, clock=time.monotonic, pause=time.sleep):
-    """Return what a question returns as soon as the server answers; its error where it does not in time (seconds), or will not."""
+def is_starting(shown):
+    """Return whether a unit is still being started, from what `systemctl show` tells of ActiveState and Job. A server may answer by then."""
+    row = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    return row.get("ActiveState") == "activating" or row.get("Job", "0") not in ("", "0")
+
+
+def answered(question, patience, hopeless, clock=time.monotonic, pause=time.sleep, early=lambda answer: False):
+    """Return what a question returns as soon as the server answers; its error where it does not in time (seconds), or will not.
+
+    An early answer, one that nobody could act upon yet, is asked for again as long as there is time.
+    """
     end = clock() + patience
     while True:
         try:
-            return question()
+            answer = question()
+            if clock() >= end or not early(answer):
+                return answer
         except psycopg2.OperationalError:
             if clock() >= end or hopeless():
                 raise
@@ -236,12 +248,20 @@ def main():
     if psycopg2 is None:
         module.fail_json(msg=missing_required_lib("psycopg2"))
 
+    unit = module.params["unit"]
+
+    def shown():
+        return module.run_command(["systemctl", "show", "--property=ActiveState,Job", "--", unit])[1]
+
     def hopeless():
-        unit = module.params["unit"]
-        return bool(unit) and not is_coming(module.run_command(["systemctl", "show", "--property=ActiveState,Job", "--", unit])[1])
+        return bool(unit) and not is_coming(shown())
+
+    def early(answer):
+        # A reload that systemd is asked for now would be lost in the start: it merges the two.
+        return bool(unit) and answer["server"]["stale"] and is_starting(shown())
 
     try:
-        module.exit_json(changed=False, **answered(lambda: ask(module.params), module.params["patience_seconds"], hopeless))
+        module.exit_json(changed=False, **answered(lambda: ask(module.params), module.params["patience_seconds"], hopeless, early=early))
     except psycopg2.Error as error:
         module.fail_json(msg="The server does not answer: %s" % str(error).strip())
 

@@ -14,7 +14,7 @@ description:
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
-extends_documentation_fragment: [selfhost.django.application, selfhost.django.application.units]
+extends_documentation_fragment: [selfhost.django.application, selfhost.django.application.units, selfhost.django.application.release]
 options:
   lock:
     description: The lock, a file of root's.
@@ -32,18 +32,6 @@ options:
     description: Whether to take it from whoever has it.
     type: bool
     default: false
-  release:
-    description: Release that is about to be made.
-    type: str
-    default: ""
-  virtualenv:
-    description: Name of its virtualenv.
-    type: str
-    default: ""
-  maintenance:
-    description: File that is there while visitors see another page.
-    type: str
-    default: ""
 attributes:
   check_mode: {support: none, description: "Nothing is begun in check mode."}
   diff_mode: {support: none, description: "What it changes is no text."}

@@ -13,20 +13,7 @@ description:
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
-extends_documentation_fragment: [selfhost.django.application, selfhost.django.application.units]
-options:
-  release:
-    description: Release that is about to be made; whether it is kept whole is told.
-    type: str
-    default: ""
-  virtualenv:
-    description: Name of its virtualenv.
-    type: str
-    default: ""
-  maintenance:
-    description: File that is there while visitors see another page.
-    type: str
-    default: ""
+extends_documentation_fragment: [selfhost.django.application, selfhost.django.application.units, selfhost.django.application.release]
 attributes:
   check_mode: {support: full, description: "Only reads, so it does the same in check mode."}
   diff_mode: {support: none, description: "Changes nothing."}

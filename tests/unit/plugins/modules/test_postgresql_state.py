@@ -77,6 +77,17 @@ def test_a_server_is_waited_for_while_its_unit_runs_or_is_started(shown, expecte
     assert postgresql_state.is_coming(shown) is expected
 
 
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ("ActiveState=active\nJob=0\n", False), ("ActiveState=active\n", False), ("ActiveState=activating\nJob=71\n", True),
+        ("ActiveState=active\nJob=71\n", True), ("ActiveState=failed\n", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_start_is_over_when_systemd_says_so(shown, expected):
+    assert postgresql_state.is_starting(shown) is expected
+
+
 class Server:
     """One that answers at a moment, with a clock of its own."""
 
@@ -88,11 +99,11 @@ class Server:
             raise psycopg2.OperationalError("refused at %d" % self.now)
         return "answer"
 
-    def wait(self, patience):
+    def wait(self, patience, early=lambda answer: False):
         def pause(_seconds):
             self.now += 1
 
-        return postgresql_state.answered(self.ask, patience, lambda: self.now >= self.gone, lambda: self.now, pause)
+        return postgresql_state.answered(self.ask, patience, lambda: self.now >= self.gone, lambda: self.now, pause, early)
 
 
 @pytest.fixture
@@ -104,6 +115,12 @@ def psycopg(monkeypatch):
 def test_the_answer_comes_as_soon_as_the_server_takes_connections(psycopg):
     server = Server(ready=5)
     assert (server.wait(10), server.now) == ("answer", 5)
+
+
+@pytest.mark.parametrize(("ready", "started", "patience", "end"), [(5, 8, 10, 8), (5, 3, 10, 5), (5, 50, 10, 10), (0, 8, 0, 0)])
+def test_an_answer_before_the_start_is_over_is_asked_for_again(psycopg, ready, started, patience, end):
+    server = Server(ready)
+    assert (server.wait(patience, lambda answer: server.now < started), server.now) == ("answer", end)
 
 
 @pytest.mark.parametrize(("server", "patience", "end"), [(Server(ready=50), 10, 10), (Server(ready=50), 0, 0), (Server(ready=50, gone=3), 10, 3)])
