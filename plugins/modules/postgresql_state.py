@@ -200,15 +200,20 @@ def ask(params):
         return {"server": server, "roles": roles, "databases": databases, "functions": dict(rows(FUNCTIONS))}
 
 
+def properties(shown):
+    """Return what `systemctl show` tells, as a dict."""
+    return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+
+
 def is_coming(shown):
     """Return whether a unit runs or is being started, from what `systemctl show` tells of ActiveState and Job."""
-    row = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    row = properties(shown)
     return row.get("ActiveState") in ("active", "activating", "reloading") or row.get("Job", "0") not in ("", "0")
 
 
 def is_starting(shown):
     """Return whether a unit is still being started, from what `systemctl show` tells of ActiveState and Job. A server may answer by then."""
-    row = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    row = properties(shown)
     return row.get("ActiveState") == "activating" or row.get("Job", "0") not in ("", "0")
 
 
