@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import tempfile
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
+# What travels with the question, so that most releases need no second one.
+RECENT_COMMITS = 20
+RECENT_BYTES = 128 * 1024
 
 
 def git(repository, *words):
@@ -21,8 +26,11 @@ def git(repository, *words):
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def bundle(repository, path):
-    """Write a bundle with all branches and tags of a repository, and what is checked out where that is on no branch."""
+def bundle(repository, path, *beside):
+    """Write a bundle with all branches and tags of a repository, and what is checked out where that is on no branch.
+
+    beside are further words for `git rev-list`, as of what the other side has.
+    """
     shallow = git(repository, "rev-parse", "--is-shallow-repository")
     if not shallow:
         raise AnsibleActionFail(f"app_repository {repository} is no Git repository on this machine: give its absolute path here, or a URL.")
@@ -30,11 +38,24 @@ def bundle(repository, path):
         raise AnsibleActionFail(f"app_repository {repository} is a shallow clone: complete it with git fetch --unshallow.")
     head = ["HEAD"] if git(repository, "rev-parse", "--verify", "HEAD") else []
     done = subprocess.run(
-        ["git", "-C", repository, "bundle", "create", "--quiet", path, "--branches", "--tags", *head],
+        ["git", "-C", repository, "bundle", "create", "--quiet", path, "--branches", "--tags", *head, *beside],
         capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     if done.returncode:
         raise AnsibleActionFail(f"app_repository {repository} cannot be bundled: {' '.join(done.stderr.split())}")
+
+
+def recent(repository, commit):
+    """Return the newest commits of a repository up to one of them as a bundle, in Base64; empty where they are many bytes, or commit is."""
+    if not commit:
+        return ""
+    older = git(repository, "rev-parse", "--verify", f"{commit}~{RECENT_COMMITS}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "recent.bundle")
+        bundle(repository, path, *([f"^{older}"] if older else []))
+        with open(path, "rb") as file:
+            content = file.read(RECENT_BYTES + 1)
+    return base64.b64encode(content).decode() if len(content) <= RECENT_BYTES else ""
 
 
 class ActionModule(ActionBase):
@@ -60,7 +81,7 @@ class ActionModule(ActionBase):
         if not repository.startswith("/"):
             return self._ask(task_vars)
         commit = git(repository, "rev-parse", "--verify", f"{self._task.args.get('version')}^{{commit}}")
-        result = self._ask(task_vars, commit=commit)
+        result = self._ask(task_vars, commit=commit, recent=recent(repository, commit))
         if result.get("failed") or result.get("unreachable") or result.get("resolved"):
             return result
         with tempfile.TemporaryDirectory() as folder:

@@ -18,6 +18,7 @@ SPEC = {
     "is_rollback": {"type": "bool", "default": False},
     "wanted": {"type": "str", "default": ""},
     "is_static_shared": {"type": "bool", "default": False},
+    "is_built": {"type": "bool", "default": True},
 }
 
 

@@ -23,9 +23,12 @@ def git(mirror, *words):
     return result.stdout if result.returncode == 0 else None
 
 
-def fetch(mirror, origin):
-    """Bring a mirror up to date with a URL or a bundle, making it where it is missing; return whether it changed, or raise Refusal."""
-    words = ["fetch", "--force", "--prune", "--tags", origin, "+refs/heads/*:refs/remotes/origin/*"]
+def fetch(mirror, origin, is_whole=True):
+    """Bring a mirror up to date with a URL or a bundle, making it where it is missing; return whether it changed, or raise Refusal.
+
+    Branches that are not there are gone, unless is_whole tells that origin has not all of them.
+    """
+    words = ["fetch", "--force", *["--prune"] * is_whole, "--tags", origin, "+refs/heads/*:refs/remotes/origin/*"]
     if os.path.isfile(origin) and git(mirror, "ls-remote", origin, "HEAD"):
         # What is checked out may be on no branch.
         words.append("+HEAD:refs/carried/HEAD")

@@ -94,6 +94,10 @@ options:
     description: Commit that the controller has under O(version). Given by the action of this name.
     type: str
     default: ""
+  recent:
+    description: Bundle of the newest commits, in Base64, which is fetched from where O(commit) is missing. Given by the action of this name.
+    type: str
+    default: ""
   bundle:
     description: Bundle on the host to fetch from. Given by the action of this name.
     type: str
@@ -127,7 +131,7 @@ resolved:
       alone; C(lfs) where files are in Git LFS.
     - C(interpreter), a list of version, path or once more the version where uv provides it, and C(system) or C(other).
     - C(release), the id of the release; C(virtualenv), the name of its virtualenv; C(packages), what that gets further; and C(version), as it was given.
-    - Nothing where the mirror lacks O(commit) and there is no bundle.
+    - Nothing where the mirror lacks O(commit), and O(recent) does not lead to it, and there is no O(bundle).
   type: dict
   returned: always
 current:
@@ -145,9 +149,11 @@ units:
   returned: always
 """
 
+import base64
 import os
 import platform
 import subprocess
+import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, UNITS, look, named, output
@@ -189,10 +195,27 @@ def keep(path, text):
     return True
 
 
-def bring(mirror, repository, commit, bundle, key, key_path, host_keys, host_keys_path, **_others):
+def carried(mirror, commit, recent):
+    """Bring a mirror up to a commit by a bundle of the newest ones, in Base64; return whether anything changed, None where that does not lead to it."""
+    if commit and is_there(mirror, commit):
+        return False
+    if not recent:
+        return None
+    with tempfile.NamedTemporaryFile(suffix=".bundle") as file:
+        file.write(base64.b64decode(recent))
+        file.flush()
+        try:
+            fetch(mirror, file.name, is_whole=False)
+        except Refusal:
+            # The mirror lacks what these follow.
+            return None
+    return True if is_there(mirror, commit) else None
+
+
+def bring(mirror, repository, commit, recent, bundle, key, key_path, host_keys, host_keys_path, **_others):
     """Bring the mirror up to date; return whether anything changed, or None where a bundle is needed first."""
     if repository.startswith("/") and not bundle:
-        return False if commit and is_there(mirror, commit) else None
+        return carried(mirror, commit, recent)
     changed = [
         keep(key_path, key.strip() + "\n" if key else ""),
         keep(host_keys_path, "".join(line.strip() + "\n" for line in host_keys)),
@@ -230,7 +253,7 @@ def main():
         | UNITS
         | {
             **{name: {"type": "str", "required": True, "no_log": False} for name in texts},
-            **{name: {"type": "str", "default": ""} for name in ("subdirectory", "commit", "bundle", "inputs", "maintenance", "server_requirement")},
+            **{name: {"type": "str", "default": ""} for name in ("subdirectory", "commit", "recent", "bundle", "inputs", "maintenance", "server_requirement")},
             **{name: {"type": "list", "elements": "str", "default": [], "no_log": False} for name in ("requirements", "packages", "arguments", "schedules", "host_keys")},
             "key": {"type": "str", "default": "", "no_log": True},
             "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_files
-short_description: Write the files of a release, and bring back those that releases share
+short_description: Write the files of a release, link what outlives it, and bring back what releases share
 description:
+  - In the place of each of O(links) a link to shared storage is put first. What the revision brings there becomes the first content of the shared
+    folder; what is there already stays. One inside another is reached through that one's link. Nothing is removed but the release's own copy.
   - A file whose path is relative lies in the release. One with an absolute path, or below what outlives releases, is shared by all
     releases, and belongs to the one that serves.
   - Each release keeps what its shared files are in C(files.json) in its directory, which root alone reads. There it is kept, too, what was
@@ -72,6 +74,23 @@ options:
     type: list
     elements: str
     default: []
+  code:
+    description: Directory of the release's code, in which O(links) and O(seal) act.
+    type: str
+    default: ""
+  folder:
+    description: Folder of manage.py inside O(code); empty for O(code) itself.
+    type: str
+    default: ""
+  links:
+    description: Those of O(shared_paths) that are to become links now. Their directories in O(shared) are there already.
+    type: list
+    elements: str
+    default: []
+  seal:
+    description: Account whose files in O(code) become root's in the end, as M(selfhost.django.release_seal) does it, for O(group) to read; empty for none.
+    type: str
+    default: ""
 attributes:
   check_mode:
     support: full
@@ -88,13 +107,21 @@ EXAMPLES = r"""
     release: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d
     serving: /srv/shop/releases/9a8b7c6d5e4f-0a1b2c3d
     project: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d/code
+    code: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d/code
     shared: /srv/shop/shared
+    shared_paths: [media, var/log]
+    links: [media, var/log]
     group: shop
     files:
       - {path: /etc/shop/payment.ini, content: "[payment]\n"}
 """
 
 RETURN = r"""
+linked:
+  description: Paths that a link was put in the place of.
+  type: list
+  elements: str
+  returned: always
 paths:
   description: Files that were written or removed.
   type: list
@@ -109,9 +136,11 @@ import os
 import posixpath
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.links import link_all
 from ansible_collections.selfhost.django.plugins.module_utils.paths import (
     DIRECTORY, MOST_BYTES, UnsafePath, account, is_inside, open_directory, outermost, read_file, write_file,
 )  # fmt: skip
+from ansible_collections.selfhost.django.plugins.module_utils.seals import seal_all
 
 RECORD = "files.json"
 ABSENT = None
@@ -282,18 +311,23 @@ def main():
             "group": {"type": "str", "default": "root"},
             "project": {"type": "str", "default": ""},
             "shared": {"type": "path", "required": True},
-            "shared_paths": {"type": "list", "elements": "str", "default": []},
+            **{name: {"type": "list", "elements": "str", "default": []} for name in ("shared_paths", "links")},
+            **{name: {"type": "str", "default": ""} for name in ("code", "folder", "seal")},
         },
         supports_check_mode=True,
     )
-    parameters = {name: module.params[name] for name in ("release", "serving", "undo", "group", "project", "shared", "shared_paths")}
+    given = module.params
+    parameters = {name: given[name] for name in ("release", "serving", "undo", "group", "project", "shared", "shared_paths")}
     files = Files(module.check_mode)
     os.umask(0o022)
     try:
-        apply(files, entries=module.params["files"], **parameters)
+        linked = link_all(given["code"], given["folder"], given["shared"], given["links"]) if not module.check_mode else []
+        apply(files, entries=given["files"], **parameters)
+        sealed = seal_all([given["code"]], given["seal"], given["group"]) if given["seal"] and not module.check_mode else 0
     except (UnsafePath, ValueError, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(files.changed), paths=[path for path in files.changed if posixpath.basename(path) != RECORD])
+    paths = [path for path in files.changed if posixpath.basename(path) != RECORD]
+    module.exit_json(changed=bool(linked or files.changed or sealed), linked=linked, paths=paths)
 
 
 if __name__ == "__main__":

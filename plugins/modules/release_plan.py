@@ -55,6 +55,10 @@ options:
     description: Whether all releases collect their static files into one folder, so that none can be taken as it is.
     type: bool
     default: false
+  is_built:
+    description: Whether there are commands to build with.
+    type: bool
+    default: true
 attributes:
   action: {support: full, description: "Runs on the controller."}
   check_mode: {support: full, description: "Only decides, so it does the same in check mode."}
@@ -91,8 +95,8 @@ mine:
     - What this host has to do. C(release), which is to serve, with C(revision), C(version), and C(virtualenv), the name of what it runs in; C(current),
       what serves now; C(replaced), what else runs; C(is_due), whether anything is to be done; C(is_kept), whether the release is there already; C(files),
       the task files that it takes; C(record), what is noted of it; and C(sentence), which says it all.
-    - C(is_initial), whether the initial data of a new database is not in yet; C(has_units), whether there are processes or timers; and
-      C(is_in_maintenance), whether visitors see another page.
+    - C(is_sealed_early), whether C(configure) seals the code, since nothing is built after it; C(is_initial), whether the initial data of a new
+      database is not in yet; C(has_units), whether there are processes or timers; and C(is_in_maintenance), whether visitors see another page.
   type: dict
   returned: success
 """

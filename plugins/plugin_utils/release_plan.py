@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 BEFORE, AFTER = ("checkout", "virtualenv", "configure"), ("start", "health")
 # What the database may need again, though the release was there before.
 AGAIN = ("migrate", "commands")
-# Of a step that is more than the task file of its name.
-FILES = {"configure": ["configure", "files"]}
+# What may write to the code after `configure` has.
+BUILDING = ("after_configure", "before_build", "after_build")
 # What one host does for all.
 ONCE = ("migrations", "migrate", "commands")
 # The shortest beginning of a revision that names it.
@@ -33,6 +33,7 @@ def plan(
     is_rollback: bool = False,
     wanted: str = "",
     is_static_shared: bool = False,
+    is_built: bool = True,
     limit: str = "all",
 ) -> dict:
     """Return what is to be done, or raise Refusal.
@@ -41,7 +42,8 @@ def plan(
     part; order is that in which hosts switch; steps are those between `configure` and `start`; hooks are task files by their moment
     (`before_build`); serial is how many hosts switch at once, as a number or a percentage; first is the host that does what is done once for
     all, and chooses a rollback's release; wanted is what the operator asked to go back to; is_static_shared tells that all releases collect
-    into one folder, which is of the one that collected last; limit is the pattern of hosts of this run.
+    into one folder, which is of the one that collected last; is_built tells that there are commands to build with, where the code is sealed after
+    these and not by `configure` already; limit is the pattern of hosts of this run.
 
     The answer has `is_due`, whether any host has to do something; `batches`, lists of hosts; `files`, the task files that the hosts go through
     together; and `hosts`, for each what the module release_plan returns as `mine`.
@@ -51,11 +53,12 @@ def plan(
         without = f"{limit}:!{':!'.join(away)}"
         raise Refusal(f"{', '.join(away)} cannot be reached. Nothing was changed; --limit '{without}' ships without.")
     targets = rollback_targets(looks, first, wanted) if is_rollback else {host: look["resolved"] for host, look in looks.items()}
+    is_sealed_early = not is_built and not set(BUILDING) & set(hooks)
     planned = {host: of_host(look, targets[host], is_rollback, is_static_shared) for host, look in looks.items()}
     for host, row in planned.items():
         taken = release_steps(steps, row["is_kept"], is_rollback) if row["release"] != row["current"] else []
-        done = [*(() if host == first else ONCE), *(["virtualenv"] if looks[host]["has_virtualenv"] else [])]
-        row["files"] = step_files(taken, hooks, without=done)
+        done = [*(() if host == first else ONCE), *["virtualenv"] * looks[host]["has_virtualenv"], *["build"] * is_sealed_early]
+        row |= {"files": step_files(taken, hooks, without=done), "is_sealed_early": is_sealed_early}
     used = {path for row in planned.values() if row["is_due"] for path in row["files"]}
     return {
         "is_due": any(row["is_due"] for row in planned.values()),
@@ -104,7 +107,7 @@ def batches(hosts: Sequence[str], serial: int | str) -> list[list[str]]:
 def release_steps(steps: Sequence[str], is_kept: bool = False, is_rollback: bool = False) -> list[str]:
     """Return the steps of a release that is made, of one that is kept whole, or of a rollback to it; steps are those of the inventory.
 
-    One that is kept, from before a rollback, is not made anew: its shared files are written (which others have with `configure`),
+    One that is kept, from before a rollback, is not made anew: its shared files are written (which others have from `configure`),
     and the database is asked. What is gone back to asks whether the database has not gone on without it.
     """
     if is_rollback:
@@ -117,14 +120,15 @@ def release_steps(steps: Sequence[str], is_kept: bool = False, is_rollback: bool
 
 def every_file(steps: Sequence[str], hooks: Mapping[str, str]) -> list[str]:
     """Return the task files that any host may have to take, in the order that all of them keep."""
-    return step_files(["migrations", *release_steps(steps)], hooks)
+    made = release_steps(steps)
+    return step_files(["migrations", *BEFORE, "files", *made[len(BEFORE) :]], hooks)
 
 
 def step_files(steps: Sequence[str], hooks: Mapping[str, str], without: Sequence[str] = ()) -> list[str]:
     """Return the task files of steps, with the hooks around them; hooks are paths by their moment. Of steps in `without` only the hooks."""
     taken = []
     for step in steps:
-        own = [] if step in without else [f"release/{name}.yml" for name in FILES.get(step, [step])]
+        own = [] if step in without else [f"release/{step}.yml"]
         taken += [hooks.get(f"before_{step}"), *own, hooks.get(f"after_{step}")]
     return [path for path in taken if path]
 

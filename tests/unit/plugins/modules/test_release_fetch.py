@@ -1,11 +1,12 @@
 """The mirror of a repository: fetched from where it is, and only when something is missing."""
 
 import os
+import pathlib
 import subprocess
 
 import pytest
 from ansible.errors import AnsibleActionFail
-from ansible_collections.selfhost.django.plugins.action.release_fetch import bundle, git
+from ansible_collections.selfhost.django.plugins.action.release_fetch import RECENT_BYTES, RECENT_COMMITS, bundle, git, recent
 from ansible_collections.selfhost.django.plugins.module_utils.sources import Refusal, is_there
 from ansible_collections.selfhost.django.plugins.modules.release_fetch import bring, interpreter_of, keep
 
@@ -32,9 +33,9 @@ def fetch(tmp_path):
     mirror = tmp_path / "mirror"
     mirror.mkdir()
 
-    def run(repository, commit="", bundle="", key="", host_keys=()):
+    def run(repository, commit="", bundle="", key="", host_keys=(), recent=""):
         places = {"key_path": str(tmp_path / "key"), "host_keys_path": str(tmp_path / "host_keys")}
-        return bring(str(mirror), repository, commit, str(bundle), key, places["key_path"], host_keys, places["host_keys_path"])
+        return bring(str(mirror), repository, commit, recent, str(bundle), key, places["key_path"], host_keys, places["host_keys_path"])
 
     run.mirror = str(mirror)
     return run
@@ -50,6 +51,28 @@ def test_a_repository_of_the_controller_travels_only_when_its_commit_is_missing(
     assert fetch(repository, "", tmp_path / "bundle") is False, "nothing is new"
     new = commit(repository, "third")
     assert fetch(repository, new) is None
+
+
+def test_the_newest_commits_travel_with_the_question(repository, fetch):
+    head = git(repository, "rev-parse", "main")
+    assert fetch(repository, head, recent=recent(repository, head)) is True, "a small repository is sent whole"
+    subprocess.run(["git", "-C", repository, "branch", "other"], check=True)
+    fetch(repository, "", recent=recent(repository, head))
+    for number in range(RECENT_COMMITS + 1):
+        new = commit(repository, f"later {number}")
+    assert fetch(repository, new, recent=recent(repository, new)) is None, "the mirror lacks what these follow"
+    before = git(repository, "rev-parse", "main~1")
+    assert fetch(repository, before, recent=recent(repository, before)) is True
+    assert git(fetch.mirror, "rev-parse", "refs/remotes/origin/main") == new, "with it came all that is newer"
+    assert git(fetch.mirror, "rev-parse", "refs/remotes/origin/other") == head, "what was not sent is still there"
+    assert fetch(repository, new, recent="broken") is False
+
+
+def test_what_is_many_bytes_or_no_commit_does_not_travel_with_the_question(repository):
+    assert recent(repository, "") == ""
+    (pathlib.Path(repository) / "film").write_bytes(os.urandom(2 * RECENT_BYTES))
+    subprocess.run(["git", "-C", repository, "add", "film"], check=True)
+    assert recent(repository, commit(repository, "a film")) == ""
 
 
 def test_what_is_checked_out_on_no_branch_travels(repository, fetch, tmp_path):

@@ -5,6 +5,7 @@ import os
 import stat
 
 import pytest
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
 from ansible_collections.selfhost.django.plugins.modules import release_files
 
@@ -211,3 +212,27 @@ def test_a_file_that_is_too_long_to_be_kept_is_told(tmp_path):
         file.truncate(2 << 40)
     with pytest.raises(UnsafePath, match="is a file of 16 MB or more, which nothing of app_files is: move it away"):
         release_files.Files().read(str(path))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files to other accounts")
+def test_links_come_before_files_and_the_seal_after_them(tmp_path, capsys):
+    code, shared = tmp_path / "release/code", tmp_path / "shared"
+    (code / "src/media").mkdir(parents=True)
+    (code / "src/media/logo").write_text("of the revision")
+    (shared / "media").mkdir(parents=True)
+    for path in (code, *code.rglob("*")):
+        os.chown(path, 4711, 4711)
+    files = [{"path": "media/robots.txt", "content": "shared"}, {"path": "local.py", "content": "own"}]
+    options = {
+        "release": str(tmp_path / "release"), "code": str(code), "folder": "src", "project": str(code / "src"), "shared": str(shared),
+        "shared_paths": ["media"], "links": ["media"], "files": files, "group": "4712", "seal": "4711",
+    }  # fmt: skip
+    answers = []
+    for _time in range(2):
+        with patch_module_args(options), pytest.raises(SystemExit):
+            release_files.main()
+        answers.append(json.loads(capsys.readouterr().out))
+    assert (answers[0]["linked"], answers[0]["paths"]) == (["media"], [str(code / "src/local.py"), str(shared / "media/robots.txt")])
+    assert not answers[1]["changed"]
+    assert (code / "src/media/logo").read_text() == "of the revision" and (code / "src/media").is_symlink()
+    assert {(path.lstat().st_uid, path.lstat().st_gid) for path in (code, code / "src", code / "src/local.py")} == {(0, 4712)}

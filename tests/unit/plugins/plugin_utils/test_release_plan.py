@@ -50,7 +50,7 @@ def test_one_host_asks_the_database_for_all_and_hooks_run_on_each():
     answer = planned({"web1": fetched(), "web2": fetched()}, hooks=HOOKS)
     assert answer["files"] == answer["hosts"]["web1"]["files"]
     assert [path for path in answer["files"] if path not in answer["hosts"]["web2"]["files"]] == ["release/commands.yml", "release/migrate.yml"]
-    assert answer["files"][4:7] == ["/a.yml", "release/build.yml", "/b.yml"]
+    assert answer["files"][3:6] == ["/a.yml", "release/build.yml", "/b.yml"]
 
 
 def test_a_virtualenv_that_is_complete_is_not_asked_for_again():
@@ -58,6 +58,20 @@ def test_a_virtualenv_that_is_complete_is_not_asked_for_again():
     answer = planned({"web1": fetched(has_virtualenv=True), "web2": fetched()}, hooks=hooks)
     one, other = (answer["hosts"][host]["files"] for host in ("web1", "web2"))
     assert (one[:2], other[:3]) == (["release/checkout.yml", "/v.yml"], ["release/checkout.yml", "release/virtualenv.yml", "/v.yml"])
+
+
+@pytest.mark.parametrize(
+    ("is_built", "hooks", "is_sealed_early"),
+    [
+        (True, {}, False),
+        (False, {}, True),
+        (False, {"after_migrate": "/c.yml", "before_configure": "/d.yml"}, True),
+        *((False, {moment: "/w.yml"}, False) for moment in ("after_configure", "before_build", "after_build")),
+    ],
+)
+def test_where_nothing_is_built_the_code_is_sealed_a_step_earlier(is_built, hooks, is_sealed_early):
+    mine = planned({"web1": fetched()}, is_built=is_built, hooks=hooks)["hosts"]["web1"]
+    assert (mine["is_sealed_early"], "release/build.yml" in mine["files"]) == (is_sealed_early, not is_sealed_early)
 
 
 def test_a_host_that_keeps_the_release_takes_it_as_it_is_while_another_makes_it():
@@ -105,7 +119,7 @@ def test_what_all_hosts_go_through_has_each_ones_steps_in_their_order(kind):
 def test_hooks_stand_around_their_steps():
     assert step_files(["build", "start"], HOOKS) == ["/a.yml", "release/build.yml", "/b.yml", "release/start.yml"]
     assert step_files(["build"], HOOKS, without=["build"]) == ["/a.yml", "/b.yml"]
-    assert step_files(["configure"], {"after_configure": "/c.yml"}) == ["release/configure.yml", "release/files.yml", "/c.yml"]
+    assert step_files(["configure"], {"after_configure": "/c.yml"}) == ["release/configure.yml", "/c.yml"]
     assert step_files([], HOOKS) == []
 
 

@@ -1,72 +1,15 @@
-#!/usr/bin/python
 # Copyright: selfhost.django contributors
 # MIT License (see LICENSE or https://opensource.org/license/mit)
+"""Links from a release to what outlives it, put there as root over folders of other accounts, of which no link is followed."""
 
 from __future__ import annotations
-
-DOCUMENTATION = r"""
-module: release_links
-short_description: Link what outlives a release from the release into shared storage
-description:
-  - Puts a link to shared storage in the place of each path of a release. What the revision brings there becomes the first content of the
-    shared folder; what is there already stays.
-  - The paths are planned as a set. One inside another is reached through that one's link and not linked again.
-  - Nothing is removed but the release's own copy. A path is the release's own when no link leads to it.
-  - Runs as root, over folders of the account that builds and of the one that serves, and follows no link of theirs.
-version_added: 0.1.0
-author:
-  - selfhost.django contributors (@selfhost)
-options:
-  code:
-    description: Directory of the release's code.
-    type: path
-    required: true
-  folder:
-    description: Folder of manage.py inside O(code); empty for O(code) itself.
-    type: str
-    default: ""
-  shared:
-    description: Directory of the shared storage. The paths' directories in it are there already.
-    type: path
-    required: true
-  paths:
-    description: Paths of directories, relative to the folder of manage.py.
-    type: list
-    elements: str
-    required: true
-attributes:
-  check_mode:
-    support: none
-    description: There is no release in a dry run.
-  platform:
-    support: full
-    description: The platforms it runs on.
-    platforms: posix
-"""
-
-EXAMPLES = r"""
-- name: Link what outlives the release
-  selfhost.django.release_links:
-    code: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d/code
-    shared: /srv/shop/shared
-    paths: [media, var/log]
-"""
-
-RETURN = r"""
-linked:
-  description: Paths that a link was put in the place of.
-  type: list
-  elements: str
-  returned: always
-"""
 
 import os
 import posixpath
 import shutil
 import stat
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, UnsafePath, look, open_directory, outermost
+from .paths import DIRECTORY, UnsafePath, look, open_directory, outermost
 
 
 def make(above, name):
@@ -157,25 +100,11 @@ def link(code, path, target):
         os.close(parent)
 
 
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "code": {"type": "path", "required": True},
-            "folder": {"type": "str", "default": ""},
-            "shared": {"type": "path", "required": True},
-            "paths": {"type": "list", "elements": "str", "required": True},
-        },
-    )
-    code, folder, shared = (module.params[name] for name in ("code", "folder", "shared"))
-    os.umask(0o022)
-    try:
-        linked = [
-            path for path in outermost(module.params["paths"]) if link(code, posixpath.join(folder, path), posixpath.join(shared, path))
-        ]  # fmt: skip
-    except (UnsafePath, OSError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(linked), linked=linked)
+def link_all(code, folder, shared, paths):
+    """Let paths of a release be links into shared storage; return those that were none before.
 
-
-if __name__ == "__main__":
-    main()
+    code is the directory of its code, folder that of manage.py inside it, shared has the paths' directories already. The paths are planned as a
+    set: one inside another is reached through that one's link. What the revision brings there becomes the first content of the shared folder, what
+    is there already stays, and nothing is removed but the release's own copy. UnsafePath and OSError say in a sentence what is in the way.
+    """
+    return [path for path in outermost(paths) if link(code, posixpath.join(folder, path), posixpath.join(shared, path))]

@@ -6,7 +6,7 @@ import os
 import pytest
 from ansible_collections.selfhost.django.plugins.filter.shared_directories import shared_directories
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, outermost
-from ansible_collections.selfhost.django.plugins.modules import release_links
+from ansible_collections.selfhost.django.plugins.module_utils import links
 
 
 class Site:
@@ -26,7 +26,7 @@ class Site:
         for row in shared_directories(paths, str(self.shared), "x", "x"):
             os.makedirs(row["path"], exist_ok=True)
         for path in outermost(paths):
-            release_links.link(str(code), os.path.join(folder, path), str(self.shared / path))
+            links.link(str(code), os.path.join(folder, path), str(self.shared / path))
         return code / folder
 
 
@@ -73,13 +73,13 @@ def test_links_in_what_the_revision_brings_are_copied_as_links(site, tmp_path):
     (code / "media").mkdir(parents=True)
     (code / "media/link").symlink_to(tmp_path / "secret")
     (site.shared / "media").mkdir(parents=True)
-    assert release_links.link(str(code), "media", str(site.shared / "media"))
+    assert links.link(str(code), "media", str(site.shared / "media"))
     assert (site.shared / "media/link").is_symlink() and (tmp_path / "secret").read_text() == "root's"
 
 
 def test_twice_is_once(site):
     code = site.deploy(["media"])
-    assert not release_links.link(str(code), "media", str(site.shared / "media"))
+    assert not links.link(str(code), "media", str(site.shared / "media"))
 
 
 @pytest.mark.parametrize("where", ["shared", "elsewhere"])
@@ -91,7 +91,7 @@ def test_a_link_of_the_revision_on_the_way_is_refused_and_what_it_leads_to_stays
     code.mkdir(parents=True)
     (code / "data").symlink_to(precious.parent)
     with pytest.raises(UnsafePath, match="data/media outlives the release, and data of the revision is no folder"):
-        release_links.link(str(code), "data/media", str(site.shared / "data/media"))
+        links.link(str(code), "data/media", str(site.shared / "data/media"))
     assert (precious / "upload").read_text() == "precious"
 
 
@@ -105,7 +105,7 @@ def test_a_link_of_an_older_kind_is_replaced(site):
     (site.shared / "media").mkdir(parents=True)
     code.mkdir(parents=True)
     (code / "media").symlink_to("/nowhere")
-    assert release_links.link(str(code), "media", str(site.shared / "media"))
+    assert links.link(str(code), "media", str(site.shared / "media"))
     assert os.readlink(code / "media") == str(site.shared / "media")
 
 
