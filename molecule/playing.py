@@ -272,6 +272,16 @@ class Site:
         with self.session() as session:
             return session.request(method, f"https://{address}{path}", allow_redirects=False, timeout=timeout, **arguments)
 
+    def upload(self, name):
+        """Upload a file through the probe, as a visitor does, and write a row that goes with it."""
+        token = self.get("/upload/").cookies["csrftoken"]
+        answer = self.post(
+            "/upload/", files={"file": (name, f"content of {name}")}, data={"csrfmiddlewaretoken": token}, cookies={"csrftoken": token},
+            headers={"Referer": f"{self.url}/upload/"},
+        )  # fmt: skip
+        assert answer.status_code == 201, answer.text
+        assert self.post("/write/", data={"text": name}).status_code == 200
+
     @staticmethod
     def session():
         """Return a visitor with cookies, who accepts the self-signed certificate, and whom no proxy of this machine serves."""

@@ -47,12 +47,19 @@ def _service(name, row, idle):
     return None if settled and not row["stale"] else {"name": name, "state": state, "enabled": not idle}
 
 
-def postgresql_backup_plan(seen, archiving, idle=()):
+def _foreign(repository, systems):
+    """Return whether a repository holds the backups of another cluster than these systems, which it could not go on with."""
+    newest = {row["repo-key"]: str(row["system-id"]) for row in sorted(repository.get("db", []), key=lambda row: row["id"])}
+    return bool(systems) and any(system not in systems for system in newest.values())
+
+
+def postgresql_backup_plan(seen, archiving, idle=(), systems=()):
     """Return what is to be done on a host, by what the module postgresql_backup_look has seen there.
 
-    `archiving` are the settings that the server has to run with, `idle` the units that wait until a restore starts them. The answer is a
-    mapping: `enter` (arguments of pgBackRest that enter the server into the repository; empty where that is done), `first` (whether a first
-    backup is to be made), `server` (reloaded, restarted, or empty) and `services` (rows of `name`, `state` and `enabled`).
+    `archiving` are the settings that the server has to run with, `idle` the units that wait until a restore starts them, `systems` the numbers
+    of the clusters whose backups are made, as far as they are known. The answer is a mapping: `foreign` (whether the repository holds the
+    backups of another cluster), `enter` (arguments of pgBackRest that enter the server into the repository; empty where that is done), `first`
+    (whether a first backup is to be made), `server` (reloaded, restarted, or empty) and `services` (rows of `name`, `state` and `enabled`).
     """
     repository, server = seen["repository"], seen["server"]
     standby = bool(server and server["standby"])
@@ -65,6 +72,7 @@ def postgresql_backup_plan(seen, archiving, idle=()):
     same = all(running.get(name) == value for name, value in archiving.items())
     services = (_service(name, row, name in idle) for name, row in seen["units"].items())
     return {
+        "foreign": bool(repository) and _foreign(repository, systems),
         "enter": [] if entered else [*(["--no-online"] if standby else []), "stanza-create"],
         "first": missing and not standby,
         # Only the mode needs a restart.

@@ -61,6 +61,7 @@ server:
   type: dict
   contains:
     standby: {description: Whether it follows another one., type: bool, returned: always}
+    system: {description: Number that its cluster was given when it was made and that its copies have, too., type: str, returned: always}
     settings: {description: What it archives with., type: dict, returned: always}
 units:
   description:
@@ -80,7 +81,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 QUERY = (
-    "SELECT json_build_object('standby', pg_is_in_recovery(), 'settings', "
+    "SELECT json_build_object('standby', pg_is_in_recovery(), 'system', (SELECT system_identifier::text FROM pg_control_system()), 'settings', "
     "(SELECT json_object_agg(name, setting) FROM pg_settings WHERE name LIKE 'archive%'))"
 )
 # pgBackRest's own number for a repository that is there and cannot be read, as with another passphrase.

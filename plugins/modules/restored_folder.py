@@ -39,6 +39,10 @@ options:
   stamp:
     description: Names what was there before; needed for O(in_place).
     type: str
+  where_empty:
+    description: Whether a folder in use that holds something is left as it is.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -52,7 +56,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Where it is now.
+  description: Where it is now; empty where nothing was brought.
   returned: success
   type: str
 """
@@ -117,6 +121,20 @@ def swap(parameters, name, parent):
     os.rename(name + ".restored", name, src_dir_fd=parent, dst_dir_fd=parent)
 
 
+def holds_something(name, parent):
+    """Return whether a name stands for more than an empty folder."""
+    if not look(name, parent):
+        return False
+    try:
+        folder = os.open(name, DIRECTORY, dir_fd=parent)
+    except OSError:
+        return True
+    try:
+        return bool(os.listdir(folder))
+    finally:
+        os.close(folder)
+
+
 def main():
     """Do it, or say what is in the way."""
     module = AnsibleModule(
@@ -128,6 +146,7 @@ def main():
             "mode": {"type": "str"},
             "in_place": {"type": "bool", "default": False},
             "stamp": {"type": "str"},
+            "where_empty": {"type": "bool", "default": False},
         },
         required_if=[("in_place", True, ["stamp"])],
         required_by={"source": ["owner", "group"]},
@@ -136,6 +155,8 @@ def main():
     path = module.params["path"].rstrip("/")
     try:
         parent = open_directory(os.path.dirname(path))
+        if module.params["where_empty"] and holds_something(os.path.basename(path), parent):
+            module.exit_json(changed=False, path="")
         if module.params["source"] and not module.check_mode:
             bring(module.params, os.path.basename(path), parent)
         if module.params["in_place"] and not module.check_mode:

@@ -16,18 +16,6 @@ def web(site):
     return site.hosts[site.groups["web"][0]]
 
 
-def upload(site, name):
-    """Upload a file through the site, as a visitor does, and write a row that goes with it."""
-    token = site.get("/upload/").cookies["csrftoken"]
-    address = site.addresses[site.groups["web"][0]]
-    answer = site.post(
-        "/upload/", files={"file": (name, f"content of {name}")}, data={"csrfmiddlewaretoken": token}, cookies={"csrftoken": token},
-        headers={"Referer": f"https://{address}/upload/"},
-    )  # fmt: skip
-    assert answer.status_code == 201, answer.text
-    assert site.post("/write/", data={"text": name}).status_code == 200
-
-
 def back_up(keeper):
     """Back the uploads up; return the restore point."""
     done = keeper.run("postgresql-backup media --quiet")
@@ -41,9 +29,9 @@ def back_up(keeper):
 def moments(site, keeper, web):
     """An upload before a restore point and one after it, with the rows that go with them: (point, name before, name after)."""
     before, after = f"before-{secrets.token_hex(4)}.txt", f"after-{secrets.token_hex(4)}.txt"
-    upload(site, before)
+    site.upload(before)
     point = back_up(keeper)
-    upload(site, after)
+    site.upload(after)
     yield point, before, after
     web.check_output("rm -f %s %s", f"{UPLOADS}/{before}", f"{UPLOADS}/{after}")
     site.sql(site.primary(), f"DELETE FROM pages_note WHERE text IN ('{before}', '{after}')", "probe")
@@ -81,7 +69,7 @@ def test_in_place_only_with_the_clusters_name_and_what_was_there_is_kept(site, w
         assert site.get(f"/media/{before}").text == f"content of {before}"
         assert site.get(f"/media/{after}").status_code == 404
         assert web.run("ls %s.before-*/%s", UPLOADS, after).rc == 0
-        upload(site, "in-the-restored.txt")
+        site.upload("in-the-restored.txt")
     finally:
         web.run("old=$(ls -d %s.before-* | tail -1) && rm -rf %s && mv -T $old %s", UPLOADS, UPLOADS, UPLOADS)
         web.run("rm -rf %s.before-*", UPLOADS)

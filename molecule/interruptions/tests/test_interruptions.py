@@ -26,7 +26,7 @@ MOMENTS = {
         ("health | Ask the release before any visitor does", 1),
     ],
     "while a host leaves the balancer": [("drain | Take the host out of the rotation", 1)],
-    "between two hosts": [("batch | Show that this release goes on", 2), ("switch | Record the release, and let it serve", 2)],
+    "between two hosts": [("batch | Show that this release goes on", 2), ("switch | Record the release, and let it serve", 1)],
     "after the last switch": [("finish | Stop what was replaced, and remove what nobody goes back to", 1)],
 }
 

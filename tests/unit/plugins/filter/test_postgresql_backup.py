@@ -60,7 +60,7 @@ def plan(look, **options):
     return module.postgresql_backup_plan(look, ARCHIVING, **options)
 
 
-NOTHING = {"enter": [], "first": False, "server": "", "services": []}
+NOTHING = {"foreign": False, "enter": [], "first": False, "server": "", "services": []}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,29 @@ NOTHING = {"enter": [], "first": False, "server": "", "services": []}
 )
 def test_a_host_does_for_its_backups_what_is_missing(look, expected):
     assert plan(look) == NOTHING | expected
+
+
+def entered(*rows):
+    """Return what a look tells of a repository that knows these clusters, each (number of the repository, number of the entry, cluster)."""
+    look = seen([0], standby=False)
+    look["repository"]["db"] = [{"repo-key": key, "id": number, "system-id": system} for key, number, system in rows]
+    return look
+
+
+@pytest.mark.parametrize(
+    ("rows", "systems", "is_foreign"),
+    [
+        ([(1, 1, 7001)], ["7001"], False),
+        ([(1, 1, 7001)], ["7002"], True),
+        # The server was upgraded; of two repositories one is another's; nobody knows the server yet; a new repository.
+        ([(1, 2, 7002), (1, 1, 7001)], ["7002"], False),
+        ([(1, 1, 7001), (2, 1, 7002)], ["7001"], True),
+        ([(1, 1, 7001)], [], False),
+        ([], ["7001"], False),
+    ],
+)
+def test_a_repository_of_another_cluster_is_told(rows, systems, is_foreign):
+    assert plan(entered(*rows), systems=systems)["foreign"] == is_foreign
 
 
 RUNNING = {"active": True, "enabled": True, "stale": False, "outdated": False}

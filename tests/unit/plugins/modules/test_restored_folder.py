@@ -104,3 +104,11 @@ def test_an_interrupted_run_is_taken_up(site):
     work.mkdir(mode=0o700)
     site()
     assert sorted(os.listdir(site.shared)) == ["media", "media.restored"]
+
+
+def test_a_folder_that_holds_something_can_be_told_from_an_empty_one(site):
+    (site.shared / "empty").mkdir()
+    (site.shared / "link").symlink_to("empty")
+    parent = module.open_directory(str(site.shared))
+    assert [module.holds_something(name, parent) for name in ("media", "empty", "link", "missing")] == [True, False, True, False]
+    os.close(parent)
