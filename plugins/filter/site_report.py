@@ -33,7 +33,7 @@ page: "{{ hosts | selfhost.django.site_report({'disk_percent': 85, 'certificate_
 RETURN = r"""
 _value:
   description:
-    - C(problems), each with C(host), C(level) (C(bad) or C(warn)) and C(text), the worst first.
+    - C(problems), each with C(host), C(level) (C(bad), C(warn), or C(note), which is no problem) and C(text), the worst first.
     - C(sections), each with C(title), C(columns) and C(rows) of cells, a cell with C(text) and C(level).
     - C(text), the whole as lines for a terminal, and C(headline), the page in one sentence.
   type: dict
@@ -42,6 +42,8 @@ _value:
 PHYSICAL = ("full", "diff", "incr")
 WEEK_HOURS = 8 * 24
 PENDING_SHOWN = 3
+# How much a line matters, the worst first.
+LEVELS = ("bad", "warn", "note")
 REASON_LENGTH = 160
 SAME_DEPLOY_SECONDS = 120
 
@@ -304,6 +306,16 @@ def backup_rows(page, host, data):
     return rows
 
 
+def alone_note(page, host, data):
+    """Remind of backups that would be lost with the machine."""
+    if subject(page, host, data, "alone"):
+        page.problem(
+            host,
+            "The backups are on this machine alone, and lost with it: give postgresql_backup_repositories one elsewhere, or the site a host in the group backup.",
+            "note",
+        )
+
+
 def unkept_problem(page, host, data):
     """Note files that a lost machine would take with it."""
     paths = subject(page, host, data, "unkept")
@@ -391,6 +403,7 @@ def site_report(hosts, limits):
     if len(currents) > 1:
         page.problem(", ".join(web), "The web hosts serve different revisions.")
     for host, data in known.items():
+        alone_note(page, host, data)
         if "unkept" in data["status"]:
             unkept_problem(page, host, data)
     for host, data in web.items():
@@ -433,13 +446,14 @@ def site_report(hosts, limits):
         ],
     )
     page.section("Last deploys", ["At (UTC)", "By", "What", "Version", "Verdict", "Hosts", "Reason"], deploy_rows(page, web))
-    problems = sorted(page.problems, key=lambda problem: problem["level"] != "bad")
+    problems = sorted(page.problems, key=lambda problem: LEVELS.index(problem["level"]))
     result = {"problems": problems, "sections": page.sections, "headline": headline(problems, len(hosts))}
     return result | {"text": text(result)}
 
 
 def headline(problems, count):
-    """Return the page in one sentence."""
+    """Return the page in one sentence. A note is no problem."""
+    problems = [problem for problem in problems if problem["level"] != "note"]
     hosts = f"{count} host{'s' if count > 1 else ''}"
     if not problems:
         return f"All is well on {hosts}."
@@ -453,7 +467,7 @@ def headline(problems, count):
 def text(page):
     """Return the page as lines for a terminal, aligned."""
     lines = [page["headline"]]
-    marks = {"bad": "!!", "warn": " !"}
+    marks = dict(zip(LEVELS, ("!!", " !", "  ")))
     if page["problems"]:
         width = max(len(problem["host"]) for problem in page["problems"])
         lines += [f"{marks[problem['level']]} {problem['host']:{width}}  {problem['text']}" for problem in page["problems"]]

@@ -279,6 +279,10 @@ class Host:
         """Return the verdicts of the backups by kind; none when there was none yet."""
         return (load(self.parameters["backup"]) or {}).get("kinds", {})
 
+    def alone(self):
+        """Return whether the backups would be lost with this machine, as they say themselves."""
+        return bool((load(self.parameters["backup"]) or {}).get("is_alone"))
+
     def unkept(self):
         """Return the paths in no backup that hold something."""
         return sorted(path for path in set(self.parameters["unkept"]) if os.path.isdir(path) and os.listdir(path))
@@ -388,6 +392,7 @@ def main():
         "application": module.params["root"],
         "certificates": True,
         "backup": module.params["backup"],
+        "alone": module.params["backup"],
         "unkept": module.params["unkept"],
         "database": module.params["database_port"],
         "balancer": module.params["balancer"],

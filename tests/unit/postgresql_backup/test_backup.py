@@ -73,6 +73,15 @@ def test_a_broken_status_file_is_begun_anew(settings):
     assert json.loads((pathlib.Path(settings.state) / status.FILE).read_text())["kinds"]["full"]["verdict"] == "ok"
 
 
+@pytest.mark.parametrize(
+    ("role", "paths", "is_alone"),
+    [("local", ["/var/lib/pgbackrest"], True), ("local", ["/var/lib/pgbackrest", ""], False), ("backup", ["/var/lib/pgbackrest"], False)],
+)
+def test_backups_that_would_be_lost_with_the_machine_say_so(settings, role, paths, is_alone):
+    status.write(core.Settings(settings | {"role": role, "repository_paths": paths}), "full", "ok")
+    assert json.loads((pathlib.Path(settings.state) / status.FILE).read_text())["is_alone"] is is_alone
+
+
 def enter(state, kind):
     status.write(core.Settings(state=state), kind, "ok")
 

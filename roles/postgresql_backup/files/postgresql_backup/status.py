@@ -37,6 +37,11 @@ def age(content, now):
     return content | {"written": int(now)}
 
 
+def is_alone(settings):
+    """Return whether all backups are on the machine of the database, and lost with it."""
+    return settings.get("role") == "local" and all(settings["repository_paths"])
+
+
 def merge(content, kind, now, verdict, *, seconds=0, size=None, label=None, message="", **detail):
     """Return the status with one more run in it. What the last good run made is kept beside a failure."""
     before = content["kinds"].get(kind, {})
@@ -76,7 +81,7 @@ def write(settings, kind, verdict, **fields):
     """Enter a run of `kind` with its `verdict` (ok or failed): seconds, size (bytes), label, message, and what else is to be told."""
     with open(settings.path("status.lock"), "w", encoding="utf-8") as guard:
         fcntl.flock(guard, fcntl.LOCK_EX)
-        content = merge(read(settings), kind, time.time(), verdict, **fields)
+        content = merge(read(settings), kind, time.time(), verdict, **fields) | {"is_alone": is_alone(settings)}
         core.write(settings.path(FILE), json.dumps(content, indent=2, sort_keys=True) + "\n", 0o644)
         core.write(settings.path(METRICS), metrics(content), 0o644)
 

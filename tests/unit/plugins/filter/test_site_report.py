@@ -95,6 +95,15 @@ def test_a_good_site_has_no_problem_and_every_section():
         assert shown in result["text"], shown
 
 
+def test_a_note_is_shown_and_is_no_problem():
+    result = page(broken("alone", value=True))
+    assert result["headline"] == "All is well on 1 host."
+    assert result["text"].splitlines()[1].startswith("   web1  The backups are on this machine alone, and lost with it: give postgresql_backup_repositories")
+    worse = page(broken("alone", value=True) | {"unkept": ["/srv/shop/shared/media"]})
+    assert [problem["level"] for problem in worse["problems"]] == ["bad", "note"] and worse["headline"] == "1 problem on 1 host."
+    assert page(broken("alone", value=False))["problems"] == []
+
+
 @pytest.mark.parametrize(
     ("status", "level", "text"),
     [
