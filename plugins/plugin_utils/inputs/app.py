@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ...filter.hosts import site_names
 from .packages import packages
-from .places import place_of_releases
+from .places import is_inside, place_of_system, whose_place
 from .values import (
     HOSTS_OF_SITE, belong_together, given_numbers, given_ports, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_pattern, is_port, is_rows, is_whole,
     listed, matches, ports, text_of, told, whole_numbers,
@@ -137,11 +137,24 @@ def _paths(site):
     if not media.startswith("/") and LEAVES.search(media):
         yield f"app_media_root is '{media}': give a folder inside the release, relative to the folder of manage.py, or an absolute path."
     # Releases are removed with all that is in them, as are static files that no release has.
-    elif place := place_of_releases(site["app_media_path"], site["app_root"], site["app_static_store"]):
-        yield (
-            f"app_media_root is '{media}', and {place} is where releases come and go: give a folder of its own, best one below "
-            f"{site['app_root']}/shared."
-        )
+    elif place := whose_place(site["app_media_path"], site["app_root"], site["app_static_store"]):
+        yield f"app_media_root is '{media}', and {place}: give a folder of its own, best one below {site['app_root']}/shared."
+    if place := place_of_system(site["app_root"]):
+        yield f"app_root is '{site['app_root']}', and {place} is the system's: give a folder of its own, such as /srv/{site['app_name']}."
+    yield from _static_root(site, str(site["app_static_root"]), media)
+
+
+def _static_root(site, root, media):
+    """What is collected is published, and is handed over to the application; what is uploaded is neither."""
+    if not root.startswith("/") and LEAVES.search(root):
+        yield f"app_static_root is '{root}': give a folder inside the release, relative to the folder of manage.py, or an absolute path."
+        return
+    place = whose_place(root, site["app_root"], "/nowhere") if root.startswith("/") else ""
+    if place:
+        yield f"app_static_root is '{root}', and {place}: give a folder of its own, best one inside the release, as a relative path."
+    for name, paths in {"app_media_root": [media], "app_shared_paths": map(str, site["app_shared_paths"])}.items():
+        if meeting := [path for path in paths if path.startswith("/") == root.startswith("/") and (is_inside(root, path) or is_inside(path, root))]:
+            yield f"app_static_root is '{root}', which meets {listed(meeting)} of {name}: let static files be collected into a folder that is nothing else."
 
 
 def _files(site):

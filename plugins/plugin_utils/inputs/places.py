@@ -1,6 +1,6 @@
 # Copyright (c) selfhost.django contributors
 # MIT License (see LICENSE)
-"""Where uploads must not lie."""
+"""Which directories an application must not have for itself."""
 
 from __future__ import annotations
 
@@ -9,14 +9,37 @@ import posixpath
 from ansible_collections.selfhost.django.plugins.module_utils.paths import is_inside
 
 # What releases make and clear, beside the store of static files.
-OWN = ("current", "home", "releases", "repository.git", "venvs")
+OWN = ("build", "current", "home", "python", "releases", "repository.git", "venvs")
+# Nothing in them is an application's: they are the system's (file-hierarchy(7)), or are cleared at boot or by time (tmpfiles.d(5)).
+SYSTEM = (
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/lost+found", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr",
+    "/var/cache", "/var/lock", "/var/run", "/var/spool", "/var/tmp", "/var/lib/postgresql", "/var/lib/pgbackrest",
+)  # fmt: skip
+# Those in which everybody has a place of one's own.
+SHARED = ("/home", "/media", "/mnt", "/opt", "/srv", "/var/lib", "/var/log")
+
+
+def place_of_system(path):
+    """Return the directory of the system in which a path lies, or which it is or holds; an empty string for none."""
+    path = posixpath.normpath(path)
+    held = next((path for place in (*SYSTEM, *SHARED) if is_inside(place, path)), "")
+    return held or next((place for place in SYSTEM if is_inside(path, place)), "")
 
 
 def place_of_releases(path, root, store):
-    """Return the directory that is no place for uploads in which a path lies, or which it is; an empty string for none."""
+    """Return the directory that releases make and clear in which a path lies, or which it is or holds; an empty string for none."""
     path = posixpath.normpath(path)
     if is_inside(path, store) or is_inside(store, path):
         return posixpath.normpath(store)
     if is_inside(root, path) or path == f"{root}/shared":
         return path
     return next((f"{root}/{name}" for name in OWN if is_inside(path, f"{root}/{name}")), "")
+
+
+def whose_place(path, root, store):
+    """Return in words whose place a path is, which has to be the application's own; an empty string where it is."""
+    if place := place_of_releases(path, root, store):
+        return f"{place} is where releases come and go"
+    if place := place_of_system(path):
+        return f"{place} is the system's"
+    return ""
