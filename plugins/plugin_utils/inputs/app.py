@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ...filter.hosts import site_names
+from .accounts import accounts
 from .packages import packages
 from .places import is_inside, place_of_system, whose_place
 from .values import (
@@ -42,6 +43,7 @@ def name(site):
 def application(site):
     """Say what is wrong with code, secrets, database and files."""
     site.settle(*HOSTS_OF_SITE)
+    yield from accounts(site)
     yield from _repository(site)
     yield from _version(site)
     yield from packages(site)
@@ -60,6 +62,7 @@ def application(site):
     environment = site["app_environment"]
     if not isinstance(environment, Mapping) or not all(matches("[A-Za-z_][A-Za-z0-9_]*", key) for key in environment):
         yield "app_environment has to be a mapping whose names are letters, digits and underscores, none beginning with a digit."
+    yield from _modules(site)
     yield from _steps(site)
     yield from _paths(site)
     yield from _files(site)
@@ -68,8 +71,10 @@ def application(site):
 
 def _repository(site):
     repository = str(site.get("app_repository") or "")
-    if not matches(r"\S+", repository):
+    if not repository:
         yield "app_repository is not set: give the git URL of the application, or an absolute path on the controller."
+    elif not matches(r"(https?|ssh|git|file)://\S+|(\w[\w.-]*@)?\w[\w.-]*:(?!:)\S+|/\S*", repository):
+        yield "app_repository is no git URL, and no absolute path on the controller: give one of the two."
     elif re.search("://[^/@]*:[^/]*@|^https?://[^/]*@", repository):
         yield (
             "app_repository holds a login, which every list of processes would show: give an SSH address, app_repository_key and "
@@ -130,6 +135,17 @@ def _steps(site):
         yield "app_health_checks needs at least one check, each with a path that begins with a slash."
 
 
+def _modules(site):
+    dotted = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
+    if not matches(dotted, site["app_settings_module"]):
+        yield f"app_settings_module is '{site['app_settings_module']}': give a module as Python imports it, such as shop.settings."
+    if not matches(rf"{dotted}(:[A-Za-z_]\w*)?", site["app_wsgi_module"]):
+        yield f"app_wsgi_module is '{site['app_wsgi_module']}': give a module and its callable, such as shop.wsgi:application."
+    folder = str(site["app_subdirectory"])
+    if folder and LEAVES.search(folder):
+        yield f"app_subdirectory is '{folder}': give the folder of manage.py inside the repository, or nothing where it is at its root."
+
+
 def _paths(site):
     if leaving := [path for path in site["app_shared_paths"] if LEAVES.search(str(path))]:
         yield f"app_shared_paths holds {listed(leaving)}: give paths inside the release, relative to the folder of manage.py."
@@ -142,6 +158,9 @@ def _paths(site):
     if place := place_of_system(site["app_root"]):
         yield f"app_root is '{site['app_root']}', and {place} is the system's: give a folder of its own, such as /srv/{site['app_name']}."
     yield from _static_root(site, str(site["app_static_root"]), media)
+    for variable in ["app_static_url"] * (site["app_static_served_by"] == "nginx") + ["app_media_url"] * bool(site["app_media_url"]):
+        if not matches("/(.*/)?", site[variable]):
+            yield f"{variable} is '{site[variable]}': give a path with a slash at both ends, as Django has it."
 
 
 def _static_root(site, root, media):
@@ -175,7 +194,7 @@ def _files(site):
             yield f"app_files has the path {path}: give that of a file, absolute or relative to the folder of manage.py, without '..'."
         elif "mode" in row and not (isinstance(row["mode"], str) and matches("0?[0-7]{3}", row["mode"])):
             yield f"app_files has the mode {row['mode']} in the entry {entry}: give one such as \"0640\", in quotes, since YAML reads 0640 as a number."
-    for path, times in Counter(str(row.get("path")) for row in rows).items():
+    for path, times in Counter(os.path.normpath(str(row.get("path"))) for row in rows).items():
         if times > 1:
             yield f"app_files names {path} twice: give each file once."
 
@@ -342,6 +361,9 @@ def _static_locations(rows):
     if not is_list(rows):
         yield "nginx_static_locations is no list: give one of mappings with url and path, or an empty one."
         return
+    urls = Counter(row.get("url") for row in rows if isinstance(row, Mapping))
+    if twice := [url for url, times in urls.items() if times > 1]:
+        yield f"nginx_static_locations has {listed(twice)} twice, as app_static_url and app_media_url, say: give each place a URL of its own."
     for row in rows:
         if (
             not isinstance(row, Mapping)
