@@ -249,3 +249,25 @@ def test_a_refusal_tells_no_secret(preflight):
     assert "app_database_password is shorter than 16 characters" in output
     assert "hunter2" not in output
     assert "swordfish" not in output
+
+
+# Of facts that the host will give, and that nobody has asked it for yet.
+OF_FACTS = [
+    {"app_environment": {"H": "{{ ansible_facts['hostname'] }}", "I": "{{ ansible_hostname }}", "V": "{{ postgresql_version }}"}},
+    {"app_environment": {"H": "{{ ansible_facts['a_fact_of_its_own'] }}"}},
+    {"app_domains": ["{{ ansible_facts['fqdn'] }}", "{{ ansible_facts['default_ipv4']['address'] }}"]},
+    {"app_python": "/opt/python{{ ansible_facts['python_version'] }}/bin/python"},
+    {"app_files": [{"path": "host.txt", "content": "{{ ansible_facts['hostname'] }}"}]},
+    {"postgresql_settings": {"work_mem": "{{ ansible_facts['memtotal_mb'] // 50 }}MB"}},
+    {"postgresql_packages": ["postgresql-{{ postgresql_version }}-postgis-3"], "app_database_extensions": ["postgis"]},
+    {"uwsgi_processes": "{{ ansible_facts['processor_vcpus'] * 2 }}"},
+]
+
+
+def test_what_facts_will_give_is_judged_by_its_form(sentences):
+    for case in OF_FACTS:
+        assert sentences(**case) == [], case
+    (said,) = sentences(app_static_root="{{ ansible_facts['hostname'] }}", app_media_root="host/media")
+    assert said.startswith("app_static_root is 'host', which meets host/media of app_media_root")
+    (said,) = sentences(app_environment={"H": "{{ ansible_facts['hostname'] }}{{ of_nobody }}"})
+    assert said == "app_environment cannot be read: 'of_nobody' is undefined."

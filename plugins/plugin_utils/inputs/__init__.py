@@ -7,6 +7,7 @@ A sentence names the variable, what it is, and what would be right; it holds no 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from . import app, database, hosts
@@ -39,6 +40,8 @@ WISHES = {
     "status": (hosts.status, ()),
     "switchover": (database.switchover, ("database",)),
 }
+# What Ansible says where a fact is missing, be it one of a host's own.
+FACT = re.compile("ansible_|has no attribute")
 
 
 def mistakes(site, names=tuple(INVENTORY)):
@@ -67,8 +70,8 @@ def mistakes(site, names=tuple(INVENTORY)):
     found += _of_another_kind(site, given)
     if broken:
         # A check came upon what cannot be read, or upon what is of another kind: which of the site's own values is it?
-        culprits = _unreadable(site, given)
-        if not culprits and not found:
+        culprits, is_awaited = _unreadable(site, given)
+        if not culprits and not found and not is_awaited:
             raise broken[0]
         found += culprits
     return list(dict.fromkeys(found))
@@ -82,12 +85,14 @@ def _of_another_kind(site, given):
 
 
 def _unreadable(site, given):
-    """Return what is wrong with inputs that cannot be read. What only the host's facts give can be, later."""
-    sentences = []
+    """Return what is wrong with inputs that cannot be read, and whether there are some that facts of the host will give, later."""
+    sentences, is_awaited = [], False
     for name in given:
         try:
             site[name]
         except Unreadable as unreadable:
-            if "ansible_" not in f"{site.variables[name]}{unreadable}":
+            if "ansible_" in str(site.variables[name]) and FACT.search(str(unreadable)):
+                is_awaited = True
+            else:
                 sentences.append(f"{unreadable}.")
-    return sentences
+    return sentences, is_awaited

@@ -9,7 +9,7 @@ import json
 import re
 
 from .names import WORDS
-from .values import HOSTS_OF_SITE, Unreadable
+from .values import HOSTS_OF_SITE
 
 # What sets a web host up before a release comes to it: files of roles. A release reads the rest, in every run.
 OF_WEB_HOSTS = (
@@ -42,10 +42,7 @@ def reached(texts, definitions):
 
 def digest(site, name):
     """Return a digest of an input's value, or of its text where only the host's facts give that."""
-    try:
-        value = site[name]
-    except Unreadable:
-        value = site.variables.get(name)
+    value = site.get(name, site.variables.get(name))
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 

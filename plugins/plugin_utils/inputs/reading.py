@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import json
 import pathlib
@@ -11,6 +12,7 @@ import pathlib
 import yaml
 
 from . import PARTS
+from .facts import VARIABLES
 from .values import Site
 
 ROLES = pathlib.Path(__file__).resolve().parents[3] / "roles"
@@ -30,7 +32,10 @@ def read(hosts, hostvars, templar, loader, play):
         if "app_name" not in variables and not set(PARTS) & set(variables["group_names"]):
             # It is in no part of the site; what is for all hosts derives from some name all the same.
             variables["app_name"] = "app"
-        sites.append(Site(host, variables, templar.copy_with_new_env(available_variables=variables).template, inputs, given))
+        render, render_by_example = (
+            templar.copy_with_new_env(available_variables=known).template for known in (variables, collections.ChainMap(VARIABLES, variables))
+        )
+        sites.append(Site(host, variables, render, inputs, given, render_by_example))
     return sites
 
 

@@ -25,19 +25,19 @@ class Site:
     """The variables of one host as its roles will see them: the inventory's over the roles' defaults.
 
     host is its name; groups are those it is in; inputs are those of all roles, each with its type as in argument_specs; given are the
-    names that the inventory or the command line says something of; run are the hosts of this run. A value is asked for by name and is made when it is asked for, since some defaults need facts of the host, which
-    nobody has yet.
+    names that the inventory or the command line says something of; run are the hosts of this run. A value is asked for by name and is made when
+    it is asked for: some need facts of the host, which nobody has yet, and are made of another host's (`render_by_example`), for their form.
     """
 
-    def __init__(self, host, variables, render, inputs, given):
+    def __init__(self, host, variables, render, inputs, given, render_by_example=None):
         self.host = host
         self.variables = variables
         self.given = frozenset(given)
         self.groups = variables.get("group_names", [])
         self.inputs = inputs
         self.run = variables.get("ansible_play_hosts_all", [host])
-        self._render = render
-        self.asked = {}
+        self._render, self._render_by_example = render, render_by_example
+        self.asked, self.by_example = {}, set()
 
     def __getitem__(self, name):
         """Return a variable's value; raise Unreadable where it has none."""
@@ -46,16 +46,26 @@ class Site:
                 raise Unreadable(f"{name} is not set")
             try:
                 self.asked[name] = self.variables[name] = plain(self._render(self.variables[name]))
-            except Exception as error:
-                raise Unreadable(f"{name} cannot be read: {' '.join(str(error).split())}") from error
+            except Exception:
+                self.asked[name] = self._by_example(name)
         return self.asked[name]
+
+    def _by_example(self, name):
+        """Return what a variable would be on some host, where nothing but facts is missing."""
+        try:
+            value = plain(self._render_by_example(self.variables[name]))
+        except Exception as error:
+            raise Unreadable(f"{name} cannot be read: {' '.join(str(error).split())}") from error
+        self.by_example.add(name)
+        return value
 
     def get(self, name, default=None):
         """Return a variable's value, or a default where it has none, or one that only the host's facts give."""
         try:
-            return self[name]
+            value = self[name]
         except Unreadable:
             return default
+        return default if name in self.by_example else value
 
     def settle(self, *names):
         """Make values of variables that others derive from, each from those before it, so that none is rendered again for every other."""
