@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from .places import meetings, place_of_system
 from .repositories import wrong_repositories
 from .values import PATH, given_ports, is_list, is_network, is_rows, is_true, is_whole, listed, matches, text_of, whole_numbers
 
@@ -215,6 +216,7 @@ def backups(site):
     # The default one is there, and its path is told once.
     if matches(PATH, site["postgresql_backup_path"]) and (wrong := wrong_repositories(site["postgresql_backup_repositories"])):
         yield wrong
+    yield from _places(site)
     yield from _backup_hosts(site)
     if site["postgresql_backup_compression"] not in ("zst", "lz4", "gz"):
         yield f"postgresql_backup_compression is '{site['postgresql_backup_compression']}': known are zst, lz4 and gz."
@@ -233,6 +235,21 @@ def backups(site):
             yield f"postgresql_backup_{variable}_schedule is '{schedule}': give the five fields of cron, such as '30 2 * * 0'."
     if not matches(r"([^@\s\"]+(@[^@\s\",]+)?)?", site["postgresql_backup_notify"]):
         yield f"postgresql_backup_notify is '{site['postgresql_backup_notify']}': give a mail address or a local user, or leave it empty."
+
+
+def _places(site):
+    """What is kept is nobody else's to write to, and what is written to by others is not kept beside it."""
+    rows, own = site["postgresql_backup_repositories"], site["postgresql_backup_path"]
+    kept = [row["path"] for row in rows if row.get("type") == "path"] if is_rows(rows, ["path"]) else []
+    places = [("app_root", site["app_root"])]
+    places += [("postgresql_backup_path" if path == own else "postgresql_backup_repositories", path) for path in kept]
+    places += [(name, site[name]) for name in (f"postgresql_backup_{kind}_path" for kind in ("logical", "drill", "media"))]
+    places = {(name, path): place_of_system(path) for name, path in places if matches(PATH, path)}
+    for (name, path), place in places.items():
+        if place and name != "app_root":
+            yield f"{name} gives '{path}', and {place} is the system's: give a folder of its own, such as /var/lib/backups/{site['app_name']}."
+    for (name, path), (other, there) in meetings([row for row, place in places.items() if not place]):
+        yield f"{name} gives '{path}', which meets '{there}' of {other}: give each a folder of its own."
 
 
 def _backup_hosts(site):

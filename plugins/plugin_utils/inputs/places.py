@@ -1,6 +1,6 @@
 # Copyright (c) selfhost.django contributors
 # MIT License (see LICENSE)
-"""Which directories an application must not have for itself."""
+"""Which directories a part of a site must not have for itself."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ansible_collections.selfhost.django.plugins.module_utils.paths import is_in
 
 # What releases make and clear, beside the store of static files.
 OWN = ("build", "current", "home", "python", "releases", "repository.git", "venvs")
-# Nothing in them is an application's: they are the system's (file-hierarchy(7)), or are cleared at boot or by time (tmpfiles.d(5)).
+# Nothing in them is a site's: they are the system's (file-hierarchy(7)), or are cleared at boot or by time (tmpfiles.d(5)).
 SYSTEM = (
     "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/lost+found", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp", "/usr",
-    "/var/cache", "/var/lock", "/var/run", "/var/spool", "/var/tmp", "/var/lib/postgresql", "/var/lib/pgbackrest",
+    "/var/cache", "/var/lock", "/var/run", "/var/spool", "/var/tmp", "/var/lib/postgresql",
 )  # fmt: skip
 # Those in which everybody has a place of one's own.
 SHARED = ("/home", "/media", "/mnt", "/opt", "/srv", "/var/lib", "/var/log")
@@ -34,6 +34,14 @@ def place_of_releases(path, root, store):
     if is_inside(root, path) or path == f"{root}/shared":
         return path
     return next((f"{root}/{name}" for name in OWN if is_inside(path, f"{root}/{name}")), "")
+
+
+def meetings(places):
+    """Yield each two (name, path) of a list whose paths are one, or one inside the other."""
+    for number, (name, path) in enumerate(places):
+        for other, there in places[:number]:
+            if is_inside(path, there) or is_inside(there, path):
+                yield (name, path), (other, there)
 
 
 def whose_place(path, root, store):
