@@ -44,6 +44,8 @@ BAD = [
     ({"app_database_password": None}, "app_database_password is not set: put a random one"),
     ({"app_database_password": "hunter2"}, "app_database_password is shorter than 16 characters: put a random one"),
     ({"app_database_port": 70000}, "app_database_port is '70000': give a port number from 1 to 65535"),
+    ({"app_database_port": 22}, "app_database_port is 22, as is that of sshd: give each a port of its own."),
+    ({"app_backup_port": 5432}, "app_backup_port is 5432, as is that of app_database_port: give each a port of its own."),
     ({"app_database_port": "five"}, "app_database_port is 'five': give a port number from 1 to 65535"),
     ({"app_database_host": "[2001:db8::7]"}, "app_database_host holds '[2001:db8::7]': give names, IP addresses without brackets and port"),
     ({"app_database_host": "db1,db2:5433"}, "app_database_host holds 'db2:5433': give names"),

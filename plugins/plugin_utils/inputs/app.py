@@ -27,6 +27,7 @@ UNIT_KEYS = {
     "app_processes": (["name", "command"], ["hosts", "stop_seconds"]),
     "app_timers": (["name", "command", "schedule"], ["hosts", "timeout_seconds", "persistent"]),
 }
+PORTS = ("app_database_port", "app_http_port", "app_https_port", "app_backup_port", "app_media_backup_port")
 FILE_KEYS = (["path", "content"], ["owner", "group", "mode"])
 
 
@@ -58,7 +59,8 @@ def application(site):
     yield from whole_numbers(
         site, {"app_request_timeout_seconds": (1, None), "app_request_header_kb": (4, 40), "app_connections_per_address": (0, None)}
     )
-    yield from ports(site, "app_database_port", "app_http_port", "app_https_port", "app_backup_port", "app_media_backup_port")
+    yield from ports(site, *PORTS)
+    yield from _same_ports(site)
     environment = site["app_environment"]
     if not isinstance(environment, Mapping) or not all(matches("[A-Za-z_][A-Za-z0-9_]*", key) for key in environment):
         yield "app_environment has to be a mapping whose names are letters, digits and underscores, none beginning with a digit."
@@ -67,6 +69,17 @@ def application(site):
     yield from _paths(site)
     yield from _files(site)
     yield from _units(site)
+
+
+def _same_ports(site):
+    """Of hosts that have several parts, only one could listen."""
+    bearers = {"22": ["sshd"]}
+    # A database that is managed elsewhere listens there.
+    for name in PORTS if site["app_database_hosts"] else PORTS[1:]:
+        bearers.setdefault(str(site[name]), []).append(name)
+    for port, names in bearers.items():
+        if len(names) > 1:
+            yield f"{names[-1]} is {port}, as is that of {listed(names[:-1])}: give each a port of its own."
 
 
 def _repository(site):
