@@ -233,6 +233,21 @@ def own_kernel(reach):
         pytest.skip("the kernel is another host's")
 
 
+def test_logs_make_room_and_are_written_to_afterwards(reach, site, host):
+    log, marks = "/var/log/nginx/access.log", [f"/{uuid.uuid4()}" for _time in range(2)]
+
+    def visit(mark):
+        site.get(mark, host.backend.get_hostname())
+        # The web server writes in blocks, every few seconds.
+        site.wait("the visit to be written down", lambda: mark in reach.root(f"cat {log}"))
+
+    visit(marks[0])
+    assert "logrotate.timer" in reach.root("systemctl list-timers --no-pager")
+    reach.root("logrotate --force /etc/logrotate.conf")
+    visit(marks[1])
+    assert marks[0] in reach.root(f"cat {log}.1") and marks[0] not in reach.root(f"cat {log}")
+
+
 def test_a_rare_module_is_not_loaded(reach, own_kernel):
     for module in ("sctp", "dccp", "usb-storage"):
         assert reach.ssh(f"sudo modprobe {module}").returncode != 0
