@@ -1,15 +1,18 @@
 """How the drill judges: rows against the manifest, migrations against the release, and which backup it takes."""
 
+import contextlib
 import importlib
+import json
 import pathlib
 import sys
+import types
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
 
-core, drill, manifest = (importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "drill", "manifest"))
+child, core, drill, manifest = (importlib.import_module(f"postgresql_backup.{name}") for name in ("child", "core", "drill", "manifest"))
 
 
 # --- Rows ---------------------------------------------------------------------------------------
@@ -30,12 +33,26 @@ def test_every_row_is_missed_and_every_row_too_many_is_seen(expected, found, sen
     assert drill.differences(expected, found) == sentences
 
 
-def test_transactions_that_ended_between_counting_and_the_point_excuse_a_difference_of_their_size():
-    assert drill.differences({"a": 5}, {"a": 6}, late=1) == []
-    assert drill.differences({"a": 5000}, {"a": 3000}, late=1) == ["a has 3000 rows instead of 5000"]
-    assert drill.differences({"a": 5000}, {"a": 3000}, late=2) == []
-    # A table that came or went in them is no loss.
-    assert drill.differences({"a": 5}, {"b": 1}, late=1) == []
+@pytest.mark.parametrize(
+    ("expected", "found", "late", "after", "sentences"),
+    [
+        pytest.param({"a": 900, "b": 5}, {"b": 5}, 1, None, ["a is missing"], id="a table is no row"),
+        pytest.param({"a": 900, "b": 5}, {"b": 5}, 1, {"a": 900, "b": 5}, ["a is missing"], id="and was there after it"),
+        pytest.param({"a": 900}, {"a": 0}, 1, None, ["a has 0 rows instead of 900"], id="one transaction is no ground for any number of rows"),
+        pytest.param({"a": 900}, {"a": 0}, 1, {"a": 901}, ["a has 0 rows instead of 900 to 901"], id="it added a row, and took none"),
+        pytest.param({"a": 900}, {"a": 100}, 1, {"a": 100}, [], id="it took them"),
+        pytest.param({"a": 900}, {"a": 500}, 3, {"a": 100}, [], id="some of several"),
+        pytest.param({"a": 900}, {"a": 90}, 3, {"a": 100}, ["a has 90 rows instead of 900 to 100"], id="more than they took"),
+        pytest.param({"a": 5}, {"a": 6}, 1, None, [], id="one row of one transaction"),
+        pytest.param({"a": 5}, {"a": 7}, 1, None, ["a has 7 rows instead of 5"], id="two rows"),
+        pytest.param({"a": 5, "b": 1}, {"a": 5}, 1, {"a": 5}, [], id="it dropped a table"),
+        pytest.param({"a": 5}, {"a": 5, "c": 1}, 1, {"a": 5, "c": 1}, [], id="it made one"),
+        pytest.param({"a": 5}, {"a": 5, "c": 1}, 1, {"a": 5}, ["c is not in the manifest"], id="nobody made it"),
+        pytest.param({"a": 900}, {"a": 100}, 0, {"a": 100}, ["a has 100 rows instead of 900"], id="none ended before the point"),
+    ],
+)
+def test_what_ended_between_counting_and_the_point_excuses_what_it_did_and_no_more(expected, found, late, after, sentences):
+    assert drill.differences(expected, found, late=late, after=after) == sentences
 
 
 # --- Migrations ---------------------------------------------------------------------------------
@@ -93,18 +110,57 @@ def backup(label, stop, repository=1, error=False):
     return {"label": label, "error": error, "timestamp": {"stop": stop}, "database": {"repo-key": repository}}
 
 
-def test_the_newest_backup_without_an_error_is_taken():
-    rows = [backup("old", 1), backup("new", 3), backup("newer, damaged", 4, error=True), backup("elsewhere", 5, repository=7)]
-    assert drill.newest({"backup": rows}, [1, 2])["label"] == "new"
-
-
-def test_the_first_repository_wins_a_tie():
-    assert drill.newest({"backup": [backup("b", 3, 2), backup("a", 3, 1)]}, [1, 2])["label"] == "a"
+def test_the_newest_backup_of_a_repository_without_an_error_is_taken():
+    rows = [backup("old", 1), backup("new", 3), backup("newer, damaged", 4, error=True), backup("elsewhere", 5, repository=2)]
+    assert [drill.newest({"backup": rows}, repository)["label"] for repository in (1, 2)] == ["new", "elsewhere"]
 
 
 def test_without_a_backup_there_is_no_drill():
     with pytest.raises(core.Failure, match="no backup to restore"):
-        drill.newest({"backup": []}, [1])
+        drill.newest({"backup": [backup("elsewhere", 5, repository=2)]}, 1)
+
+
+@pytest.fixture
+def drilled(monkeypatch):
+    """Return a function that drills repositories, of which some hold what does not restore; it returns what was restored, and the verdict."""
+
+    def make(repositories, damaged=()):
+        restored, entered = [], []
+        rows = [backup(f"of {number}", number, repository=number) for number in repositories]
+
+        def restore(_settings, row, _noted):
+            restored.append(row["label"])
+            if row["database"]["repo-key"] in damaged:
+                raise core.Failure("ERROR: [029]: it is damaged")
+
+        info = {"backup": [row | {"info": {"size": 1}} for row in rows]}
+        monkeypatch.setattr(drill, "pgbackrest", lambda *_words, **_more: types.SimpleNamespace(stdout=json.dumps([info])))
+        monkeypatch.setattr(child, "call", lambda _user, function, *words, **more: None)
+        monkeypatch.setattr(manifest, "read", lambda _settings, label: label)
+        monkeypatch.setattr(drill, "restore", restore)
+        monkeypatch.setattr(drill, "enter", lambda _settings, verdict, fields: entered.append((verdict, fields.get("message", ""), fields.get("labels"))))
+        for name in ("clear", "start", "verify"):
+            monkeypatch.setattr(drill, name, lambda _settings: None)
+        monkeypatch.setattr(drill, "compare", lambda _settings, _noted: 7)
+        monkeypatch.setattr(drill, "migrate", lambda _settings, _noted: "")
+        with contextlib.suppress(core.Failure):
+            drill.inside(core.Settings(repositories=repositories))
+        (verdict,) = entered
+        return restored, verdict
+
+    return make
+
+
+def test_every_repository_is_drilled_in_turn(drilled):
+    assert drilled([1, 2]) == (["of 1", "of 2"], ("ok", "", ["of 1", "of 2"]))
+
+
+def test_one_that_does_not_restore_fails_the_drill_and_keeps_none_from_theirs(drilled):
+    restored, (verdict, message, _labels) = drilled([1, 2, 3], damaged=[1])
+    assert (restored, verdict, message) == (["of 1", "of 2", "of 3"], "failed", "repository 1: ERROR: [029]: it is damaged")
+    _restored, (verdict, message, _labels) = drilled([1, 2], damaged=[2])
+    assert (verdict, message) == ("failed", "repository 2: ERROR: [029]: it is damaged")
+    assert drilled([1], damaged=[1])[1][:2] == ("failed", "ERROR: [029]: it is damaged")
 
 
 def test_the_drill_knows_the_repositories_and_no_server():

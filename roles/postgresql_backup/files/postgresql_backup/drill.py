@@ -17,8 +17,6 @@ from . import child, core, manifest, media, room, status
 
 UNIT = "postgresql-drill.service"
 USER = "postgres"
-# Rows that one transaction which ended between a manifest's snapshot and its restore point may have added or removed.
-ROWS_PER_LATE_TRANSACTION = 1000
 # What a restored database of this size needs beside it while the log is replayed.
 SPARE_BYTES = 256 * 1024 * 1024
 
@@ -26,21 +24,24 @@ SPARE_BYTES = 256 * 1024 * 1024
 # --- Judgement --------------------------------------------------------------------------------
 
 
-def differences(expected, found, late=0):
+def differences(expected, found, late=0, after=None):
     """Return how the rows of a database's tables differ from the manifest's, one sentence each.
 
-    `late` transactions are in the restore and not in the manifest's counts: they excuse a difference of their size.
+    `late` transactions ended between the manifest's snapshot and its restore point: they are in the restore and not in the counts. How many
+    rows there were just after the point tells what they did (`after`): a restore lies between the two, but for a row of each of them, since
+    rows may have come and gone.
     """
-    allowed = late * ROWS_PER_LATE_TRANSACTION
+    after = after if late and after else {}
     sentences = []
     for table, rows in sorted(expected.items()):
+        counts = rows, after.get(table, rows)
         if table not in found:
-            if not late:
+            # One that they dropped is no loss.
+            if not after or table in after:
                 sentences.append(f"{table} is missing")
-        elif abs(found[table] - rows) > allowed:
-            sentences.append(f"{table} has {found[table]} rows instead of {rows}")
-    if not late:
-        sentences += [f"{table} is not in the manifest" for table in sorted(set(found) - set(expected))]
+        elif not min(counts) - late <= found[table] <= max(counts) + late:
+            sentences.append(f"{table} has {found[table]} rows instead of {rows}" + (f" to {counts[1]}" if counts[1] != rows else ""))
+    sentences += [f"{table} is not in the manifest" for table in sorted(set(found) - set(expected) - set(after))]
     return sentences
 
 
@@ -63,13 +64,12 @@ def moment(text):
     return datetime.datetime.fromisoformat(re.sub(r"(\+00:00)?Z$", "+00:00", text))
 
 
-def newest(information, repositories):
-    """Return repository and label of the newest backup without an error, of pgBackRest's `info`."""
-    usable = [row for row in information["backup"] if not row.get("error") and row["database"]["repo-key"] in repositories]
+def newest(information, repository):
+    """Return the newest backup of a repository without an error, of pgBackRest's `info`."""
+    usable = [row for row in information["backup"] if not row.get("error") and row["database"]["repo-key"] == repository]
     if not usable:
         raise core.Failure("there is no backup to restore")
-    row = max(usable, key=lambda row: (row["timestamp"]["stop"], -row["database"]["repo-key"]))
-    return row
+    return max(usable, key=lambda row: row["timestamp"]["stop"])
 
 
 def configuration(text, stanza, lock_path):
@@ -204,7 +204,7 @@ def compare(settings, noted):
             found = manifest.tables(cursor)
             applied = manifest.migrations(cursor)
         rows += sum(found.values())
-        complaints += [f"{database}: {sentence}" for sentence in differences(expected["tables"], found, late)]
+        complaints += [f"{database}: {sentence}" for sentence in differences(expected["tables"], found, late, expected.get("after"))]
         if missing := lost(expected["migrations"], applied):
             complaints.append(f"{database}: the migrations {', '.join(missing)} are missing")
     if complaints:
@@ -274,19 +274,32 @@ def read(path):
 
 
 def inside(settings):
-    """What the unit runs. The directory is postgres', who alone writes there."""
+    """What the unit runs: a drill of each repository in turn. The directory is postgres', who alone writes there."""
     clear(settings)
-    fields = {}
+    fields, failures = {}, []
     with recorded(settings, fields):
-        child.call(USER, prepare, settings)
-        row = newest(json.loads(pgbackrest(settings, "--output=json", "info", log="off").stdout, strict=False)[0], settings.repositories)
-        noted = manifest.read(settings, row["label"])
-        fields |= {"label": row["label"], "size": row["info"]["size"], "backup_age_seconds": int(time.time() - row["timestamp"]["stop"])}
-        restore(settings, row, noted)
-        start(settings)
-        fields["rows"] = compare(settings, noted)
-        verify(settings)
-        fields["migrations"] = migrate(settings, noted)
+        for repository in settings.repositories:
+            try:
+                one(settings, repository, fields)
+            except core.Failure as failure:
+                failures.append(f"repository {repository}: {failure}" if len(settings.repositories) > 1 else str(failure))
+            clear(settings)
+        if failures:
+            raise core.Failure("; ".join(map(core.sentence, failures)))
+
+
+def one(settings, repository, fields):
+    """Restore the newest backup of a repository and look at it; note in `fields` what there was."""
+    child.call(USER, prepare, settings)
+    row = newest(json.loads(pgbackrest(settings, "--output=json", "info", log="off").stdout, strict=False)[0], repository)
+    noted = manifest.read(settings, row["label"])
+    labels = [*fields.get("labels", []), row["label"]]
+    fields |= {"label": row["label"], "labels": labels, "size": row["info"]["size"], "backup_age_seconds": int(time.time() - row["timestamp"]["stop"])}
+    restore(settings, row, noted)
+    start(settings)
+    fields["rows"] = compare(settings, noted)
+    verify(settings)
+    fields["migrations"] = migrate(settings, noted)
 
 
 @contextlib.contextmanager
@@ -343,7 +356,7 @@ def drill(settings, arguments):
         raise core.Failure(f"the drill failed: {row['message']}")
     detail = row["detail"]
     return core.say(
-        f"backup {row['label']} restores: {core.human(row['size_bytes'])}, {detail['rows']} rows as noted, {detail['migrations']}, "
+        f"backup {' and '.join(detail['labels'])} restores: {core.human(row['size_bytes'])}, {detail['rows']} rows as noted, {detail['migrations']}, "
         f"{detail['backup_age_seconds'] // 3600} h old, {row['duration_seconds']:.0f} s",
         arguments.quiet,
     )

@@ -36,10 +36,7 @@ def moment(settings, sessions, control):
     for attempt in range(ATTEMPTS):
         snapshots = {}
         for name, cursor in sessions.items():
-            cursor.execute("ROLLBACK")
-            cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute("SELECT pg_current_snapshot()::text")
-            snapshots[name] = cursor.fetchone()[0]
+            snapshots[name] = begin(cursor)
         point, lsn = restore_point(control)
         control.execute("SELECT pg_current_snapshot()::text")
         later = control.fetchone()[0]
@@ -48,6 +45,14 @@ def moment(settings, sessions, control):
             break
         time.sleep(0.05 * (attempt % 5))
     return point, lsn, snapshots, exact
+
+
+def begin(cursor):
+    """Have a session see the present from here on, and nothing later; return what that is."""
+    cursor.execute("ROLLBACK")
+    cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    cursor.execute("SELECT pg_current_snapshot()::text")
+    return cursor.fetchone()[0]
 
 
 def tables(cursor):
@@ -76,9 +81,16 @@ def migrations(cursor):
 def take(settings, backups):
     """Write the manifest of backups that were just made: rows of (repository, label). The server has closed the piece of log with its moment."""
     with contextlib.ExitStack() as stack:
-        control = stack.enter_context(core.connect(settings.connection))
-        sessions = {name: stack.enter_context(core.connect(settings.connection, name)) for name in core.databases(settings)}
-        point, lsn, snapshots, exact = moment(settings, sessions, control)
+
+        def sessions():
+            return {name: stack.enter_context(core.connect(settings.connection, name)) for name in core.databases(settings)}
+
+        control, before = stack.enter_context(core.connect(settings.connection)), sessions()
+        point, lsn, snapshots, exact = moment(settings, before, control)
+        # Sessions that see what has come between, too: what there was at the point lies between the two counts.
+        after = {} if exact else sessions()
+        for cursor in after.values():
+            begin(cursor)
         control.execute("SELECT timeline_id, (SELECT system_identifier::text FROM pg_control_system()) FROM pg_control_checkpoint()")
         timeline, system = control.fetchone()
         control.execute("SELECT pg_switch_wal()")
@@ -87,7 +99,8 @@ def take(settings, backups):
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "databases": {
                 name: {"snapshot": snapshots[name], "tables": tables(cursor), "migrations": migrations(cursor)}
-                for name, cursor in sessions.items()
+                | ({"after": tables(after[name])} if name in after else {})
+                for name, cursor in before.items()
             },
         }  # fmt: skip
     for repository, label in backups:
