@@ -9,7 +9,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
 
-core, physical, room = (importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "physical", "room"))
+core, gaps, physical, room = (importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "gaps", "physical", "room"))
 
 MB = 1024**2
 NOW = 1_800_000_000
@@ -109,31 +109,7 @@ def test_what_takes_more_than_was_expected_is_stopped(tmp_path):
     assert core.run("sh", "-c", "sleep 1.2; echo done", watch=room.watch(core.Settings(reserve_mb=0), tmp_path, "")).stdout == "done\n"
 
 
-# --- A gap in the log -------------------------------------------------------------------------
-
-
-def made(repository, start):
-    return {"database": {"repo-key": repository}, "timestamp": {"start": start}}
-
-
-@pytest.mark.parametrize(
-    ("gap", "found", "is_open"),
-    [
-        (None, [], False),
-        ({"time": 100}, [], True),
-        ({"time": 100}, [made(1, 90)], True),
-        ({"time": 100}, [made(1, 100)], True),  # it may have begun before
-        ({"time": 100}, [made(1, 90), made(1, 101)], False),
-    ],
-)
-def test_a_gap_stays_until_a_backup_began_after_it(gap, found, is_open):
-    assert bool(physical.open_gap(gap, found, [1])) is is_open
-
-
-def test_a_gap_stays_until_every_repository_has_a_backup_since():
-    gap = {"time": 100}
-    assert physical.open_gap(gap, [made(1, 200)], [1, 2])
-    assert not physical.open_gap(gap, [made(1, 200), made(2, 101)], [1, 2])
+# --- The log on a disk that is nearly full --------------------------------------------------------
 
 
 class Handed(BaseException):
@@ -162,7 +138,7 @@ def test_a_piece_of_log_is_handed_on_or_given_up_loudly(monkeypatch, tmp_path):
     Words.file = f"pg_wal/{piece[:-1]}4"
     physical.archive(settings, Words)
     # From the first one on.
-    assert physical.read_gap(settings)["log"] == piece
+    assert gaps.read(settings)["log"] == piece
     assert physical.status.read(settings)["kinds"]["archive"]["verdict"] == "failed"
     # What is small and leads from history to history is never given up.
     Words.file = f"pg_wal/{history}"

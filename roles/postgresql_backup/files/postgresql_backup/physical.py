@@ -1,11 +1,10 @@
 """Physical backups and the archive of the write-ahead log, by pgBackRest."""
 
-import json
 import os
 import re
 import time
 
-from . import core, manifest, room, status
+from . import core, gaps, manifest, room, status
 
 UNREADABLE = 99
 SEGMENT = re.compile(r"[0-9A-F]{24}")
@@ -124,35 +123,12 @@ def prove(settings):
         information = core.information(settings)
         archives = information["archive"]
         record["label"] = archives[-1]["max"] if archives else None
-        if gap := open_gap(read_gap(settings), information["backup"], settings.repositories):
-            raise core.Failure(
-                f"the log from {gap['log']} on is missing, which was given up because the server's disk was nearly full: no moment since can be gone back "
-                "to before the next backup. Make room, then: postgresql-backup full", core.FULL
-            )
-        core.remove(settings.path(GAP))
+        if trouble := gaps.trouble(settings, information):
+            raise core.Failure(trouble, core.FULL)
     return record["label"]
 
 
 # --- The log ----------------------------------------------------------------------------------
-
-GAP = "gap.json"
-
-
-def open_gap(gap, found, repositories):
-    """Return a gap in the log for as long as some repository holds no backup that began after it."""
-    if not gap:
-        return None
-    newest = {number: max((row["timestamp"]["start"] for row in found if row["database"]["repo-key"] == number), default=0) for number in repositories}
-    return gap if min(newest.values(), default=0) <= gap["time"] else None
-
-
-def read_gap(settings):
-    try:
-        with open(settings.path(GAP), encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return None
-
 
 def archive(settings, arguments):
     """What the server calls with each piece of its log. On a disk that is nearly full it gives the piece up, and loudly: with its log the
@@ -165,8 +141,7 @@ def archive(settings, arguments):
         os.execvp("pgbackrest", ["pgbackrest", f"--stanza={settings.name}", "archive-push", path])
     message = f"the disk has only {core.human(free)} free: the log {name} is given up, and no moment after it can be gone back to before the next backup"
     core.complain(core.Failure(message, core.FULL))
-    first = read_gap(settings) or {"log": name}
-    core.write(settings.path(GAP), json.dumps(first | {"time": time.time()}) + "\n")
+    gaps.note(settings, name, "it was given up because the server's disk was nearly full")
     status.write(settings, "archive", "failed", message=message)
 
 

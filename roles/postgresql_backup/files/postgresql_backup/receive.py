@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from . import core, status
+from . import core, gaps, status
 
 SEGMENT = re.compile(r"[0-9A-F]{24}")
 HISTORY = re.compile(r"[0-9A-F]{8}\.history")
@@ -19,7 +19,7 @@ HISTORY = re.compile(r"[0-9A-F]{8}\.history")
 LOST = re.compile(r"has already been removed|not in this server's history|can no longer (get changes|access)|has been invalidated")
 # A peer that vanished is given up after about half a minute.
 KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30000}
-# Seconds between looks at finished pieces, attempts after a failure, and visits to the standbys.
+# Seconds between looks at finished pieces, attempts after a failure, and visits to the standbys and to the repository.
 LOOK, RETRY, VISIT = 1, 5, 30
 
 
@@ -48,7 +48,7 @@ class Receiver:
         self.trouble = None
         self.child = None
         self.words = None
-        self.visited = 0.0
+        self.visited = self.settled = -VISIT
 
     # --- Servers --------------------------------------------------------------------------
 
@@ -108,10 +108,12 @@ class Receiver:
         self.child = None
         if LOST.search(words):
             self.hand_over()
+            segments = sorted(name for name in os.listdir(self.path) if SEGMENT.match(name))
+            gaps.note(self.settings, segments[-1][:24] if segments else "an unknown piece", "the server has thrown it away")
             core.ask(self.settings.connection, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (self.slot,))
             for name in os.listdir(self.path):
                 os.unlink(os.path.join(self.path, name))
-            words = f"the archive may have a gap that the next backup closes: {words}"
+            words = f"the archive has a gap that the next backup closes: {words}"
         raise core.Failure(words)
 
     def hand_over(self):
@@ -142,9 +144,17 @@ class Receiver:
                 self.tell(core.sentence(str(failure)))
                 time.sleep(RETRY)
             else:
-                if self.trouble and not due(os.listdir(self.path), self.handed):
-                    self.tell(None)
+                if self.trouble and time.monotonic() > self.settled + VISIT and not due(os.listdir(self.path), self.handed):
+                    self.settle()
                 time.sleep(LOOK)
+
+    def settle(self):
+        """The log comes again: that is the end of the trouble, unless some of it is missing."""
+        self.settled = time.monotonic()
+        try:
+            self.tell(gaps.trouble(self.settings, core.information(self.settings)) or None)
+        except core.Failure as failure:
+            self.tell(core.sentence(str(failure)))
 
     def tell(self, trouble):
         """Write down a trouble and its end, once each."""

@@ -1,0 +1,111 @@
+"""Log that the archive lacks: known of where it was given up or lost, and seen in the archive itself. No moment after it can be gone back to
+before the next backup, so it is told until there is one."""
+
+import json
+import re
+import time
+
+from . import core
+
+FILE = "gap.json"
+SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(?![.0-9A-Z])")
+
+
+# --- What is known of -------------------------------------------------------------------------
+
+
+def read(settings):
+    try:
+        with open(settings.path(FILE), encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+def note(settings, log, reason):
+    """Note that the log is missing from a piece on; of several that is the first one, and the time is the last one's."""
+    first = read(settings) or {"log": log, "reason": reason}
+    core.write(settings.path(FILE), json.dumps(first | {"time": time.time()}) + "\n")
+
+
+def still_open(gap, backups, repositories):
+    """Return a gap for as long as some repository holds no backup that began after it."""
+    if not gap:
+        return None
+    newest = {number: max((row["timestamp"]["start"] for row in backups if row["database"]["repo-key"] == number), default=0) for number in repositories}
+    return gap if min(newest.values(), default=0) <= gap["time"] else None
+
+
+# --- What is seen -----------------------------------------------------------------------------
+
+
+def pieces(names, bytes_each):
+    """Return the pieces of log among the names of an archive's files, (timeline, number) of each."""
+    found = (SEGMENT.match(name) for name in names)
+    return {(int(piece[1], 16), int(piece[2], 16) * (2**32 // bytes_each) + int(piece[3], 16)) for piece in found if piece}
+
+
+def name(timeline, number, bytes_each):
+    """Return the name of a piece."""
+    return f"{timeline:08X}{number // (2**32 // bytes_each):08X}{number % (2**32 // bytes_each):08X}"
+
+
+def hole(names, start, bytes_each):
+    """Return the name of the first piece from `start` on that is not among the names, or None; what is newer than all of them is to come.
+
+    Each timeline goes on where it left the one before, with a piece of the same number. What is on the former timeline from there on is no
+    part of the history.
+    """
+    ((first, number),) = pieces([start], bytes_each)
+    held = {piece for piece in pieces(names, bytes_each) if piece >= (first, number)}
+    begins = {timeline: min(number for other, number in held if other == timeline) for timeline, _number in held} | {first: number}
+    last = max((number for timeline, number in held if timeline == max(begins)), default=number - 1)
+    for wanted in range(min(begins.values()), last + 1):
+        timeline = max((timeline for timeline, begin in begins.items() if begin <= wanted), default=first)
+        if (timeline, wanted) not in held:
+            return name(timeline, wanted, bytes_each)
+    return None
+
+
+def archived(settings, repository, identifier, start, bytes_each):
+    """Return the names of an archive's files from the folder of a piece on."""
+
+    def listing(*path):
+        return core.pgbackrest(settings, f"--repo={repository}", "repo-ls", "/".join(("archive", settings.name, identifier, *path)), log="off").stdout.split()
+
+    # A folder has the name of what its pieces have in common: their timeline, and the first part of their number.
+    folders = [folder for folder in listing() if re.fullmatch("[0-9A-F]{16}", folder) and (folder[8:] >= start[8:16] or folder[:8] > start[:8])]
+    return [file for folder in folders for file in listing(folder)]
+
+
+def seen(settings, information):
+    """Return the name of the first piece that a repository lacks since its newest backup, and the repository's number; or None."""
+    for repository in settings.repositories:
+        backups = [row for row in information["backup"] if row["database"]["repo-key"] == repository]
+        if not backups:
+            continue
+        newest = max(backups, key=lambda row: row["timestamp"]["stop"])
+        start = newest["archive"]["start"]
+        ((bytes_each,),) = core.ask(settings.connection, "SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size'")
+        for identifier in [row["id"] for row in information["archive"] if row["database"] == newest["database"]]:
+            if missing := hole(archived(settings, repository, identifier, start, bytes_each), start, bytes_each):
+                return missing, repository
+    return None
+
+
+# --- What is told -----------------------------------------------------------------------------
+
+
+def trouble(settings, information):
+    """Return what is to be told of the log that is missing; an empty word where it is whole. A gap that was closed is forgotten."""
+    if gap := still_open(read(settings), information["backup"], settings.repositories):
+        log, reason = gap["log"], gap.get("reason", "")
+    elif found := seen(settings, information):
+        log, reason = found[0], "the archive does not hold it" if len(settings.repositories) == 1 else f"repository {found[1]} does not hold it"
+    else:
+        core.remove(settings.path(FILE))
+        return ""
+    return (
+        f"the log from {log} on is missing{f' ({reason})' if reason else ''}: no moment since can be gone back to before the next backup. "
+        "Mend the cause, then: postgresql-backup full"
+    )
