@@ -102,7 +102,7 @@ MADE = {"label": "F", "type": "full", "info": {"size": 7, "repository": {"delta"
 def backed_up(monkeypatch, settings):
     """Make a backup whose proof of the archive fails or not; return what was done, in order, and the verdicts."""
 
-    def make(failure=None):
+    def make(failure=None, no_expire=False, **made):
         done = []
 
         def pgbackrest(_settings, *words, **_options):
@@ -114,11 +114,13 @@ def backed_up(monkeypatch, settings):
         monkeypatch.setattr(core, "is_standby", lambda settings: False)
         monkeypatch.setattr(core, "say", lambda line, quiet: None)
         monkeypatch.setattr(core, "information", lambda settings: {"archive": [{"max": "000000010000000000000003"}], "backup": []})
-        monkeypatch.setattr(physical, "newest", lambda settings, repository: MADE)
+        monkeypatch.setattr(physical, "newest", lambda settings, repository: MADE | made)
+        monkeypatch.setattr(physical, "backups", lambda settings, repository: [MADE | made])
         monkeypatch.setattr(manifest, "take", lambda settings, backups: done.append(backups))
-        arguments = types.SimpleNamespace(command="full", no_expire=False, quiet=True)
+        arguments = types.SimpleNamespace(command="full", no_expire=no_expire, quiet=True)
         try:
-            physical.backup(core.Settings(settings | {"role": "local", "repositories": [1], "repository_paths": [""]}), arguments)
+            more = {"role": "local", "repositories": [1], "repository_paths": [""], "retention_days": [35]}
+            physical.backup(core.Settings(settings | more), arguments)
         except core.Failure as error:
             done.append(error)
         return done, status.read(settings)["kinds"]
@@ -128,15 +130,66 @@ def backed_up(monkeypatch, settings):
 
 def test_a_backup_proves_the_archive_at_its_end_and_says_so(backed_up):
     done, kinds = backed_up()
-    assert done == ["backup", [(1, "F")], "check"]
+    assert done == ["backup", "expire", [(1, "F")], "check"]
     assert {name: (row["verdict"], row["label"]) for name, row in kinds.items()} == {"full": ("ok", "F"), "archive": ("ok", "000000010000000000000003")}
 
 
 def test_a_backup_whose_log_is_not_archived_has_failed(backed_up):
     failure = core.Failure("ERROR: [082]: WAL segment was not archived", 82)
     done, kinds = backed_up(failure)
-    assert done == ["backup", [(1, "F")], "check", failure]
+    assert done == ["backup", "expire", [(1, "F")], "check", failure]
     assert {name: row["verdict"] for name, row in kinds.items()} == {"full": "failed", "archive": "failed"}
+
+
+# --- What is past its time ----------------------------------------------------------------------
+
+
+def test_the_backup_of_a_restore_expires_nothing(backed_up):
+    assert backed_up(no_expire=True)[0] == ["backup", [(1, "F")], "check"]
+
+
+def test_a_backup_of_damaged_pages_has_failed_and_expires_nothing(backed_up):
+    done, kinds = backed_up(error=True)
+    assert done[:-1] == ["backup"]
+    assert (kinds["full"]["verdict"], kinds["full"]["label"]) == ("failed", None)
+    assert kinds["full"]["message"].startswith("the backup F copied damaged pages of the server")
+
+
+DAY = 86400
+
+
+def of_day(day, label="", error=False, prior=None):
+    label = label or f"202601{day:02}-010000F"
+    return {"label": label, "type": "full" if label.endswith("F") else "diff", "error": error, "timestamp": {"stop": day * DAY}, "prior": prior}
+
+
+GOOD, BAD = of_day(1), of_day(8, error=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "now", "spares"),
+    [
+        pytest.param([GOOD, of_day(8)], 60, True, id="a newer good one"),
+        pytest.param([GOOD, BAD], 20, True, id="within its time"),
+        pytest.param([GOOD, BAD], 42, True, id="the newest of those that are older is kept"),
+        pytest.param([GOOD, BAD], 43, False, id="the damaged one would be the one that is kept"),
+        pytest.param([GOOD, BAD, of_day(9, "20260108-010000F_20260109-010000D", prior=BAD["label"])], 43, False, id="nothing good rests on a damaged one"),
+        pytest.param([GOOD, BAD, of_day(15)], 60, True, id="mended since"),
+        pytest.param([GOOD, of_day(8), of_day(9, "20260108-010000F_20260109-010000D", error=True)], 60, True, id="the full one is good"),
+        pytest.param([], 60, False, id="none"),
+    ],
+)
+def test_expiry_never_takes_the_last_good_backup(found, now, spares):
+    assert physical.spares_a_good_one(found, 35, now * DAY) is spares
+
+
+@pytest.mark.parametrize(("error", "words"), [(False, ("--repo=1", "expire")), (True, ("--repo=1", "--repo1-retention-full=9999999", "expire"))])
+def test_where_only_damaged_backups_would_stay_none_goes(monkeypatch, error, words):
+    called = []
+    monkeypatch.setattr(core, "pgbackrest", lambda _settings, *words, **_more: called.append(words))
+    monkeypatch.setattr(physical, "backups", lambda _settings, _repository: [of_day(1), of_day(8, error=error)])
+    physical.expire(core.Settings(retention_days=[35]), 1)
+    assert called == [words]
 
 
 # --- Locks and words --------------------------------------------------------------------------

@@ -302,9 +302,10 @@ def make(settings, fields):
         "added_bytes": summary["data_added"], "snapshot": summary["snapshot_id"], "lsn": lsn,
     }  # fmt: skip
     child.call(USER, archive_moment, settings)
-    forget(settings)
     if complaints:
+        # Older copies may be the only ones of what is not there any more, so none goes.
         raise core.Failure(f"what is left was backed up, but {complaints[0]}")
+    forget(settings)
 
 
 def restore(settings, arguments):

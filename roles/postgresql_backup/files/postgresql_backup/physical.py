@@ -36,6 +36,30 @@ def source(settings):
     return []
 
 
+def spares_a_good_one(found, days, now):
+    """Whether the backups that stay when all past their time go hold a sound one: of the full backups that are older than the days the newest
+    stays, with all since. A backup that copied a damaged page is not sound, nor is one that rests on it."""
+    whole = [row for row in found if row["type"] == "full"]
+    older = [row for row in whole if row["timestamp"]["stop"] <= now - days * 86400]
+    begin = older[-1]["timestamp"]["stop"] if older else 0
+    sound = {row["label"] for row in found if not row.get("error")}
+    return any(
+        row["label"] in sound and row["label"][:16] in sound and (not row.get("prior") or row["prior"] in sound)
+        for row in found if row["timestamp"]["stop"] >= begin
+    )  # fmt: skip
+
+
+# As long as pgBackRest counts.
+FOR_EVER = 9999999
+
+
+def expire(settings, repository, check=True):
+    """Have what is past its time go, and what an interrupted backup left; the latter alone where only damaged backups would stay."""
+    spares = spares_a_good_one(backups(settings, repository), settings.retention_days[repository - 1], time.time())
+    kept = [] if spares else [f"--repo{repository}-retention-full={FOR_EVER}"]
+    core.pgbackrest(settings, f"--repo={repository}", *kept, "expire", check=check)
+
+
 def make_room(settings, kind, repository, path, keep):
     """Refuse a backup that would not fit a directory of this host; what is past its time goes first, unless all is to be kept."""
     found = backups(settings, repository)
@@ -43,13 +67,11 @@ def make_room(settings, kind, repository, path, keep):
         settings.connection, "SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database)::bigint, (pg_current_wal_lsn() - '0/0')::bigint"
     )
     needed = room.backup(kind, found, database) + room.log(found, position, time.time())
-    room.ask(settings, path, f"a {kind} backup, with the log until the next,", needed,
-             None if keep else lambda: core.pgbackrest(settings, f"--repo={repository}", "expire"))  # fmt: skip
+    room.ask(settings, path, f"a {kind} backup, with the log until the next,", needed, None if keep else lambda: expire(settings, repository))
 
 
 def backup(settings, arguments):
-    kind = arguments.command
-    keep = ["--no-expire-auto"] if arguments.no_expire else []
+    kind, keep = arguments.command, arguments.no_expire
     refuse_elsewhere(settings)
     with core.lock(settings, "physical", f"a {kind} backup"):
         if core.is_standby(settings):
@@ -62,14 +84,17 @@ def backup(settings, arguments):
                 try:
                     if path:
                         make_room(settings, kind, repository, path, keep)
-                    core.pgbackrest(settings, f"--repo={repository}", f"--type={kind}", *keep, *source(settings), "backup",
+                    # What is past its time goes when there is a newer one that is good.
+                    core.pgbackrest(settings, f"--repo={repository}", f"--type={kind}", "--no-expire-auto", *source(settings), "backup",
                                     watch=room.watch(settings, path))  # fmt: skip
-                    made.append((repository, newest(settings, repository)))
+                    made.append((repository, sound(newest(settings, repository))))
+                    if not keep:
+                        expire(settings, repository)
                 except core.Failure as failure:
                     failures.append((repository, failure))
                     if failure.code == core.FULL and not keep:
                         # Takes away what was begun, too.
-                        core.pgbackrest(settings, f"--repo={repository}", "expire", check=False)
+                        expire(settings, repository, check=False)
             for repository, row in made:
                 core.say(describe(row, repository if len(settings.repositories) > 1 else None), arguments.quiet)
             if made:
@@ -83,6 +108,16 @@ def backup(settings, arguments):
                 raise core.Failure(where + str(failure), failure.code)
             # The log up to the manifest's moment is archived then.
             prove(settings)
+
+
+def sound(row):
+    """Return a backup; one whose checksums say that the server's pages are damaged is a failure, though pgBackRest keeps it."""
+    if row.get("error"):
+        raise core.Failure(
+            f"the backup {row['label']} copied damaged pages of the server (pgbackrest --set={row['label']} info names their files): older backups stay, "
+            "whatever their age; restore what is damaged from one of them"
+        )
+    return row
 
 
 def describe(row, repository=None):
