@@ -21,6 +21,7 @@ BAD = [
     ({"postgresql_backup_logical_retention_days": 0}, "postgresql_backup_logical_retention_days is '0': give a whole number"),
     ({"postgresql_backup_tls_port": 0}, "postgresql_backup_tls_port is '0': give a port number from 1 to 65535"),
     ({"postgresql_backup_media_port": "rsync"}, "postgresql_backup_media_port is 'rsync': give a port number from 1 to 65535"),
+    ({"postgresql_backup_media_share": "half"}, "postgresql_backup_media_share is 'half': give a number from 0.01 to 1"),
     ({"postgresql_backup_check_schedule": "hourly"}, "postgresql_backup_check_schedule is 'hourly': give the five fields"),
 ]
 

@@ -228,6 +228,9 @@ def backups(site):
             "vault_postgresql_backup_passphrase, or leave it empty for a repository that is not encrypted."
         )
     yield from whole_numbers(site, {f"postgresql_backup_{name}": bounds for name, bounds in BOUNDS.items()})
+    share = site["postgresql_backup_media_share"]
+    if not matches("[0-9]*[.]?[0-9]+", share) or not 0.01 <= float(share) <= 1:
+        yield f"postgresql_backup_media_share is '{share}': give a number from 0.01 to 1."
     yield from given_ports(site, "postgresql_backup_tls_port", "postgresql_backup_media_port")
     for variable in SCHEDULES:
         schedule = site[f"postgresql_backup_{variable}_schedule"]

@@ -99,3 +99,45 @@ def test_what_another_user_did_or_could_not_do_comes_back(monkeypatch):
 )
 def test_the_files_of_a_lost_host_are_those_of_the_one_in_its_place(found, hosts, expected):
     assert list(media.present_names(found, dict.fromkeys(hosts, "")).values()) == expected
+
+
+# --- How much ---------------------------------------------------------------------------------
+
+
+def test_what_files_claim_to_hold_is_read_from_the_listing():
+    text = "Number of files: 3 (reg: 2, dir: 1)\nTotal file size: {} bytes\nTotal transferred file size: 7 bytes\n"
+    for said, size in (("2199023255552", 2 * 1024**4), ("2,199,023,255,552", 2 * 1024**4), ("0", 0)):
+        assert media.claimed(text.format(said)) == size
+    assert media.claimed("") == 0
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Return a function that copies this host's own uploads, of which no more than so many bytes may be."""
+    for name in ("uploads", "staging"):
+        (tmp_path / name).mkdir()
+    settings = core.Settings(reserve_mb=0, media={"path": str(tmp_path)})
+
+    class Limit:
+        def __init__(self, most):
+            self.most = most
+
+        def ask(self, what, size):
+            if size > self.most:
+                raise core.Failure(f"{what} holds {size}")
+
+        def watch(self):
+            return lambda: ""
+
+    return lambda most: media.own(settings, Limit(most), "web1", {"path": str(tmp_path / "uploads"), "name": ""}, delete=True)
+
+
+def test_a_file_that_claims_to_be_huge_is_not_copied(own, tmp_path):
+    (tmp_path / "uploads/small").write_text("small")
+    own(1000)
+    assert (tmp_path / "staging/web1/small").read_text() == "small"
+    with open(tmp_path / "uploads/huge", "wb") as file:
+        file.truncate(2 * 1024**4)
+    with pytest.raises(core.Failure, match="uploads holds 21990232555"):
+        own(1000)
+    assert not (tmp_path / "staging/web1/huge").exists()

@@ -12,7 +12,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
 
-core, media, mirror, paths = (importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "media", "mirror", "paths"))
+core, media, mirror, paths, room = (importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "media", "mirror", "paths", "room"))
 
 
 LINK = os.link
@@ -182,21 +182,21 @@ def test_uploads_that_are_a_link_are_refused_and_the_copy_of_before_stays(tmp_pa
     given, tree = settings(tmp_path)
     (tmp_path / "shared" / "media").mkdir(parents=True)
     (tmp_path / "shared" / "media" / "file").write_text("file")
-    assert media.own(given, "web1", tree, True) == []
+    assert media.own(given, room.Share(given, tmp_path, 1, []), "web1", tree, True) == []
     (tmp_path / "shared" / "media").rename(tmp_path / "shared" / "mine")
     (tmp_path / "shared" / "media").symlink_to("/etc")
     os.chown(tmp_path / "shared" / "media", 65534, 65534, follow_symlinks=False)
     with pytest.raises(core.Failure, match="media is not copied: .* is a link to /etc, .*root does not follow it"):
-        media.own(given, "web1", tree, True)
+        media.own(given, room.Share(given, tmp_path, 1, []), "web1", tree, True)
     assert os.listdir(tmp_path / "backup/staging/web1") == ["file"]
 
 
 def test_uploads_that_have_gone_are_told_and_those_that_never_were_are_not(tmp_path):
     given, tree = settings(tmp_path)
-    assert media.own(given, "web1", tree, True) == []
+    assert media.own(given, room.Share(given, tmp_path, 1, []), "web1", tree, True) == []
     (tmp_path / "backup/staging/web1").mkdir()
     (tmp_path / "backup/staging/web1/file").write_text("file")
-    assert media.own(given, "web1", tree, True) == [f"{tree['path']} is not there any more"]
+    assert media.own(given, room.Share(given, tmp_path, 1, []), "web1", tree, True) == [f"{tree['path']} is not there any more"]
 
 
 def test_directories_of_what_is_not_copied_any_more_go(tmp_path):

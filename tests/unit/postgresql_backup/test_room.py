@@ -144,3 +144,84 @@ def test_a_piece_of_log_is_handed_on_or_given_up_loudly(monkeypatch, tmp_path):
     Words.file = f"pg_wal/{history}"
     with pytest.raises(Handed):
         physical.archive(settings, Words)
+
+
+# --- A share of a volume ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("taken", "growing"), [(0, 50), (30, 20), (50, 0), (70, -20)])
+def test_what_may_still_come_to_a_share(taken, growing):
+    assert room.growth(100, taken, 0.5) == growing
+
+
+@pytest.mark.parametrize(("files", "free", "out"), [(0, 0, False), (1000, 50, False), (1000, 49, True), (1000, 0, True)])
+def test_a_file_system_without_names_left_is_full(files, free, out):
+    assert room.is_out_of_files(files, free) is out
+
+
+@pytest.fixture
+def volume(monkeypatch, tmp_path):
+    """A volume of 100 MB, of which 80 are free and 10 are the folder's; return a function that makes its share beside others."""
+    space = {"free": 80 * MB, "files": 1000, "free_files": 900}
+
+    def statvfs(_path):
+        class Space:
+            f_frsize, f_blocks, f_bavail, f_files, f_favail = 1, 100 * MB, space["free"], space["files"], space["free_files"]
+
+        return Space
+
+    monkeypatch.setattr(room.os, "statvfs", statvfs)
+    monkeypatch.setattr(room, "taken", lambda path: 10 * MB)
+    settings = core.Settings(reserve_mb=4)
+
+    def make(*others, share=0.5):
+        return room.Share(settings, tmp_path, share, others)
+
+    make.space = space
+    return make
+
+
+def test_whoever_fills_its_share_takes_nothing_from_the_others(volume, tmp_path):
+    share = volume(tmp_path)
+    # 40 may come to the 10 that are there.
+    assert (share.most, share.least) == (50 * MB, 40 * MB)
+    volume.space["free"] = 40 * MB
+    assert share.watch()() == ""
+    volume.space["free"] = 39 * MB
+    assert share.watch()().startswith(f"stopped, since {tmp_path} has only 39 MB free: what else is kept there has to have 40 MB")
+
+
+def test_a_volume_of_its_own_is_all_its_own(volume, tmp_path):
+    share = volume("/proc", str(tmp_path / "not-there"))
+    assert (share.most, share.least) == (100 * MB, 0)
+    volume.space["free"] = 3 * MB
+    assert share.watch()() == ""
+    volume.space["free"] = 1 * MB
+    assert "less than half of postgresql_backup_reserve_mb" in share.watch()()
+
+
+def test_what_claims_to_be_larger_than_the_share_is_refused(volume, tmp_path):
+    """A file of 2 TB with nothing in it."""
+    share = volume(tmp_path)
+    share.ask("web1:/srv/shop/shared/media", 50 * MB)
+    with pytest.raises(core.Failure, match=r"web1:/srv/shop/shared/media holds files of 2.0 TB, and /\S+ may take 50 MB \(postgresql_backup_media_share"):
+        share.ask("web1:/srv/shop/shared/media", 2 * 1024**4)
+
+
+def test_a_million_small_files_are_stopped(volume, tmp_path):
+    share = volume(tmp_path)
+    volume.space["free_files"] = 10
+    assert "can hold only 10 more files" in share.watch()()
+    with pytest.raises(core.Failure, match="can hold only 10 more files"):
+        room.ask(core.Settings(reserve_mb=1), tmp_path, "a dump", 1)
+
+
+def test_what_has_a_name_elsewhere_takes_nothing(tmp_path):
+    for name in ("folder", "elsewhere"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "folder/own").write_bytes(b"x" * 8192)
+    (tmp_path / "elsewhere/theirs").write_bytes(b"x" * 8192)
+    (tmp_path / "folder/theirs").hardlink_to(tmp_path / "elsewhere/theirs")
+    with open(tmp_path / "folder/sparse", "wb") as file:
+        file.truncate(10**12)
+    assert room.taken(tmp_path / "folder") == 8192

@@ -88,7 +88,7 @@ def restic(settings, *arguments, **options):
         "RESTIC_CACHE_DIR": os.path.join(media["path"], "cache"),
         "RESTIC_PROGRESS_FPS": "0",
     }
-    if arguments[0] in ("backup", "restore"):
+    if arguments[0] == "restore":
         options |= {"watch": room.watch(settings, media["path"])}
     return core.run("restic", *arguments, env=environment, **options)
 
@@ -129,8 +129,8 @@ def make_folder(path, owner):
         os.close(handle)
 
 
-def pull(settings, host, address, sources, target, *options):
-    """Fetch from another host's read-only server; both sides prove themselves by the site's certificates."""
+def pull(settings, host, address, sources, target, *options, watch=None):
+    """Fetch from another host's read-only server; both sides prove themselves by the site's certificates. Return what rsync prints."""
     tls = settings["media"]["tls"]
     program = [
         "openssl", "s_client", "-quiet", "-verify_quiet", "-verify_return_error", "-verify", "4", "-verify_hostname", host,
@@ -138,23 +138,37 @@ def pull(settings, host, address, sources, target, *options):
     ]  # fmt: skip
     done = core.run(
         "rsync", "-rlpt", "--sparse", "--safe-links", "--timeout=600", *options, *(f"{host}::{source}" for source in sources), target, user=USER, check=False,
-        env=os.environ | {"RSYNC_CONNECT_PROG": shlex.join(program)}, watch=room.watch(settings, settings["media"]["path"]),
+        env=os.environ | {"RSYNC_CONNECT_PROG": shlex.join(program)}, watch=watch,
     )  # fmt: skip
     if done.returncode:
         complaints = [line for line in done.stderr.splitlines() if re.search("error", line, re.IGNORECASE)] or done.stderr.splitlines()[-1:]
         raise core.Failure(f"{host} does not hand over its files ({sources[0].split('/')[0]}): {'; '.join(complaints) or 'no word'}", done.returncode)
+    return done.stdout
 
 
-def copy(settings, delete):
+def claimed(listing):
+    """Return how many bytes the files of a listing claim to have, by rsync's statistics."""
+    found = re.search(r"^Total file size: ([\d,.]+)", listing, re.MULTILINE)
+    return int(re.sub(r"\D", "", found[1])) if found else 0
+
+
+def share(settings):
+    """Return what the copies of uploads may take of their volume: whoever uploads must not fill the archive's, or the server's."""
+    media = settings["media"]
+    others = [*filter(None, settings["repository_paths"]), settings["dumps"]["path"], settings["data"], settings["receive"]["path"]]
+    return room.Share(settings, media["path"], media["share"], others)
+
+
+def copy(settings, limit, delete):
     """Bring the files of every web host into the staging directory; return what could not be brought, in sentences."""
     complaints = []
     for host, address in settings["media"]["sources"].items():
         for tree in settings["media"]["trees"]:
             try:
                 if address:
-                    fetch(settings, host, address, tree, delete)
+                    fetch(settings, limit, host, address, tree, delete)
                 else:
-                    complaints += own(settings, host, tree, delete)
+                    complaints += own(settings, limit, host, tree, delete)
             except core.Failure as failure:
                 # Without the uploads of a moment there is no copy of it. Of other files some may be for the application alone.
                 if not tree["name"] or failure.code != PARTIAL:
@@ -163,14 +177,18 @@ def copy(settings, delete):
     return complaints
 
 
-def fetch(settings, host, address, tree, delete):
+def fetch(settings, limit, host, address, tree, delete):
     """Fetch a tree of another host's, as a user who may write nothing else here."""
     target = staging(settings, place(host, tree))
     child.call(USER, os.makedirs, target, 0o700, True)
-    pull(settings, host, address, [f"shared/{tree['name']}/" if tree["name"] else "media/"], target + "/", *(["--delete"] if delete else []))
+    sources, mode = [f"shared/{tree['name']}/" if tree["name"] else "media/"], ["--delete"] if delete else []
+    # The second pass brings what came since the first.
+    listing = pull(settings, host, address, sources, target + "/", "--dry-run", "--stats", "--no-human-readable") if delete else ""
+    limit.ask(f"{host}:{tree['path']}", claimed(listing))
+    pull(settings, host, address, sources, target + "/", *mode, watch=limit.watch())
 
 
-def own(settings, host, tree, delete):
+def own(settings, limit, host, tree, delete):
     """Copy a tree of this host's own. It is the application's, which may do there what it likes meanwhile."""
     target = staging(settings, place(host, tree))
     try:
@@ -184,13 +202,19 @@ def own(settings, host, tree, delete):
     opened = [source]
     try:
         opened += [os.open(path, paths.DIRECTORY) for path in (target, staging(settings))]
-        copies = mirror.Mirror(opened[2], delete, lambda size: room.ask(settings, target, tree["path"], size))
+        copies = mirror.Mirror(opened[2], delete, lambda size: make_room(settings, limit, target, tree, size), lambda size: limit.ask(tree["path"], size))
         copies.copy(source, opened[1])
         os.fchmod(opened[1], stat.S_IMODE(os.fstat(source).st_mode))
     finally:
         for handle in opened:
             os.close(handle)
     return [f"{tree['path']}{path} lies too deep to be copied" for path in copies.left_out[:1]]
+
+
+def make_room(settings, limit, target, tree, size):
+    room.ask(settings, target, tree["path"], size)
+    if trouble := limit.watch()():
+        raise core.Failure(f"the copy of {tree['path']} was {trouble}", core.FULL)
 
 
 def releases(settings):
@@ -271,7 +295,7 @@ def remove_folder(path, name):
         os.close(handle)
 
 
-def make_room(settings):
+def make_room_for_all(settings):
     """Refuse a copy that would not fit: what restic is to add is what came since the last one."""
     last = (status.read(settings)["kinds"].get("media") or {}).get("size_bytes") or 0
     room.ask(settings, settings["media"]["path"], "a copy of the uploads", max(0, size(staging(settings)) - last), lambda: forget(settings))
@@ -289,13 +313,14 @@ def forget(settings):
 
 def make(settings, fields):
     prepare(settings)
-    complaints = copy(settings, delete=True)
+    limit = share(settings)
+    complaints = copy(settings, limit, delete=True)
     open_repository(settings)
-    make_room(settings)
+    make_room_for_all(settings)
     name, lsn = child.call(USER, name_moment, settings)
-    complaints += copy(settings, delete=False)
+    complaints += copy(settings, limit, delete=False)
     releases(settings)
-    done = restic(settings, "backup", "--json", "--host=uploads", f"--tag={TAG}{name}", f"--tag=lsn:{lsn}", staging(settings))
+    done = restic(settings, "backup", "--json", "--host=uploads", f"--tag={TAG}{name}", f"--tag=lsn:{lsn}", staging(settings), watch=limit.watch())
     summary = next(row for row in map(json.loads, reversed(done.stdout.splitlines())) if row.get("message_type") == "summary")
     fields |= {
         "label": name, "size": summary["total_bytes_processed"], "files": summary["total_files_processed"],
@@ -315,6 +340,8 @@ def restore(settings, arguments):
     target = arguments.target
     if os.path.exists(target) and os.listdir(target):
         raise core.Failure(f"{target} is not empty")
+    held = json.loads(restic(settings, "stats", "--json", "--no-lock", "--mode=restore-size", snapshot).stdout)["total_size"]
+    room.ask(settings, target, "the uploads of that moment", held)
     os.makedirs(target, mode=0o700, exist_ok=True)
     restic(settings, "restore", "--quiet", "--no-lock", "--verify", f"--target={target}", snapshot)
     brought = os.path.join(target, staging(settings).lstrip("/"))

@@ -21,11 +21,12 @@ UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 class Mirror:
     """Copies from one open folder into another, which nobody else can reach; counts, and notes what it had to leave out.
 
-    `work` is a folder of the same disk, where a file is made before it gets its name.
+    `work` is a folder of the same disk, where a file is made before it gets its name; `make_room` is asked for the bytes that a copy takes,
+    `allow` whether all files may be as large as they claim to be.
     """
 
-    def __init__(self, work, delete, make_room=lambda size: None):
-        self.work, self.delete, self.make_room = work, delete, make_room
+    def __init__(self, work, delete, make_room=lambda size: None, allow=lambda size: None):
+        self.work, self.delete, self.make_room, self.allow = work, delete, make_room, allow
         self.size, self.left_out = 0, []
 
     def copy(self, source, target, path=""):
@@ -82,6 +83,7 @@ class Mirror:
     def file(self, name, found, source, target):
         there = look(name, target)
         self.size += found.st_size
+        self.allow(self.size)
         if there and is_same(found, there):
             return
         remove(TEMPORARY, self.work)
