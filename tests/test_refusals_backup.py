@@ -17,6 +17,8 @@ BAD = [
     ({"postgresql_backup_media_path": "/srv/shop/shared/media"}, "postgresql_backup_media_path gives '/srv/shop/shared/media', which meets '/srv/shop' of app_root"),
     ({"postgresql_backup_logical_path": "/var/lib/pgbackrest/dumps"}, "postgresql_backup_logical_path gives '/var/lib/pgbackrest/dumps', which meets"),
     ({"postgresql_backup_path": "/backup", "postgresql_backup_media_path": "/backup/media"}, "postgresql_backup_media_path gives '/backup/media', which meets '/backup' of"),
+    ({"postgresql_backup_repositories": [S3 | {"reader_key": "AKREAD"}]}, "postgresql_backup_repositories: number 1 has one of reader_key and reader_secret"),
+    ({"postgresql_backup_tablespace_paths": "tables"}, "postgresql_backup_tablespace_paths is \"tables\": give a list of absolute paths"),
     ({"postgresql_backup_logical_path": "dumps"}, "postgresql_backup_logical_path is 'dumps': give an absolute path"),
     ({"postgresql_backup_logical_retention_days": 0}, "postgresql_backup_logical_retention_days is '0': give a whole number"),
     ({"postgresql_backup_tls_port": 0}, "postgresql_backup_tls_port is '0': give a port number from 1 to 65535"),
@@ -34,10 +36,14 @@ def test_bad_values(each_is_refused):
     ("database", "variables", "sentence"),
     [
         (["site1"], {"postgresql_backup_password": "hunter2"}, "postgresql_backup_password is shorter than 16 characters"),
+        (
+            ["site1"], {"postgresql_backup_password": "p" * 16, "postgresql_backup_repositories": [S3]},
+            "postgresql_backup_repositories has none that database hosts could be restored from: give one in S3 the reader_key",
+        ),
         (["site1", "site2"], {"postgresql_backup_password": "p" * 16}, "The group backup names site2, which is in the group database too"),
     ],
-    ids=["weak password", "both at once"],
-)
+    ids=["weak password", "nothing to restore from", "both at once"],
+)  # fmt: skip
 def test_a_backup_host_that_cannot_be(sentences, database, variables, sentence):
     groups = {"web": ["site1"], "database": database, "backup": ["site2"]}
     passwords = {f"vault_postgresql_{name}_password": "b" * 16 for name in ("replication", "backup")}

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import posixpath
 
+from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_in_url
+
 # pgBackRest's own numbers: a usable backup is there; the server is known, only without a backup. What else it tells is cured by
 # a first backup, too: no repository yet, an unfinished one.
 OK, EMPTY = 0, 2
@@ -16,10 +18,33 @@ def postgresql_backup_repository_paths(rows):
     return [row["path"] if row["type"] == "path" else "" for row in rows]
 
 
+def postgresql_backup_readable(rows):
+    """Return the repositories that a backup host lets database hosts read, each with its number: never with keys that write."""
+    found = []
+    for number, row in enumerate(rows, 1):
+        if row.get("type") != "s3":
+            found.append({**row, "number": number})
+        elif row.get("reader_key"):
+            found.append({**row, "number": number, "key": row["reader_key"], "secret": row["reader_secret"]})
+    return found
+
+
 def postgresql_backup_repository_directories(rows):
     """Return the directories of the repositories that are on this host, as rows of the action `files`."""
     paths = filter(None, postgresql_backup_repository_paths(rows))
     return [{"dest": path, "state": "directory", "owner": "postgres", "group": "postgres", "mode": "0750"} for path in paths]
+
+
+def postgresql_backup_connections(hosts, remote, addresses):
+    """Return by name of host how its server is reached: libpq's keywords."""
+    return {host: remote | {"host": addresses[host]} for host in hosts}
+
+
+def postgresql_backup_media_sources(hosts, own, role, addresses):
+    """Return the web hosts whose uploads a host copies, with their addresses; its own need none."""
+    if role == "database":
+        return {}
+    return {host: "" if host == own else host_in_url(addresses[host]) for host in hosts if role == "backup" or host == own}
 
 
 def postgresql_backup_trees(media, shared, paths):
@@ -87,8 +112,11 @@ class FilterModule:
     def filters(self):
         """Return the filters of this file by name."""
         return {
+            "postgresql_backup_connections": postgresql_backup_connections,
+            "postgresql_backup_media_sources": postgresql_backup_media_sources,
             "postgresql_backup_plan": postgresql_backup_plan,
             "postgresql_backup_trees": postgresql_backup_trees,
+            "postgresql_backup_readable": postgresql_backup_readable,
             "postgresql_backup_repository_directories": postgresql_backup_repository_directories,
             "postgresql_backup_repository_paths": postgresql_backup_repository_paths,
         }

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
 
 from ansible.errors import AnsibleFilterError
@@ -130,9 +131,32 @@ def postgresql_restore_plan(information, moment="", name="", label="", timeline=
     return plan
 
 
+def postgresql_restore_looks(hosts, known):
+    """Return by name what each database host that answers has."""
+    looks = {host: (known[host].get("__postgresql_backup_restore_look") or {}).get("stdout") for host in hosts}
+    return {host: json.loads(look) for host, look in looks.items() if look}
+
+
+def postgresql_restore_serving(hosts, known):
+    """Return the web hosts that did not say that the application has stopped."""
+    return [host for host in hosts if (known[host].get("__uwsgi_stopped") or {}).get("rc", 1) != 0]
+
+
+def postgresql_restore_complaints(hosts, known):
+    """Return what is wrong with servers that are not what the site says."""
+    found = [known[host].get("__postgresql_backup_restore_unsettled") or {} for host in hosts]
+    return [row["msg"] for row in found if "msg" in row]
+
+
 class FilterModule:
     """Filters of this file."""
 
     def filters(self):
         """Return the filters."""
-        return {"postgresql_restore_moment": postgresql_restore_moment, "postgresql_restore_plan": postgresql_restore_plan}
+        return {
+            "postgresql_restore_complaints": postgresql_restore_complaints,
+            "postgresql_restore_looks": postgresql_restore_looks,
+            "postgresql_restore_moment": postgresql_restore_moment,
+            "postgresql_restore_plan": postgresql_restore_plan,
+            "postgresql_restore_serving": postgresql_restore_serving,
+        }

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import re
 import stat
@@ -98,8 +99,14 @@ def balanced(root="/"):
 
 
 def backed_up(root="/"):
-    """Return the addresses of the servers whose backups are kept here."""
-    return sorted(set(re.findall(r"(?m)^pg\d+-host=(\S+)$", read(os.path.join(root, "etc/pgbackrest.conf")))))
+    """Return the servers whose backups are kept here, by their addresses and by the names that their inventory gives them."""
+    text = "\n".join(read(os.path.join(root, path)) for path in ("etc/pgbackrest/pgbackrest.conf", "etc/pgbackrest.conf"))
+    addresses = set(re.findall(r"(?m)^pg\d+-host=(\S+)$", text))
+    try:
+        names = json.loads(read(os.path.join(root, "etc/pgbackrest/postgresql-backup.json")))["hosts"]
+    except (ValueError, LookupError, TypeError):
+        names = ()
+    return sorted(addresses | set(names if addresses else ()))
 
 
 def look(root="/"):

@@ -23,7 +23,8 @@ def wanted_of(site):
         addresses = [host_in_url(site["app_addresses"][host]) for host in site["app_web_hosts"]]
         wanted["balanced"] = [name.strip("[]") for name in names["hosts"] + names["endings"] + addresses]
     if site.is_in("backup"):
-        wanted["backed_up"] = [site["app_addresses"][host] for host in site["app_database_hosts"]]
+        # A server that took the place of a lost one has its name, or its address.
+        wanted["backed_up"] = [name for host in site["app_database_hosts"] for name in (host, site["app_addresses"][host])]
     return wanted
 
 
@@ -83,7 +84,7 @@ def refuse_backups(host, found, wanted):
         return ""
     return (
         "%s already keeps the backups of another site (of the servers %s): give this one a backup host of its own, or, where nobody needs the other's "
-        "backups, remove /etc/pgbackrest.conf there." % (host, ", ".join(found["backed_up"]))
+        "backups, remove /etc/pgbackrest/pgbackrest.conf there." % (host, ", ".join(found["backed_up"]))
     )
 
 

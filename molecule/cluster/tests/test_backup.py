@@ -116,6 +116,60 @@ def test_a_database_host_reads_the_history_and_cannot_harm_it(site, keeper):
     assert labels(keeper) == before
 
 
+@pytest.mark.parametrize("name", ["database", "backup"])
+def test_who_asks_another_host_for_files_reads_what_that_is_for_and_no_secret(site, keeper, name):
+    """pgBackRest's server hands out whatever it can read: a database host asks the backup host, and the other way round."""
+    asking, asked = site.hosts[site.groups[name][0]], site.groups["backup" if name == "database" else "database"][0]
+    # Whatever the asking host's own configuration says: the certificate opens the door.
+    options = " ".join(
+        f"--repo1-host{option}={value}" for option, value in {
+            "": site.addresses[asked], "-type": "tls", "-ca-file": "/etc/selfhost/ca.crt", "-cert-file": "/etc/selfhost/host.crt",
+            "-key-file": "/etc/selfhost/host.key",
+        }.items()
+    )  # fmt: skip
+    plain = "printf '[global]\n[main]\npg1-path=/nowhere\n' >/tmp/plain.conf"
+    asking.check_output(f"runuser -u postgres -- sh -c %s", plain)
+
+    def ask(path, *words):
+        return asking.run(
+            f"cd / && runuser -u postgres -- pgbackrest --config=/tmp/plain.conf --stanza=main --repo=1 --log-level-file=off {options} "
+            f"--repo1-path={path} --raw {' '.join(words)}"
+        )  # fmt: skip
+
+    try:
+        assert ask("/etc", "repo-get", "passwd").rc == 0, "it is asked the right way"
+        secrets_of_it = [
+            ("/etc/selfhost", "host.key"), ("/run/pgbackrest-server", "host.key"), ("/etc/pgbackrest", "pgpass"), ("/etc/pgbackrest", "receive.conf"),
+            ("/etc/pgbackrest", "media-passphrase"), ("/etc", "shadow"), ("/etc/ssh", "ssh_host_ed25519_key"), ("/proc/1", "environ"),
+            ("/var/lib/postgresql", ".pgpass"),
+        ]  # fmt: skip
+        for path, file in secrets_of_it:
+            assert ask(path, "repo-get", file).rc != 0, f"{path}/{file}"
+        for number in filter(str.isdigit, ask("/proc", "repo-ls").stdout.split()):
+            assert "hostname" not in ask(f"/proc/{number}", "repo-ls", "root/etc").stdout, "the root of another process"
+        for path in ("/var/lib/media-backup", "/var/backups", "/home", "/srv", "/root"):
+            assert ask(path, "repo-ls").stdout.strip() == "", path
+        for path in ("/etc/pgbackrest", "/var/lib/pgbackrest", "/var/lib/postgresql"):
+            assert asking.run(f"cd / && echo harm | runuser -u postgres -- pgbackrest --config=/tmp/plain.conf --stanza=main --repo=1 {options} --repo1-path={path} "
+                              "repo-put harm").rc != 0, path  # fmt: skip
+    finally:
+        asking.run("rm -f /tmp/plain.conf")
+
+
+def test_the_account_that_fetches_is_no_superuser_and_writes_nothing(site, keeper):
+    """As somebody would who has taken the backup host over, with what the database host's side of it may do."""
+    host = site.hosts[site.primary()]
+    account = host.check_output("ps -o user= -p $(systemctl show --value -p MainPID pgbackrest-server)").strip()
+    assert account not in ("root", "postgres")
+    assert site.sql(site.primary(), f"SELECT rolsuper FROM pg_roles WHERE rolname = '{account}'") == "f"
+    ask = f"cd / && runuser -u {account} -- psql -XAtq -d postgres"
+    assert host.check_output(f"{ask} -c 'SELECT current_user'") == account
+    assert host.run(f"{ask} -U postgres -c 'SELECT 1'").rc != 0
+    for statement in ("CREATE TABLE harm (x int)", "COPY (SELECT 1) TO PROGRAM 'id'", "ALTER SYSTEM SET port = 1", "CREATE ROLE harm SUPERUSER"):
+        assert host.run(f"{ask} -c %s", statement).rc != 0, statement
+    assert host.run(f"cd / && runuser -u {account} -- touch /var/lib/postgresql/harm").rc != 0
+
+
 def test_only_a_backup_host_reads_the_data_of_a_database_host(site):
     """A certificate of the site is not enough: the other database host's name is not admitted, and a stranger has none."""
     first, second = site.groups["database"]

@@ -262,6 +262,15 @@ def _backup_hosts(site):
             f"postgresql_backup_password is {'shorter than 16 characters, or has spaces' if password else 'not set'}: a backup host logs in with it, "
             "so put a random one of at least 16 characters into the vault as vault_postgresql_backup_password."
         )
+    paths = site["postgresql_backup_tablespace_paths"]
+    if not is_list(paths) or not all(matches(PATH, path) for path in paths):
+        yield f"postgresql_backup_tablespace_paths is {text_of(paths)}: give a list of absolute paths, such as [/srv/tablespaces]."
+    rows = site["postgresql_backup_repositories"]
+    if site["__postgresql_backup_role"] != "local" and is_rows(rows, ["type"]) and all(row["type"] == "s3" and not row.get("reader_key") for row in rows):
+        yield (
+            "postgresql_backup_repositories has none that database hosts could be restored from: give one in S3 the reader_key and reader_secret of an "
+            "account that can only read, or add one of type path."
+        )
     databases = site["postgresql_backup_database_hosts"]
     if len(databases) > 1 and (both := [host for host in site["postgresql_backup_hosts"] if host in databases]):
         yield (

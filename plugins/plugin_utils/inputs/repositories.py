@@ -11,6 +11,8 @@ NAME = "postgresql_backup_repositories"
 PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
 NEEDED = {"path": ["path"], "s3": ["path", "bucket", "endpoint", "region", "key", "secret"]}
 FREE = ["type", "passphrase", "retention_days"]
+# Of an account that can only read a store, for database hosts.
+READER = ["reader_key", "reader_secret"]
 # pgBackRest 2.45 knows as many repositories as it has numbers for.
 MOST = 256
 
@@ -32,7 +34,7 @@ def _wrong(row):
     kind = row.get("type")
     if kind not in NEEDED:
         return f"is of type '{kind}': known are path and s3"
-    known = NEEDED[kind] + FREE + (["uri_style"] if kind == "s3" else [])
+    known = NEEDED[kind] + FREE + (["uri_style", *READER] if kind == "s3" else [])
     if strangers := sorted(set(row) - set(known)):
         return f"has {', '.join(strangers)}: a repository of type {kind} has {', '.join(known)}"
     if missing := [name for name in NEEDED[kind] if not str(row.get(name) or "").strip()]:
@@ -43,6 +45,8 @@ def _wrong(row):
         return f"has {', '.join(broken)} of more than one line"
     if row.get("uri_style", "host") not in ("host", "path"):
         return f"has the uri_style '{row['uri_style']}': known are host and path"
+    if bool(row.get("reader_key")) != bool(row.get("reader_secret")):
+        return "has one of reader_key and reader_secret: give both"
     passphrase = str(row.get("passphrase") or "")
     if passphrase and (len(passphrase) < 16 or passphrase != passphrase.strip()):
         return "has a passphrase of less than 16 characters, or one that begins or ends with a space"

@@ -14,6 +14,26 @@ PATH = {"type": "path", "path": "/srv/backups"}
 S3 = {"type": "s3", "path": "/shop", "bucket": "b", "endpoint": "s3.example.org", "region": "eu", "key": "AKIA", "secret": "swordfish-swordfish"}
 
 
+def test_database_hosts_read_by_keys_that_only_read():
+    reader = S3 | {"reader_key": "AKREAD", "reader_secret": "only-reading-only-reading"}
+    found = module.postgresql_backup_readable([S3, PATH, reader])
+    assert [(row["number"], row.get("key"), row.get("secret")) for row in found] == [(2, None, None), (3, "AKREAD", "only-reading-only-reading")]
+
+
+def test_whose_uploads_a_host_copies():
+    addresses = {"web1": "192.0.2.1", "web2": "2001:db8::2"}
+    sources = module.postgresql_backup_media_sources
+    assert sources(["web1", "web2"], "backup1", "backup", addresses) == {"web1": "192.0.2.1", "web2": "[2001:db8::2]"}
+    assert sources(["web1", "web2"], "web1", "backup", addresses) == {"web1": "", "web2": "[2001:db8::2]"}
+    assert sources(["web1", "web2"], "web1", "local", addresses) == {"web1": ""}
+    assert sources(["web1", "web2"], "db1", "local", addresses) == sources(["web1"], "web1", "database", addresses) == {}
+
+
+def test_each_server_is_reached_alone():
+    found = module.postgresql_backup_connections(["db1", "db2"], {"port": 5432}, {"db1": "192.0.2.1", "db2": "192.0.2.2", "web1": "192.0.2.3"})
+    assert found == {"db1": {"port": 5432, "host": "192.0.2.1"}, "db2": {"port": 5432, "host": "192.0.2.2"}}
+
+
 def test_where_the_repositories_of_this_host_are():
     assert module.postgresql_backup_repository_paths([S3, PATH]) == ["", "/srv/backups"]
     (row,) = module.postgresql_backup_repository_directories([S3, PATH])

@@ -146,3 +146,17 @@ def test_a_promoted_standby_goes_on_with_the_same_history():
 
 def test_the_timeline_that_is_named_is_followed():
     assert plan(PARTED, moment=at(SUNDAY + 2 * DAY), histories=HISTORY, timeline="1")["timeline"] == "1"
+
+
+# --- What hosts said --------------------------------------------------------------------------
+
+
+def test_what_hosts_said_that_answered():
+    known = {
+        "db1": {"__postgresql_backup_restore_look": {"stdout": '{"primary": true}'}, "__postgresql_backup_restore_unsettled": {"msg": "it is not."}},
+        "db2": {"__postgresql_backup_restore_look": {"unreachable": True}},
+        "web1": {"__uwsgi_stopped": {"rc": 0}}, "web2": {"__uwsgi_stopped": {"rc": 1}}, "web3": {},
+    }  # fmt: skip
+    assert module.postgresql_restore_looks(["db1", "db2"], known) == {"db1": {"primary": True}}
+    assert module.postgresql_restore_complaints(["db1", "db2"], known) == ["it is not."]
+    assert module.postgresql_restore_serving(["web1", "web2", "web3"], known) == ["web2", "web3"]

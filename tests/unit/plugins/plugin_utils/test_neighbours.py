@@ -268,10 +268,18 @@ def test_debians_configuration_is_nobodys(tree):
     assert tree.refusal(balanced=["blog.example.org"], backed_up=["10.0.0.3"]) == ""
 
 
+@pytest.mark.parametrize("path", ["/etc/pgbackrest.conf", "/etc/pgbackrest/pgbackrest.conf"])
 @pytest.mark.parametrize(("wanted", "refused"), [(["10.0.0.3"], True), (["10.0.0.3", "10.0.0.7"], False)])
-def test_the_backup_host_of_another_site(tree, wanted, refused):
-    tree.write("/etc/pgbackrest.conf", "[main]\npg1-host=10.0.0.7\npg1-host-port=8432\npg2-host=10.0.0.8\n")
+def test_the_backup_host_of_another_site(tree, path, wanted, refused):
+    tree.write(path, "[main]\npg1-host=10.0.0.7\npg1-host-port=8432\npg2-host=10.0.0.8\n")
     said = tree.refusal(backed_up=wanted)
     assert bool(said) == refused
     if refused:
         assert said.startswith("h1 already keeps the backups of another site (of the servers 10.0.0.7, 10.0.0.8)")
+
+
+def test_the_backup_host_of_this_site_whose_server_has_a_new_address(tree):
+    tree.write("/etc/pgbackrest/pgbackrest.conf", "[main]\npg1-host=10.0.0.7\n")
+    tree.write("/etc/pgbackrest/postgresql-backup.json", '{"hosts": {"db1": {"host": "10.0.0.7"}}}')
+    assert tree.refusal(backed_up=["db1", "10.0.0.9"]) == ""
+    assert tree.refusal(backed_up=["shop-db", "10.0.0.9"]).startswith("h1 already keeps the backups of another site (of the servers 10.0.0.7, db1)")
