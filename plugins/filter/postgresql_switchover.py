@@ -142,8 +142,14 @@ def _ahead(new, answers):
 
 
 def _check_timeline(new, answers, given_up=()):
-    """Refuse a new primary whose place another server has taken already."""
-    own = answers[new].get("timeline", 0)
+    """Refuse a new primary whose place another server has taken already, by what the others and the archive of the backups know."""
+    own = max(answers[new].get("timeline", 0), answers[new].get("accepted") or 0)
+    archived = answers[new].get("archived") or 0
+    if archived > max([own, *(answers[name].get("timeline", 0) for name in given_up)]):
+        raise _Refusal(
+            f"The archive of the backups holds a newer timeline than {new} ({archived}, not {own}), so another server was promoted after it: start that one, "
+            f"or, to give up what it wrote, run `postgresql-guard accept-lost-rows` on {new} first."
+        )
     for name, known in answers.items():
         if known and name != new and name not in given_up and not known["fenced"] and known.get("timeline", 0) > own:
             raise _Refusal(

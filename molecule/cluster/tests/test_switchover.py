@@ -176,6 +176,7 @@ def test_a_forced_failover(site, writing, pair):
     assert f"-e postgresql_rebuild={old}" in run.text
     the_former_primary_stays_down(site, old, new)
     whoever_knows_a_newer_timeline_is_believed(site, old, new)
+    the_archive_is_believed_where_nobody_else_answers(site, old, new)
 
     site.apply("database", "--tags", "postgresql", "-e", f"postgresql_rebuild={old}")
     site.healthy()
@@ -253,6 +254,21 @@ def whoever_knows_a_newer_timeline_is_believed(site, old, new):
         assert f"{old} is a primary, and stopped, but {new}, a standby, is on a newer timeline" in run.text
     finally:
         other.check_output(f"systemctl stop {UNIT}; rm -f {DATA}/standby.signal; systemctl start {UNIT}")
+    assert site.primaries() == [new]
+
+
+def the_archive_is_believed_where_nobody_else_answers(site, old, new):
+    """As after a power cut of the site: the former primary comes back alone, and only the backup host knows of the new one."""
+    host, other = site.hosts[old], site.hosts[new]
+    other.check_output(f"systemctl stop {UNIT}")
+    try:
+        host.check_output(f"rm -f {DATA}/fenced {DATA}/standby.signal")
+        assert host.run(f"systemctl start {UNIT}").rc != 0
+        assert not runs(site, old)
+        assert "the archive of the backups holds a newer timeline" in host.check_output(f"journalctl --unit {UNIT} --since -1min")
+        assert not host.file(f"{DATA}/fenced").exists
+    finally:
+        other.check_output(f"systemctl start {UNIT}")
     assert site.primaries() == [new]
 
 

@@ -9,21 +9,24 @@ postgresql-guard demote             stop cleanly and become a standby
 postgresql-guard promote [POSITION] become the primary once everything before POSITION is replayed
 postgresql-guard reinstate          undo `demote`, as long as nobody was promoted
 postgresql-guard fence REASON       never let this data run again; a fresh copy replaces it
+postgresql-guard accept-lost-rows   the operator's word: what was written on a newer timeline is given up, as far as no primary of it runs
 
 Of two primaries the one with the newer timeline is the true one: it was promoted later. A server whose place was taken is
 fenced by a file in its data directory, so the fence lasts as long as the data that it is about. Where only a standby that
 receives from nobody tells of a newer timeline, the server does not run either, but nothing is given up: no fence. A server
 that runs elsewhere and does not say what it is may be the primary, so it is waited for. Where no other server runs,
-nothing is known, and this one starts.
+nothing is known, and this one starts, unless the archive of a backup host, which outlives them, holds a newer timeline.
 """
 
 import json
 import os
 import pathlib
 import pwd
+import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -34,6 +37,11 @@ PATIENCE_SECONDS = 30
 BOOT_SECONDS = 300
 # A standby has this long to replay what the former primary wrote last.
 REPLAY_SECONDS = 60
+# Where a backup host's archive is named: the witness.
+ARCHIVE = pathlib.Path("/etc/pgbackrest/pgbackrest.conf")
+ARCHIVE_SECONDS = 2
+# What pgBackRest ends with where the archive does not hold a file.
+NOT_HELD = 1
 # Exit status of `promote`: nothing was begun, so the former primary may go on.
 NOT_BEGUN = 3
 # Exit status of `watch`: the server that was put off is to be started.
@@ -95,9 +103,11 @@ def successor(own, peers):
 def newest(own, peers):
     """Return the name of the peer on the newest timeline, if that is newer than this data's, or None.
 
-    Whoever made that timeline was promoted after this data's time as a primary, even if it does not run just now.
+    Whoever made that timeline was promoted after this data's time as a primary, even if it does not run just now. One that the operator
+    has given up counts no more, unless its primary runs.
     """
-    later = {name: peer["timeline"] for name, peer in relatives(own, peers).items() if peer["timeline"] > own["timeline"]}
+    known = max(own["timeline"], own.get("accepted", 0))
+    later = {name: peer["timeline"] for name, peer in relatives(own, peers).items() if peer["timeline"] > known}
     return max(later, key=later.get, default=None)
 
 
@@ -110,7 +120,13 @@ def why_no_primary(own, peers):
     if name:
         return (
             f"{name} is on a newer timeline ({peers[name]['timeline']}, here {own['timeline']}), so another server was promoted after this one: "
-            f"start that one, or, to give up what it wrote, stop the server of {name}, start this one and rebuild {name}"
+            f"start that one, or, to give up what it wrote: postgresql-guard accept-lost-rows, and rebuild {name}"
+        )
+    archived = own.get("archived") or 0
+    if archived > max(own["timeline"], own.get("accepted", 0)):
+        return (
+            f"the archive of the backups holds a newer timeline ({archived}, here {own['timeline']}), so another server was promoted after this one: "
+            "start that one, or, to give up what it wrote: postgresql-guard accept-lost-rows"
         )
     return None
 
@@ -163,6 +179,12 @@ def why_stop(own, peers, order):
         if not peer["recovery"] and peer["timeline"] == own["timeline"] and order.index(name) < order.index(own["host"]):
             return f"{name} is a primary too, of the same timeline, and comes first"
     return None
+
+
+def witness(text):
+    """Return under which name the archive of a backup host holds this server's log, by pgBackRest's configuration, or None."""
+    sections = [name for name in re.findall(r"^\[([^\]\n]+)\]", text, re.MULTILINE) if name != "global"]
+    return sections[0] if sections and re.search(r"^repo\d+-host=", text, re.MULTILINE) else None
 
 
 def control(text):
@@ -247,6 +269,29 @@ class Host:
         with ThreadPoolExecutor(max_workers=max(1, len(others))) as pool:
             return dict(zip(others, pool.map(self.peer, others.values())))
 
+    def archived(self, timeline):
+        """Return the newest timeline that the archive of a backup host holds from this one on, or None where it does not say.
+
+        Where another server was promoted its history is there at once, and it stays there when both are gone.
+        """
+        try:
+            name = witness(ARCHIVE.read_text(encoding="utf-8"))
+        except OSError:
+            name = None
+        if not name:
+            return None
+        command = ["pgbackrest", f"--stanza={name}", "--log-level-file=off", "--log-level-console=off", f"--io-timeout={ARCHIVE_SECONDS}",
+                   f"--db-timeout={ARCHIVE_SECONDS}", f"--protocol-timeout={ARCHIVE_SECONDS + 1}", "archive-get"]  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="postgresql-guard-") as place:
+            while True:
+                try:
+                    status = self.run(*command, f"{timeline + 1:08X}.history", f"{place}/{timeline + 1}").returncode
+                except (OSError, subprocess.TimeoutExpired):
+                    return None
+                if status:
+                    return timeline if status == NOT_HELD else None
+                timeline += 1
+
     def processes(self):
         """Return the processes of this data directory, also those that outlive a killed postmaster."""
         found = []
@@ -267,6 +312,7 @@ class Host:
             "running": bool(self.processes()),
             "standby": any((self.data / name).exists() for name in ("standby.signal", "recovery.signal")),
             "fenced": self.fence_reason(),
+            "accepted": self.accepted(),
             "recovery": None,
             "receiving": False,
             "replayed": None,
@@ -336,6 +382,19 @@ class Host:
         finally:
             os.close(directory)
 
+    # --- What the operator has given up ---
+
+    def accepted(self):
+        """Return up to which timeline the operator has given up what others wrote; 0 for none."""
+        try:
+            return int(self.read("lost-rows-accepted")["timeline"])
+        except (ValueError, LookupError, TypeError, OSError):
+            return 0
+
+    def accept(self, timeline):
+        self.remove("lost-rows-accepted")
+        self.write("lost-rows-accepted", json.dumps({"timeline": timeline, "at": time.strftime("%Y-%m-%d %H:%M:%S %z")}) + "\n")
+
     # --- A start that was put off ---
 
     def put_off(self, names):
@@ -402,6 +461,7 @@ def may_start(host):
     own = host.own()
     peers = {}
     if own["exists"] and not own["standby"] and not own["fenced"]:
+        own["archived"] = host.archived(own["timeline"])
         peers = hear(host, own)
         host.put_off([] if why_never_start(own, peers) else doubtful(peers))
     reason = why_not_start(own, peers)
@@ -417,6 +477,7 @@ def resume(host, own):
     awaited = host.waits_for()
     if not awaited or own["standby"] or own["fenced"]:
         return 0
+    own["archived"] = host.archived(own["timeline"])
     peers = host.peers()
     # They have to say it themselves: a primary that is only restarted falls silent too.
     if any(name in peers and not speaks(peers[name]) for name in awaited):
@@ -449,7 +510,8 @@ def watch(host):
 
 
 def state(host):
-    print(json.dumps(host.own() | {"peers": host.peers()}))
+    own = host.own()
+    print(json.dumps(own | {"peers": host.peers(), "archived": host.archived(own["timeline"]) if own.get("timeline") else None}))
 
 
 def demote(host):
@@ -498,6 +560,12 @@ def promote(host, position="0"):
         if time.monotonic() > deadline:
             raise Refusal(f"The standby on {host.name} lacks {int(position) - replayed} bytes of the log.", NOT_BEGUN)
         time.sleep(0.1)
+    # What has been replayed just now may have led to another timeline.
+    own = host.own()
+    own["archived"] = host.archived(own["timeline"])
+    reason = why_no_primary(own, peers)
+    if reason:
+        raise Refusal(f"The server of {host.name} is not promoted: {reason}.", NOT_BEGUN)
     host.ask(host.local, "SELECT pg_promote(true, 300)", timeout=330)
     own = host.own()
     if own["recovery"] is not False:
@@ -514,6 +582,27 @@ def reinstate(host):
         raise Refusal(f"The server of {host.name} is a primary again and did not start: its journal says why (journalctl -u {host.unit}).")
 
 
+def accept_lost_rows(host):
+    """Have this host's data be good enough for a primary, though another one was promoted after it and wrote since."""
+    own = host.own()
+    if not own["exists"] or own["fenced"]:
+        raise Refusal(f"The data of {host.name} is {'fenced: ' + own['fenced'] if own['exists'] else 'not there'}.")
+    peers = host.peers()
+    own["archived"] = host.archived(own["timeline"])
+    name = successor(own, peers)
+    if name:
+        raise Refusal(f"{name} has taken the place of {host.name} and runs: nothing of it is given up while it does.")
+    later = {name: peer["timeline"] for name, peer in relatives(own, peers).items() if peer["timeline"] > own["timeline"]}
+    newest_of_all = max([*later.values(), own["archived"] or 0])
+    if newest_of_all <= own["timeline"]:
+        raise Refusal(f"Nobody that answers knows of a newer timeline than that of {host.name} ({own['timeline']}): there is nothing to give up.")
+    host.accept(newest_of_all)
+    print(
+        f"What was written on the timelines {own['timeline'] + 1} to {newest_of_all} is given up. Start this server (systemctl start {host.unit}) or make it "
+        f"the primary by switchover.yml{', rebuild ' + ' and '.join(later) if later else ''}, and make a full backup."
+    )
+
+
 def fence(host, reason):
     print(json.dumps({"changed": host.fence(reason)}))
 
@@ -526,6 +615,7 @@ COMMANDS = {
     "promote": promote,
     "reinstate": reinstate,
     "fence": fence,
+    "accept-lost-rows": accept_lost_rows,
 }
 
 

@@ -7,6 +7,7 @@ import pathlib
 import pwd
 import socket
 import tempfile
+import types
 
 import pytest
 
@@ -20,6 +21,8 @@ STARTING = {"alive": True, "error": "the database system is starting up"}
 FULL = {"alive": True, "error": "sorry, too many clients already"}
 WAITS = "a server runs on db2 and does not say what it is (the database system is starting up), so it may be the primary"
 NEWER = "db3 is on a newer timeline (2, here 1), so another server was promoted after this one"
+
+ARCHIVED = "the archive of the backups holds a newer timeline (2, here 1), so another server was promoted after this one"
 
 
 def own(**values):
@@ -50,6 +53,15 @@ def peer(timeline=1, recovery=True, receiving=True, system="7"):
         pytest.param(own(), {"db2": SILENT, "db3": peer(timeline=2, receiving=False)}, NEWER, id="a standby of a newer primary that is down"),
         pytest.param(own(timeline=2), {"db2": SILENT, "db3": peer(receiving=False)}, None, id="a standby of an older timeline"),
         pytest.param(own(), {"db2": SILENT, "db3": peer(timeline=2, receiving=False, system="8")}, None, id="a standby of another cluster"),
+        pytest.param(own(accepted=2), {"db2": SILENT, "db3": peer(timeline=2, receiving=False)}, None, id="what it knows was given up"),
+        pytest.param(own(accepted=2), {"db3": peer(timeline=3, receiving=False)}, "db3 is on a newer timeline (3, here 1)", id="and not what came after"),
+        pytest.param(own(accepted=2), {"db2": peer(timeline=2, recovery=False)}, "db2 has taken its place", id="a primary that runs is not given up"),
+        pytest.param(own(accepted=2), {"db2": SILENT, "db3": peer(timeline=2)}, "db3 has taken its place", id="nor one that is not seen"),
+        pytest.param(own(archived=2), {"db2": SILENT}, ARCHIVED, id="nobody answers, and the archive knows of another primary"),
+        pytest.param(own(archived=1), {"db2": SILENT}, None, id="nobody answers, and the archive knows of none"),
+        pytest.param(own(archived=None), {"db2": SILENT}, None, id="nobody answers, nor does the archive"),
+        pytest.param(own(archived=2, accepted=2), {"db2": SILENT}, None, id="the archive's was given up"),
+        pytest.param(own(archived=2, standby=True), {"db2": SILENT}, None, id="a standby, whatever the archive holds"),
         pytest.param(own(), {"db2": peer(recovery=False)}, "db2 is the primary already", id="a primary of the same timeline"),
         pytest.param(own(), {"db2": peer(timeline=9, recovery=False, system="8")}, None, id="another cluster"),
         pytest.param(own(standby=True), {"db2": peer(timeline=2, recovery=False)}, None, id="a standby"),
@@ -322,6 +334,94 @@ def test_root_touches_the_data_as_its_account_alone(configuration, monkeypatch):
         os.chown(roots, account.pw_uid, account.pw_gid)
         assert fence() == 0
         assert {(path.name, path.stat().st_uid) for path in roots.iterdir()} == {("fenced", account.pw_uid), ("standby.signal", account.pw_uid)}
+
+
+# --- The witness, and the operator's word ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("[global]\nrepo1-host=192.0.2.9\n\n[main]\npg1-path=/x\n", "main"),
+        ("[global]\nrepo1-path=/var/lib/pgbackrest\n[main]\npg1-path=/x\n", None),  # its own, which knows what it knows itself
+        ("[global]\nrepo2-host=192.0.2.9\n[shop_db]\n", "shop_db"),
+        ("", None),
+    ],
+)
+def test_the_archive_of_a_backup_host_is_a_witness(text, name):
+    assert guard.witness(text) == name
+
+
+@pytest.fixture
+def archive(host, monkeypatch, tmp_path):
+    """Return a function that says which histories the archive holds, or with what pgBackRest ends for all."""
+    file = tmp_path / "pgbackrest.conf"
+    file.write_text("[global]\nrepo1-host=192.0.2.9\n[main]\n")
+    monkeypatch.setattr(guard, "ARCHIVE", file)
+
+    def holds(*timelines, status=None):
+        def run(*command, **_options):
+            asked = int(command[-2].removesuffix(".history"), 16)
+            return types.SimpleNamespace(returncode=status if status is not None else 0 if asked in timelines else 1)
+
+        monkeypatch.setattr(host, "run", run)
+
+    return holds
+
+
+def test_which_timeline_the_archive_holds(host, archive):
+    archive()
+    assert host.archived(1) == 1
+    archive(2, 3, 10)
+    assert (host.archived(1), host.archived(2), host.archived(9)) == (3, 3, 10)
+    archive(status=103)
+    assert host.archived(1) is None
+    guard.ARCHIVE.unlink()
+    assert host.archived(1) is None
+
+
+def test_when_all_others_are_gone_the_archive_keeps_a_stale_primary_down(host, stopped, archive):
+    stopped({"db2": SILENT})
+    archive(2)
+    with pytest.raises(guard.Refusal, match="the archive of the backups holds a newer timeline"):
+        guard.may_start(host)
+    assert host.fence_reason() is None, "nothing is given up"
+    archive()
+    guard.may_start(host)
+    archive(status=103)
+    guard.may_start(host)
+
+
+def test_the_operators_word_gives_up_what_is_named_and_no_more(host, stopped, archive, monkeypatch, capsys):
+    monkeypatch.setattr(host, "own", lambda: own(running=False, recovery=None, fenced=host.fence_reason(), accepted=host.accepted()))
+    stopped({"db2": SILENT})
+    archive()
+    with pytest.raises(guard.Refusal, match="there is nothing to give up"):
+        guard.accept_lost_rows(host)
+    archive(2)
+    guard.accept_lost_rows(host)
+    assert "What was written on the timelines 2 to 2 is given up" in capsys.readouterr().out
+    guard.may_start(host)
+    archive(2, 3)
+    with pytest.raises(guard.Refusal, match=r"newer timeline \(3, here 1\)"):
+        guard.may_start(host)
+    stopped({"db2": peer(timeline=3, recovery=False)})
+    with pytest.raises(guard.Refusal, match="db2 has taken the place of db1 and runs"):
+        guard.accept_lost_rows(host)
+    stopped({"db2": SILENT})
+    host.fence("because")
+    with pytest.raises(guard.Refusal, match="is fenced: because"):
+        guard.accept_lost_rows(host)
+
+
+def test_nobody_is_promoted_whom_the_archive_knows_to_be_behind(host, archive, monkeypatch):
+    monkeypatch.setattr(host, "own", lambda: own(recovery=True, standby=True))
+    monkeypatch.setattr(host, "peers", lambda: {"db2": SILENT})
+    monkeypatch.setattr(host, "ask", lambda *_words, **_more: "0")
+    archive(2)
+    with pytest.raises(guard.Refusal, match="is not promoted: the archive of the backups holds a newer timeline") as refusal:
+        guard.promote(host)
+    assert refusal.value.status == guard.NOT_BEGUN
 
 
 def test_what_it_knows_is_json(host, capsys, monkeypatch):

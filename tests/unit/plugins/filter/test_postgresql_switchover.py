@@ -110,6 +110,14 @@ ORPHAN = standby(receiving=False, peers={"db1": GONE})
             id="forced, nothing of the last timeline has come across",
         ),
         pytest.param(
+            {"db1": crashed(timeline=2), "db2": standby(receiving=False, archived=2)}, {"force": True}, {"new": "db2", "fence": ["db1"], "certain": False},
+            id="forced, the archive knows the timeline of the one that is given up",
+        ),
+        pytest.param(
+            {"db1": crashed(), "db2": standby(receiving=False, archived=3, accepted=3)}, {"force": True}, {"new": "db2", "certain": False},
+            id="forced, what the archive knows was given up",
+        ),
+        pytest.param(
             {"db1": crashed(), "db2": ORPHAN, "db3": idle()}, {"to": "db2", "force": True, "synchronous": 2}, {"new": "db2", "certain": True},
             id="forced, each of two standbys acknowledged, one answers",
         ),
@@ -196,6 +204,11 @@ def test_plan(answers, arguments, expected):
             {"db1": None, "db2": ORPHAN, "db3": idle(timeline=2)}, {"to": "db2", "force": True, "dead": ["db1"]},
             "db3 is on a newer timeline than db2 (2, not 1): start the server of db3 first.",
         ),
+        (
+            {"db1": crashed(), "db2": standby(receiving=False, archived=2)}, {"force": True},
+            "The archive of the backups holds a newer timeline than db2 (2, not 1), so another server was promoted after it: start that one, or, to give up",
+        ),
+        ({"db1": stopped(), "db2": standby(receiving=False, archived=2)}, {"to": "db2"}, "The archive of the backups holds a newer timeline than db2"),
         ({"db1": stopped(timeline=2), "db2": ORPHAN}, {}, "db1 is on a newer timeline than db2 (2, not 1): start the server of db1 first."),
     ],
 )  # fmt: skip
