@@ -1,0 +1,57 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""Settings that a standby has to have no lower than its primary: in which order they change."""
+
+from __future__ import annotations
+
+# PostgreSQL manual, "Hot Standby", section "Administrator's Overview"; and how pg_controldata calls them.
+LIMITS = {
+    "max_connections": "max_connections setting",
+    "max_worker_processes": "max_worker_processes setting",
+    "max_wal_senders": "max_wal_senders setting",
+    "max_prepared_transactions": "max_prepared_xacts setting",
+    "max_locks_per_transaction": "max_locks_per_xact setting",
+}
+
+
+def postgresql_limits_raised(settings, least):
+    """Return the settings of a server for now: of those limits none is lower than in `least`, what its primary runs with."""
+    return {**settings, **{name: max(int(settings.get(name, 0)), int(value)) for name, value in (least or {}).items() if name in LIMITS}}
+
+
+def postgresql_limits_fall(settings, least):
+    """Return whether some of them are to be lower than what the primary runs with: it has to change first."""
+    return any(int(settings[name]) < int(value) for name, value in (least or {}).items() if name in LIMITS and name in settings)
+
+
+def postgresql_limits_reached(control, settings):
+    """Return whether a standby has replayed that its primary runs with no more than these settings, by its pg_controldata."""
+    rows = dict(line.split(":", 1) for line in control.splitlines() if ":" in line)
+    known = {name: int(rows[row]) for name, row in LIMITS.items() if row in rows}
+    return len(known) == len(LIMITS) and not any(name in settings and value > int(settings[name]) for name, value in known.items())
+
+
+def postgresql_limits_least(states, primary, own):
+    """Return what the primary runs with, of what the hosts said; where it does not run, what a standby runs with itself: it follows one."""
+    return (states.get(primary) or {}).get("limits") or (states.get(own) or {}).get("limits") or {}
+
+
+def postgresql_most_cores(hosts, known, own):
+    """Return the most processor cores that a host of the cluster has, of those whose facts are known: workers are the same on all."""
+    rows = [known.get(host) or {} for host in hosts]
+    cores = [row.get("postgresql_cores") or (row.get("ansible_facts") or {}).get("processor_vcpus") for row in rows]
+    return max([int(own), *(int(number) for number in cores if str(number or "").isdigit())])
+
+
+class FilterModule:
+    """Registers the filters."""
+
+    def filters(self):
+        """Return the filters of this file by name."""
+        return {
+            "postgresql_limits_fall": postgresql_limits_fall,
+            "postgresql_limits_least": postgresql_limits_least,
+            "postgresql_limits_raised": postgresql_limits_raised,
+            "postgresql_limits_reached": postgresql_limits_reached,
+            "postgresql_most_cores": postgresql_most_cores,
+        }
