@@ -12,23 +12,28 @@ LIMITS = {
     "max_prepared_transactions": "max_prepared_xacts setting",
     "max_locks_per_transaction": "max_locks_per_xact setting",
 }
+# What they are where nothing is said, in every version.
+DEFAULTS = {"max_connections": 100, "max_worker_processes": 8, "max_wal_senders": 10, "max_prepared_transactions": 0, "max_locks_per_transaction": 64}
+
+
+def _wanted(settings):
+    return {name: int(settings.get(name, default)) for name, default in DEFAULTS.items()}
 
 
 def postgresql_limits_raised(settings, least):
     """Return the settings of a server for now: of those limits none is lower than in `least`, what its primary runs with."""
-    return {**settings, **{name: max(int(settings.get(name, 0)), int(value)) for name, value in (least or {}).items() if name in LIMITS}}
+    return {**settings, **{name: int(least[name]) for name, value in _wanted(settings).items() if value < int((least or {}).get(name, 0))}}
 
 
 def postgresql_limits_fall(settings, least):
     """Return whether some of them are to be lower than what the primary runs with: it has to change first."""
-    return any(int(settings[name]) < int(value) for name, value in (least or {}).items() if name in LIMITS and name in settings)
+    return postgresql_limits_raised(settings, least) != settings
 
 
 def postgresql_limits_reached(control, settings):
     """Return whether a standby has replayed that its primary runs with no more than these settings, by its pg_controldata."""
     rows = dict(line.split(":", 1) for line in control.splitlines() if ":" in line)
-    known = {name: int(rows[row]) for name, row in LIMITS.items() if row in rows}
-    return len(known) == len(LIMITS) and not any(name in settings and value > int(settings[name]) for name, value in known.items())
+    return all(row in rows and int(rows[row]) <= _wanted(settings)[name] for name, row in LIMITS.items())
 
 
 def postgresql_limits_least(states, primary, own):

@@ -41,6 +41,10 @@ options:
     description: Connections that the server accepts.
     type: int
     default: 100
+  most_cores:
+    description: Most processor cores of a host of the cluster; a standby needs as many worker processes as its primary, whichever that is.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -77,7 +81,7 @@ def _whole(name, value, lowest):
     return number
 
 
-def postgresql_tuning(memory_mb, cores, storage="ssd", max_connections=100):
+def postgresql_tuning(memory_mb, cores, storage="ssd", max_connections=100, most_cores=0):
     """Return the settings that depend on the machine."""
     memory_mb = _whole("memory_mb", memory_mb, 2 * GRANULE_MB)
     cores = _whole("cores", cores, 1)
@@ -87,7 +91,7 @@ def postgresql_tuning(memory_mb, cores, storage="ssd", max_connections=100):
 
     memory_mb -= memory_mb % GRANULE_MB
     shared_buffers_mb = memory_mb // 4
-    workers = max(WORKER_PROCESSES, cores)
+    workers = max(WORKER_PROCESSES, cores, _whole("most_cores", most_cores, 0))
     work_mem_kb = (memory_mb - shared_buffers_mb) * 1024 // (3 * (max_connections + workers))
     if work_mem_kb < WORK_MEM_FLOOR_KB:
         raise AnsibleFilterError(

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import time
 
 import pytest
 
@@ -250,3 +251,24 @@ def test_with_a_synchronous_standby_a_commit_waits_for_it(site, pair):
         run = play(site)
     assert run.code == 0, run.output
     assert site.sql(primary, "SHOW synchronous_standby_names") == ""
+
+
+def test_a_limit_falls_on_the_primary_first_and_rises_on_the_standbys_first(site):
+    """A standby with less of it than its primary does not start."""
+    since = int(time.time())
+
+    def limits():
+        return {site.sql(name, "SHOW max_connections") for name in site.groups["database"]}
+
+    before = limits()
+    try:
+        site.apply("database", "--tags", "app,postgresql", "-e", "postgresql_max_connections=70")
+        assert limits() == {"70"}
+        site.healthy()
+    finally:
+        site.apply("database", "--tags", "app,postgresql")
+    assert limits() == before
+    site.healthy()
+    for name in site.groups["database"]:
+        said = site.hosts[name].run(f"journalctl --no-pager -o cat --since=@{since} -u 'postgresql@*'; cat /var/log/postgresql/*-main.log | tail -300").stdout
+        assert "is a lower setting than on the primary server" not in said, name

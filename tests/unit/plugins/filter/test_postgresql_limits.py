@@ -34,6 +34,7 @@ def settings(**values):
         ({"max_connections": 50}, {"max_connections": 100}, True),
         ({"max_connections": "50", "max_worker_processes": 16}, {"max_connections": 100, "max_worker_processes": 16}, True),
         ({"max_wal_senders": 5}, {"max_wal_senders": 10}, True),
+        ({"max_locks_per_transaction": 256}, {"max_locks_per_transaction": 256}, False),
     ],
 )
 def test_what_a_standby_runs_with_until_its_primary_has_changed(wanted, now, fall):
@@ -41,6 +42,12 @@ def test_what_a_standby_runs_with_until_its_primary_has_changed(wanted, now, fal
     assert {name: raised[name] for name in now} == now
     assert raised["shared_buffers"] == "1GB"
     assert module.postgresql_limits_fall(settings(**wanted), RUNNING) is fall
+
+
+def test_what_is_not_said_any_more_falls_to_the_default_and_the_rest_is_not_said():
+    assert module.postgresql_limits_raised(settings(), RUNNING) == settings()
+    assert module.postgresql_limits_raised(settings(), RUNNING | {"max_locks_per_transaction": 256}) == settings(max_locks_per_transaction=256)
+    assert not module.postgresql_limits_reached(CONTROL.format(**RUNNING | {"max_locks_per_transaction": 256}), settings())
 
 
 def test_a_server_without_a_primary_has_what_is_wanted():

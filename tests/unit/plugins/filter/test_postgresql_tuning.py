@@ -147,3 +147,9 @@ def test_a_rotating_disk_costs_more_for_a_random_page():
 def test_what_cannot_be_is_refused(arguments, sentence):
     with pytest.raises(AnsibleFilterError, match=sentence):
         tune(*arguments)
+
+
+def test_every_host_of_a_cluster_has_as_many_workers_as_its_largest():
+    small, large = tune(4096, cores=4, most_cores=32), tune(4096, cores=32, most_cores=32)
+    assert small["max_worker_processes"] == large["max_worker_processes"] == 32
+    assert (small["max_parallel_workers"], large["max_parallel_workers"]) == (4, 32)
