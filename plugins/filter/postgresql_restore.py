@@ -131,6 +131,33 @@ def postgresql_restore_plan(information, moment="", name="", label="", timeline=
     return plan
 
 
+def postgresql_restore_refusal(looks, hosts, host, action, removed=False, resumed=False):
+    """Return why a host is not restored, whatever the repository holds; an empty word where nothing speaks against it.
+
+    `looks` is what each database host that answers has, `action` what is to be done: beside, swap, dump or remove. `removed` says that what was
+    restored beside goes first, `resumed` that an interrupted run is gone on with.
+    """
+    seen = looks[host]
+    journal, beside = seen["journal"] or {}, seen["beside"] or {}
+    primaries = [name for name, look in looks.items() if look["primary"]]
+    unknown = [name for name in hosts if name not in looks]
+    if len(primaries) > 1:
+        return f"Several database hosts are primaries: {', '.join(primaries)}"
+    if not primaries and unknown and not journal:
+        return f"No database host is the primary, and {', '.join(unknown)} did not answer"
+    if seen["running"] and not seen["primary"]:
+        return f"{host} is a standby, and no database host is the primary: make one by switchover.yml first"
+    if journal.get("phase") in ("swapping", "swapped") and not resumed:
+        return f"A restore in place to {journal['words']} was interrupted: run it again as it was, which finishes it"
+    if action == "beside" and not removed and beside.get("finished"):
+        return f"What was restored to {beside['words']} stands beside the cluster: remove it first, by -e restore_remove=true"
+    if action == "swap" and seen["tablespaces"]:
+        return "The cluster has tablespaces, which are not exchanged with its directory: restore beside it, without restore_in_place"
+    if action in ("swap", "beside") and seen["trouble"] and not resumed:
+        return f"The repository does not answer: {seen['trouble']}"
+    return ""
+
+
 def postgresql_restore_looks(hosts, known):
     """Return by name what each database host that answers has."""
     looks = {host: (known[host].get("__postgresql_backup_restore_look") or {}).get("stdout") for host in hosts}
@@ -158,5 +185,6 @@ class FilterModule:
             "postgresql_restore_looks": postgresql_restore_looks,
             "postgresql_restore_moment": postgresql_restore_moment,
             "postgresql_restore_plan": postgresql_restore_plan,
+            "postgresql_restore_refusal": postgresql_restore_refusal,
             "postgresql_restore_serving": postgresql_restore_serving,
         }

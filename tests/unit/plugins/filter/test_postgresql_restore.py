@@ -160,3 +160,45 @@ def test_what_hosts_said_that_answered():
     assert module.postgresql_restore_looks(["db1", "db2"], known) == {"db1": {"primary": True}}
     assert module.postgresql_restore_complaints(["db1", "db2"], known) == ["it is not."]
     assert module.postgresql_restore_serving(["web1", "web2", "web3"], known) == ["web2", "web3"]
+
+
+# --- What is refused --------------------------------------------------------------------------
+
+
+def look(primary=True, **values):
+    return {"running": True, "primary": primary, "journal": None, "beside": None, "tablespaces": False, "trouble": ""} | values
+
+
+DOWN = look(primary=False, running=False)
+SWAPPING = {"phase": "swapping", "words": "the newest state"}
+BESIDE = {"words": "the restore point x", "finished": True}
+
+
+@pytest.mark.parametrize(
+    ("looks", "action", "more", "sentence"),
+    [
+        pytest.param({"db1": look(), "db2": look(primary=False)}, "swap", {}, "", id="the primary, and its standby"),
+        pytest.param({"db1": look()}, "beside", {}, "", id="a standby that does not answer is no matter"),
+        pytest.param({"db1": look(), "db2": look()}, "beside", {}, "Several database hosts are primaries: db1, db2", id="two primaries"),
+        pytest.param({"db1": DOWN}, "swap", {}, "No database host is the primary, and db2 did not answer", id="who may be the primary"),
+        pytest.param({"db1": look(primary=False, running=False, journal=SWAPPING)}, "swap", {"resumed": True}, "", id="the same, and gone on with"),
+        pytest.param({"db1": DOWN, "db2": DOWN}, "swap", {}, "", id="all servers are down"),
+        pytest.param(
+            {"db1": look(primary=False), "db2": DOWN}, "swap", {}, "db1 is a standby, and no database host is the primary: make one by switchover", id="a standby"
+        ),
+        pytest.param({"db1": look(journal=SWAPPING), "db2": DOWN}, "beside", {}, "A restore in place to the newest state was interrupted", id="another wish"),
+        pytest.param({"db1": look(journal=SWAPPING), "db2": DOWN}, "swap", {"resumed": True}, "", id="the same wish"),
+        pytest.param({"db1": look(journal={"phase": "prepared", "words": "x"}), "db2": DOWN}, "beside", {}, "", id="nothing was changed yet"),
+        pytest.param({"db1": look(beside=BESIDE), "db2": DOWN}, "beside", {}, "What was restored to the restore point x stands beside", id="one is beside"),
+        pytest.param({"db1": look(beside=BESIDE), "db2": DOWN}, "beside", {"removed": True}, "", id="which goes first"),
+        pytest.param({"db1": look(beside=BESIDE), "db2": DOWN}, "swap", {}, "", id="which is not in the way"),
+        pytest.param({"db1": look(beside=BESIDE | {"finished": False}), "db2": DOWN}, "beside", {}, "", id="which came to nothing"),
+        pytest.param({"db1": look(tablespaces=True), "db2": DOWN}, "swap", {}, "The cluster has tablespaces", id="tablespaces"),
+        pytest.param({"db1": look(tablespaces=True), "db2": DOWN}, "beside", {}, "", id="tablespaces, beside"),
+        pytest.param({"db1": look(trouble="too far"), "db2": DOWN}, "swap", {}, "The repository does not answer: too far", id="no repository"),
+        pytest.param({"db1": look(trouble="too far"), "db2": DOWN}, "dump", {}, "", id="which a dump does not need"),
+    ],
+)  # fmt: skip
+def test_what_is_not_restored(looks, action, more, sentence):
+    said = module.postgresql_restore_refusal(looks, ["db1", "db2"], "db1", action, **more)
+    assert said.startswith(sentence) and bool(said) == bool(sentence)
