@@ -79,6 +79,11 @@ def speaks(peer):
     return peer.get("recovery") is not None
 
 
+def leads(own):
+    """Return whether this host's server runs as a primary: by its word, or, where it does not say anything, by its files."""
+    return own["recovery"] is False or own["recovery"] is None and not own["standby"] and own.get("cluster") == "in production"
+
+
 def relatives(own, peers):
     """Return the servers of the same cluster that said what they are, by name."""
     return {name: peer for name, peer in peers.items() if speaks(peer) and peer["system"] == own["system"]}
@@ -169,7 +174,7 @@ def why_stop(own, peers, order):
         return None
     if own["fenced"]:
         return f"it is fenced: {own['fenced']}"
-    if own["recovery"] is not False:
+    if not leads(own):
         return None
     reason = why_no_primary(own, peers)
     if reason:
@@ -496,7 +501,7 @@ def watch(host):
     if not own["running"]:
         return resume(host, own)
     host.put_off([])
-    if own["recovery"] is not False and not own["fenced"]:
+    if not leads(own) and not own["fenced"]:
         return 0
     peers = {} if own["fenced"] else host.peers()
     reason = why_stop(own, peers, list(host.hosts))

@@ -92,6 +92,14 @@ def test_start(own, peers, reason):
         pytest.param(own(recovery=True, standby=True, fenced="because"), {}, "it is fenced: because", id="fenced, and started all the same"),
         pytest.param(own(running=False, recovery=None, fenced="because"), {}, None, id="fenced and down"),
         pytest.param(own(recovery=None), {"db2": peer(timeline=2, recovery=False)}, None, id="still starting"),
+        pytest.param(
+            own(recovery=None, cluster="in crash recovery"), {"db2": peer(timeline=2, recovery=False)}, None, id="still starting, after a crash"
+        ),
+        pytest.param(
+            own(recovery=None, cluster="in production"), {"db2": peer(timeline=2, recovery=False)}, "db2 has taken its place", id="a primary that does not answer"
+        ),
+        pytest.param(own(recovery=None, cluster="in production"), {"db2": peer()}, None, id="one that does not answer, and its standby"),
+        pytest.param(own(recovery=None, standby=True, cluster="in production"), {"db2": peer(timeline=2, recovery=False)}, None, id="it becomes a standby"),
     ],
 )
 def test_stop(own, peers, reason):
@@ -252,6 +260,17 @@ def test_nothing_is_given_up_for_a_standby_that_receives_from_nobody(host, monke
     with pytest.raises(guard.Refusal, match="db3 has taken its place"):
         guard.watch(host)
     assert host.fence_reason()
+
+
+def test_a_primary_that_does_not_answer_is_stopped_all_the_same(host, monkeypatch):
+    """Its connections may be all that is taken, and visitors hold them."""
+    halted = []
+    monkeypatch.setattr(host, "own", lambda: own(recovery=None, cluster="in production"))
+    monkeypatch.setattr(host, "halt", lambda: halted.append(True))
+    monkeypatch.setattr(host, "peers", lambda: {"db2": peer(timeline=2, recovery=False)})
+    with pytest.raises(guard.Refusal, match="db1 was stopped: db2 has taken its place"):
+        guard.watch(host)
+    assert halted and host.fence_reason()
 
 
 def test_two_that_are_down_do_not_wait_for_each_other(host, stopped):
