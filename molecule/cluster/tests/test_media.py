@@ -144,3 +144,17 @@ def test_a_web_host_that_is_away_is_noticed(keeper, web):
     assert row["verdict"] == "failed"
     assert row["label"].startswith("media-"), "what the last good one made is kept"
     back_up(keeper)
+
+
+def test_an_upload_that_only_claims_to_be_huge_fills_no_disk(keeper, web):
+    """The log's archive is on the same one, and whoever restores would have to believe it."""
+    web.check_output("truncate -s 2T %s && chown --reference=%s %s", f"{UPLOADS}/huge", UPLOADS, f"{UPLOADS}/huge")
+    try:
+        done = keeper.run("postgresql-backup media --quiet")
+        assert done.rc == 73, done.stderr
+        assert "holds files of 2.0 TB, and /var/lib/media-backup may take" in done.stderr
+        assert keeper.run("find /var/lib/media-backup -name huge | grep .").rc != 0
+        assert keeper.run("postgresql-backup check --quiet").rc == 0
+    finally:
+        web.check_output("rm %s", f"{UPLOADS}/huge")
+    back_up(keeper)
