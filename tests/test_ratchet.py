@@ -73,7 +73,7 @@ MOST = {
     "expressions over 240 characters": 18,
     "shell over three lines in YAML": 11,
     "programs on standard input": 2,
-    "lines of vars beyond a hundred": 440,
+    "lines of vars beyond a hundred": 441,
     "private names of another role": 12,
 }
 
