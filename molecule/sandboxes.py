@@ -3,7 +3,7 @@
 import re
 
 # Debian's, which our drop-ins wall in as far as they work.
-DEBIANS = ["nginx.service", "postgresql@*.service", "haproxy.service"]
+DEBIANS = ["nginx.service", "postgresql@*.service", "patroni@*.service", "haproxy.service", "etcd.service"]
 # Units that are there only while they work, and as whom.
 PASSING = {"postgresql-backup-": "--uid=postgres", "postgresql-backup-media-": ""}
 
@@ -32,7 +32,7 @@ def test_services_are_walled_in(host, variables, figure):
     name = host.backend.get_hostname()
     figure(f"{name}: exposure by systemd-analyze security: " + ", ".join(f"{unit} {level}" for unit, level in sorted(found.items())))
     application = re.compile(rf"{variables['app_service']}(@.*|-.*)?\.service")
-    debians = re.compile(r"(nginx|haproxy|postgresql@.*)\.service")
+    debians = re.compile(r"(nginx|haproxy|etcd|postgresql@.*|patroni@.*)\.service")
     ours = {unit: level for unit, level in found.items() if not debians.fullmatch(unit)}
     assert "selfhost-guard.service" in ours
     assert {unit: level for unit, level in ours.items() if application.fullmatch(unit) and level > 2.0} == {}

@@ -35,10 +35,10 @@ options:
     type: list
     elements: str
     default: []
-  receiver:
-    description: Role that may execute the functions that were asked for.
-    type: str
-    default: backup
+  executors:
+    description: By role, the functions of C(pg_catalog) that it may execute.
+    type: dict
+    default: {}
   dry:
     description: Whether nothing is really made, so that what belongs into a role or a database that is not there cannot be tried.
     type: bool
@@ -55,7 +55,7 @@ _value:
     - C(roles) and C(databases) are names of those to make or to change.
     - C(memberships) are rows of C(role) and C(member_of), C(extensions) of C(database) and C(name).
     - C(privileges) are statements of SQL, for any database - they close databases that are open to everybody, open them to roles that name them, and
-      let the receiver execute functions.
+      let roles execute functions.
   type: dict
 """
 
@@ -68,15 +68,15 @@ def _quoted(name):
     return '"%s"' % name.replace('"', '""')
 
 
-def _privileges(closed, grants, functions, receiver):
-    """Yield the statements that close databases to everybody, open them to roles, and let the receiver execute functions."""
+def _privileges(closed, grants, functions):
+    """Yield the statements that close databases to everybody, open them to roles, and let these execute functions."""
     wanted = ", ".join(sorted(WANTED_PRIVILEGES))
     for name in closed:
         yield "REVOKE %s ON DATABASE %s FROM PUBLIC" % (wanted, _quoted(name))
     for row in grants:
         yield "GRANT %s ON DATABASE %s TO %s" % (wanted, _quoted(row["database"]), _quoted(row["role"]))
-    for name in functions:
-        yield "GRANT EXECUTE ON FUNCTION pg_catalog.%s TO %s" % (name, _quoted(receiver))
+    for name, role in functions:
+        yield "GRANT EXECUTE ON FUNCTION pg_catalog.%s TO %s" % (name, _quoted(role))
 
 
 def _differs(role, found):
@@ -95,7 +95,7 @@ def _may(found, database, role):
     return WANTED_PRIVILEGES & {privilege for name, privilege in found["databases"].get(database, {}).get("privileges", []) if name == role}
 
 
-def postgresql_due(found, databases, roles, preloaded=(), receiver="backup", dry=False):
+def postgresql_due(found, databases, roles, preloaded=(), executors=None, dry=False):
     known_roles, known_databases = found["roles"], found["databases"]
     extensions = [{"database": "postgres", "name": STATISTICS}] if STATISTICS in preloaded else []
     extensions += [{"database": row["name"], "name": name} for row in databases for name in row.get("extensions", [])]
@@ -110,7 +110,10 @@ def postgresql_due(found, databases, roles, preloaded=(), receiver="backup", dry
         if (row["name"] not in known_databases or _may(found, row["name"], "")) and exists(database=row["name"])
     ]
     opened = [row for row in grants if _may(found, **row) != WANTED_PRIVILEGES and exists(**row)]
-    functions = [name for name, holders in found["functions"].items() if receiver not in holders and exists(role=receiver)]
+    functions = [
+        (name, role) for role, names in (executors or {}).items() for name in names
+        if role not in found["functions"].get(name, []) and exists(role=role)
+    ]
     return {
         "roles": [row["name"] for row in roles if row["name"] not in known_roles or _differs(row, known_roles[row["name"]])],
         "memberships": [
@@ -122,7 +125,7 @@ def postgresql_due(found, databases, roles, preloaded=(), receiver="backup", dry
             row["name"] for row in databases
             if [known_databases.get(row["name"], {}).get(what) for what in ("owner", "encoding")] != [row["owner"], "UTF8"]
         ],
-        "privileges": list(_privileges(closed, opened, functions, receiver)),
+        "privileges": list(_privileges(closed, opened, functions)),
         "extensions": [
             row for row in extensions
             if row["name"] not in known_databases.get(row["database"], {}).get("extensions", []) and exists(database=row["database"])

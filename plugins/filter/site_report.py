@@ -272,6 +272,32 @@ def database_row(page, host, data):
     ]
 
 
+def failover_rows(page, hosts):
+    """Return the rows of the servers as Patroni sees them, from the first host that can say, and of the voters."""
+    asked = {host: subject(page, host, data, "failover") for host, data in hosts.items() if "failover" in data["status"]}
+    known = next(filter(None, asked.values()), {"members": [], "paused": False})
+    members = {row["name"]: row for row in known["members"]}
+    voters = {host: subject(page, host, data, "voter") for host, data in hosts.items() if "voter" in data["status"]}
+    healthy = [host for host, said in voters.items() if said and said["healthy"]]
+    if known["paused"]:
+        page.problem(", ".join(asked), "Patroni is paused: nobody takes the place of a dead primary (patronictl resume).", "warn")
+    if members and not any(row["role"] == "leader" for row in members.values()):
+        page.problem(", ".join(asked), "There is no primary.")
+    rows = []
+    for host in dict.fromkeys([*asked, *voters]):
+        row, level, vote = members.get(host, {}), "", ""
+        if host in asked and (not row or row["state"] not in ("running", "streaming")):
+            level = page.problem(host, f"The server is {row.get('state') or 'unknown to the voters'}.")
+        elif row.get("pending_restart"):
+            page.problem(host, "A setting of the server waits for a restart.", "warn")
+        if host in voters:
+            vote = cell("votes") if host in healthy else cell("does not vote", page.problem(host, "The voter knows no leader, or does not answer."))
+        lag = row.get("lag", "")
+        role = str(row.get("role", "")).replace("_", " ")
+        rows.append([host, role, cell(row.get("state"), level), str(row.get("timeline", "")), size(lag) if isinstance(lag, int) else lag, vote])
+    return rows
+
+
 def backup_rows(page, host, data):
     """Return the rows of the backups."""
     kinds = subject(page, host, data, "backup")
@@ -424,6 +450,7 @@ def site_report(hosts, limits):
         ["Host", "Role", "Version", "Size", "Connections", "Lag", "Standbys"],
         [database_row(page, host, data) for host, data in known.items() if "database" in data["status"]],
     )
+    page.section("Failover", ["Host", "Role", "State", "Timeline", "Behind", "Voter"], failover_rows(page, known))
     page.section(
         "Backups",
         ["Host", "Kind", "Verdict", "Last good", "Label", "Size", "Message"],

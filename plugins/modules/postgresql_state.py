@@ -112,6 +112,8 @@ WITH files AS (
   UNION SELECT %(configuration)s || '/conf.d'
   UNION SELECT current_setting('ssl_cert_file') WHERE current_setting('ssl_cert_file') = %(certificate)s
   UNION SELECT %(configuration)s || '/' || name FROM pg_ls_dir(%(configuration)s) AS name WHERE name LIKE '%%.conf'
+  -- Patroni writes one that includes the former, and reloads in the same second.
+  AND NOT (name = 'postgresql.conf' AND EXISTS (SELECT FROM pg_ls_dir(%(configuration)s) AS other WHERE other = 'postgresql.base.conf'))
   UNION SELECT %(configuration)s || '/conf.d/' || name FROM pg_ls_dir(%(configuration)s || '/conf.d') AS name WHERE name LIKE '%%.conf'
 )
 SELECT json_build_object(

@@ -68,6 +68,15 @@ options:
   database_port:
     description: Port of this host's PostgreSQL server; without it no server is asked.
     type: int
+  patroni:
+    description: Address and port of the API of this server's Patroni; without it none is asked.
+    type: str
+  patroni_certificates:
+    description: Directory with the certificates by which it lets somebody in.
+    type: path
+  voter:
+    description: Address of this host's voter; without it none is asked.
+    type: str
   balancer:
     description: Runtime socket of HAProxy; without it no balancer is asked.
     type: path
@@ -106,6 +115,8 @@ import ssl
 import stat
 import subprocess
 import time
+import urllib.error
+import urllib.request
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_without_port
@@ -292,6 +303,37 @@ class Host:
         port = str(self.parameters["database_port"])
         return json.loads(self.output("runuser", "-u", "postgres", "--", "psql", "-XAtq", "-p", port, "-d", "postgres", "-c", QUESTION))
 
+    def failover(self):
+        """Return what Patroni says of all servers, in rows, and whether somebody has told it to let be."""
+        certificates = self.parameters["patroni_certificates"]
+        try:
+            context = ssl.create_default_context(cafile=certificates + "/ca.crt")
+            context.load_cert_chain(certificates + "/host.crt", certificates + "/host.key")
+        except OSError as error:
+            raise Unknown("the certificates in %s: %s" % (certificates, error)) from None
+        known = self.page("https://%s/cluster" % self.parameters["patroni"], context)
+        kept = ("name", "role", "state", "timeline", "lag", "pending_restart")
+        return {"paused": known.get("pause", False), "members": [{name: row[name] for name in kept if name in row} for row in known["members"]]}
+
+    def voter(self):
+        """Return whether this host's voter knows who leads the voters."""
+        return {"healthy": self.page("http://%s/health" % self.parameters["voter"]).get("health") == "true"}
+
+    def page(self, url, context=None):
+        """Return what is found there as JSON, whatever its status."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        try:
+            with opener.open(url, timeout=self.seconds) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            text = error.read()
+        except OSError as error:
+            raise Unknown("%s: %s" % (url, getattr(error, "reason", error))) from None
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise Unknown("%s: no answer that can be read" % url) from None
+
     def balancer(self):
         """Return the servers as the balancer sees them."""
         answer = b""
@@ -380,10 +422,13 @@ def main():
             "backup": {"type": "path"},
             "unkept": {"type": "list", "elements": "path", "default": []},
             "database_port": {"type": "int"},
+            "patroni": {"type": "str"},
+            "patroni_certificates": {"type": "path"},
+            "voter": {"type": "str"},
             "balancer": {"type": "path"},
             "timeout_seconds": {"type": "int", "default": 30},
         },
-        required_by={"root": ["service", "mark", "run"]},
+        required_by={"root": ["service", "mark", "run"], "patroni": ["patroni_certificates"]},
         supports_check_mode=True,
     )
     host = Host(module.params)
@@ -395,6 +440,8 @@ def main():
         "alone": module.params["backup"],
         "unkept": module.params["unkept"],
         "database": module.params["database_port"],
+        "failover": module.params["patroni"],
+        "voter": module.params["voter"],
         "balancer": module.params["balancer"],
     }
     status = {"now": int(time.time())}

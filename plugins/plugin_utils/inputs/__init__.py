@@ -21,6 +21,7 @@ INVENTORY = {
     "guard": (hosts.guard, ()),
     "hardening": (hosts.hardening, ()),
     "firewall": (hosts.firewall, ()),
+    "etcd": (database.voters, ("etcd",)),
     "certificates": (hosts.certificates, PARTS),
     "postgresql": (database.server, ("database",)),
     "postgresql_backup": (database.backups, ("database", "backup")),

@@ -27,7 +27,10 @@ UNIT_KEYS = {
     "app_processes": (["name", "command"], ["hosts", "stop_seconds"]),
     "app_timers": (["name", "command", "schedule"], ["hosts", "timeout_seconds", "persistent"]),
 }
-PORTS = ("app_database_port", "app_http_port", "app_https_port", "app_backup_port", "app_media_backup_port")
+PORTS = (
+    "app_database_port", "app_http_port", "app_https_port", "app_backup_port", "app_media_backup_port", "app_etcd_port", "app_etcd_peer_port",
+    "app_etcd_metrics_port", "app_patroni_port",
+)  # fmt: skip
 FILE_KEYS = (["path", "content"], ["owner", "group", "mode"])
 
 

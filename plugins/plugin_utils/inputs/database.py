@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from .places import meetings, place_of_system
 from .repositories import wrong_repositories
-from .values import PATH, given_ports, is_list, is_network, is_rows, is_true, is_whole, listed, matches, text_of, whole_numbers
+from .values import HOSTS_OF_SITE, PATH, given_ports, is_list, is_network, is_rows, is_true, is_whole, listed, matches, text_of, whole_numbers
 
 LISTS = {
     "postgresql_roles": (["name"], ["name", "password", "databases", "attributes", "member_of", "connection_limit", "settings"]),
@@ -76,6 +76,64 @@ def server(site):
     if not lists:
         yield from _rows(site)
     yield from _several_hosts(site)
+    if site["postgresql_voters"]:
+        yield from _failover(site)
+
+
+def voters(site):
+    """Say what is wrong with the hosts that vote on who is the primary."""
+    site.settle(*HOSTS_OF_SITE)
+    hosts = site["etcd_hosts"]
+    if not is_list(hosts) or len(hosts) < 3 or len(hosts) % 2 == 0:
+        there = f"has {len(hosts)} host{'s' if len(hosts) > 1 else ''}" if is_list(hosts) else "is no list"
+        yield f"The group etcd {there}: give an odd number of the site's hosts, three or more, of which some can fail while the others agree; or none."
+        return
+    parts = [site[f"app_{part}_hosts"] for part in ("web", "database", "balancer", "backup")]
+    if strange := [host for host in hosts if not any(host in part for part in parts)]:
+        yield f"The group etcd names {listed(strange)}, which is in no other part of the site: give hosts of web, database, balancer or backup."
+    for name in ("etcd_root_password", "etcd_password"):
+        yield from _long_enough(site, name, f"vault_{name}")
+    yield from given_ports(site, "etcd_port", "etcd_peer_port")
+    beat, election = site["etcd_heartbeat_ms"], site["etcd_election_ms"]
+    if not is_whole(beat, 50, 5000) or not is_whole(election, 500, 50000) or int(election) < 5 * int(beat):
+        yield f"etcd_heartbeat_ms is '{beat}' and etcd_election_ms '{election}': give whole numbers, the second one at least five times the first."
+    if site["etcd_cluster_state"] not in ("new", "existing"):
+        yield f"etcd_cluster_state is '{site['etcd_cluster_state']}': give existing where a host joins voters that are there, or leave it out."
+    prefix = site["etcd_prefix"]
+    if not matches("(/[A-Za-z0-9_.-]+)+/", prefix):
+        yield f"etcd_prefix is '{prefix}': give words with slashes between them, one before and one behind."
+
+
+def _long_enough(site, name, vault):
+    password = str(site[name] or "")
+    if len(password) < 16 or "\n" in password or "\r" in password:
+        yield (
+            f"{name} is {'no line of at least 16 characters' if password else 'not set'}: put a random one of at least 16 characters into the vault as "
+            f"{vault}."
+        )
+
+
+def _failover(site):
+    """Say what is wrong with what Patroni needs."""
+    if len(site["postgresql_hosts"]) < 2:
+        yield "The group etcd is there, and the group database has a single host: there is nobody to take its place."
+    yield from _long_enough(site, "postgresql_failover_password", "vault_postgresql_failover_password")
+    yield from given_ports(site, "postgresql_failover_port")
+    names = ("ttl", "loop", "retry")
+    ttl, loop, retry = values = [site[f"postgresql_failover_{name}_seconds"] for name in names]
+    if not all(is_whole(value, least, 3600) for value, least in zip(values, (20, 1, 3))) or int(ttl) < int(loop) + 2 * int(retry):
+        yield (
+            f"postgresql_failover_ttl_seconds is '{ttl}', with '{loop}' between looks and '{retry}' for an answer: give at least 20, 1 and 3, the first "
+            "not less than the second and twice the third."
+        )
+    elif is_whole(site["etcd_election_ms"]) and int(site["etcd_election_ms"]) * 2 > int(retry) * 1000:
+        yield (
+            f"postgresql_failover_retry_seconds is {retry} and etcd_election_ms {site['etcd_election_ms']}: give at least twice the time in which the "
+            "voters choose who leads them, or each choice stops the database."
+        )
+    connections = site["postgresql_max_connections"]
+    if is_whole(connections) and int(connections) < 25:
+        yield f"postgresql_max_connections is {connections}: with the group etcd give 25 or more, Patroni's least."
 
 
 def _settings(site):
@@ -305,6 +363,12 @@ WISHES = {
 
 def restore(site):
     """Say what is wrong with the wishes of restore.yml."""
+    if site["app_etcd_hosts"] and str(site["postgresql_backup_restore_confirmation"]) and not str(site["postgresql_backup_restore_dump"]):
+        yield (
+            "restore_in_place is given, and the group etcd is there: Patroni runs the servers and would take what is restored for a strange one. Restore "
+            "beside the cluster, or take the site back to a plain pair first (README of the role postgresql, Automatic failover)."
+        )
+        return
     moment = str(site["postgresql_backup_restore_time"])
     if moment:
         seconds = site["__postgresql_backup_restore_moment"]["seconds"]
@@ -361,6 +425,9 @@ def switchover(site):
         yield f"switchover_to is '{to}': give one of the database's hosts, {listed(hosts)}."
     if not to and len(hosts) > 2:
         yield f"switchover_to is not set: name the new primary, one of {listed(hosts)}."
+    if site["postgresql_voters"] and (is_true(force) or dead):
+        yield "switchover_force and switchover_dead are for a site without voters: those of the group etcd replace a dead primary by themselves."
+        return
     if str(force).lower() not in ("true", "false", "yes", "no"):
         yield f"switchover_force is '{force}': give true for a dead primary, or leave it out."
     if dead and (not is_true(force) or any(host not in hosts for host in dead.split(",") if host)):

@@ -90,9 +90,9 @@ def _admins(site, admins):
 # --- Firewall ---------------------------------------------------------------------------------
 
 # Groups that the product knows, whether or not the site uses them.
-GROUPS = ("all", "web", "database", "balancer", "backup")
+GROUPS = ("all", "web", "database", "balancer", "backup", "etcd")
 # What the rows of the default policy derive from.
-OF_POLICY = tuple(f"__firewall_{name}" for name in ("others", "web", "database", "balancers", "backup", "backup_port", "media_port"))
+OF_POLICY = tuple(f"__firewall_{name}" for name in ("others", "web", "database", "balancers", "backup", "etcd", "backup_port", "media_port"))
 
 
 def firewall(site):

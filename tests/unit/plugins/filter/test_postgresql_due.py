@@ -49,7 +49,7 @@ BARE = {
 
 
 def due(found, **options):
-    return postgresql_due(found, DATABASES, ROLES, preloaded=["pg_stat_statements"], **options)
+    return postgresql_due(found, DATABASES, ROLES, preloaded=["pg_stat_statements"], executors={"backup": ["pg_switch_wal()"]}, **options)
 
 
 def test_nothing_is_due_where_all_is_as_declared():

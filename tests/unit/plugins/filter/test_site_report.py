@@ -196,3 +196,38 @@ def test_a_deploy_that_several_hosts_wrote_down_is_one_and_two_of_one_host_are_t
     (section,) = (section for section in result["sections"] if section["title"] == "Last deploys")
     hosts = section["columns"].index("Hosts")
     assert sorted(row[hosts]["text"] for row in section["rows"]) == ["web1", "web1, web2"]
+
+
+MEMBERS = [
+    {"name": "db1", "role": "leader", "state": "running", "timeline": 3},
+    {"name": "db2", "role": "quorum_standby", "state": "streaming", "timeline": 3, "lag": 0},
+]
+
+
+def of_voters(members=MEMBERS, paused=False, healthy=True):
+    """Two database hosts under Patroni and a third voter, as their hosts tell."""
+    machine = {"now": NOW, "machine": GOOD["machine"]}
+    failover = {"failover": {"paused": paused, "members": members}, "voter": {"healthy": True}}
+    return {name: {"asked": {"status": machine | more}} for name, more in (("db1", failover), ("db2", failover), ("b1", {"voter": {"healthy": healthy}}))}
+
+
+def failover_of(**what):
+    page = site_report.site_report(of_voters(**what), LIMITS)
+    (table,) = [section for section in page["sections"] if section["title"] == "Failover"]
+    return [problem["text"] for problem in page["problems"]], [[cell["text"] for cell in row] for row in table["rows"]]
+
+
+def test_servers_and_voters_are_told_of():
+    problems, rows = failover_of()
+    assert problems == []
+    assert rows == [
+        ["db1", "leader", "running", "3", "", "votes"], ["db2", "quorum standby", "streaming", "3", "0 B", "votes"], ["b1", "", "", "", "", "votes"],
+    ]  # fmt: skip
+
+
+def test_what_keeps_them_from_replacing_a_primary_is_a_problem():
+    assert failover_of(healthy=False)[0] == ["The voter knows no leader, or does not answer."]
+    assert failover_of(members=MEMBERS[:1])[0] == ["The server is unknown to the voters."]
+    assert failover_of(members=[MEMBERS[0], MEMBERS[1] | {"state": "start failed"}])[0] == ["The server is start failed."]
+    assert "There is no primary." in failover_of(members=MEMBERS[1:])[0]
+    assert failover_of(paused=True)[0] == ["Patroni is paused: nobody takes the place of a dead primary (patronictl resume)."]
