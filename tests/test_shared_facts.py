@@ -115,3 +115,11 @@ def test_static_files_that_are_served_elsewhere_have_no_location(controller):
         for served_by in ("nginx", "elsewhere")
     }
     assert kinds == {"nginx": ["/static/", "/media/"], "elsewhere": ["/media/"]}
+
+
+def test_what_all_roles_share_needs_no_facts_of_a_host(controller):
+    """The inputs of role app are validated in each play, and many of these gather none."""
+    (site,) = controller.sites({"web": ["site1"], "database": ["site1"]}, GOOD)
+    for name in DEFAULTS["app"]:
+        site.get(name)
+    assert site.by_example == set()
