@@ -131,9 +131,10 @@ def test_who_asks_another_host_for_files_reads_what_that_is_for_and_no_secret(si
     asking.check_output(f"runuser -u postgres -- sh -c %s", plain)
 
     def ask(path, *words):
+        raw = "--raw" if words[0] == "repo-get" else ""
         return asking.run(
             f"cd / && runuser -u postgres -- pgbackrest --config=/tmp/plain.conf --stanza=main --repo=1 --log-level-file=off {options} "
-            f"--repo1-path={path} --raw {' '.join(words)}"
+            f"--repo1-path={path} {raw} {' '.join(words)}"
         )  # fmt: skip
 
     try:
