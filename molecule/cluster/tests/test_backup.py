@@ -217,14 +217,18 @@ def test_a_stopped_receiver_is_noticed_while_the_site_goes_on(site, keeper, note
 
 @contextlib.contextmanager
 def small_repository(keeper):
-    """The repository on a volume of its own that is nearly full; what was archived meanwhile is taken over afterwards."""
+    """The repository on a volume of its own that is nearly full; what was archived meanwhile is taken over afterwards.
+
+    What lies below is seen by a mount that is private: the volume would come over that as well.
+    """
     path, volume = "/var/lib/pgbackrest", "/mnt/small"
     keeper.check_output("systemctl stop postgresql-receive")
     size = int(keeper.check_output(f"du -sm {path}").split()[0])
     try:
         keeper.check_output(
             f"mkdir -p {volume} && mount -t tmpfs -o size={size + 64}m,mode=0750,uid=postgres,gid=postgres tmpfs {volume} && "
-            f"cp -a {path}/. {volume}/ && mkdir -p {volume}.below && mount --bind {path} {volume}.below && mount --bind {volume} {path} && "
+            f"cp -a {path}/. {volume}/ && mkdir -p {volume}.below && mount --bind {path} {volume}.below && mount --make-private {volume}.below && "
+            f"mount --bind {volume} {path} && "
             "systemctl start postgresql-receive",
         )
         yield volume
