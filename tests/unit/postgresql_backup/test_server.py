@@ -78,6 +78,6 @@ def test_the_server_sees_what_it_is_there_for(written, role):
         "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl/openssl.cnf",
         "/etc/pgbackrest/server.conf", "/etc/selfhost/ca.crt", "/etc/selfhost/host.crt", "/run/pgbackrest-server",
     }  # fmt: skip
-    assert shown - files == ({"/srv/backups"} if role == "backup" else {"/run/postgresql", "/var/lib/postgresql/17/main", "/srv/tables"})
+    assert shown - files == ({"/srv/backups"} if role == "backup" else {"/run/postgresql", "/var/lib/postgresql/17", "/srv/tables"})
     assert re.findall("^BindPaths=(.*)", unit, re.MULTILINE) == ["/run/pgbackrest-server"]
     assert "ProtectHome" not in unit
