@@ -184,7 +184,7 @@ def _static_root(site, root, media):
     if not root.startswith("/") and LEAVES.search(root):
         yield f"app_static_root is '{root}': give a folder inside the release, relative to the folder of manage.py, or an absolute path."
         return
-    place = whose_place(root, site["app_root"], "/nowhere") if root.startswith("/") else ""
+    place = whose_place(root, site["app_root"]) if root.startswith("/") else ""
     if place:
         yield f"app_static_root is '{root}', and {place}: give a folder of its own, best one inside the release, as a relative path."
     for name, paths in {"app_media_root": [media], "app_shared_paths": map(str, site["app_shared_paths"])}.items():

@@ -26,10 +26,13 @@ def place_of_system(path):
     return held or next((place for place in SYSTEM if is_inside(path, place)), "")
 
 
-def place_of_releases(path, root, store):
-    """Return the directory that releases make and clear in which a path lies, or which it is or holds; an empty string for none."""
+def place_of_releases(path, root, store=""):
+    """Return the directory that releases make and clear in which a path lies, or which it is or holds; an empty string for none.
+
+    root is the application's directory; store is that of the static files, where it matters.
+    """
     path = posixpath.normpath(path)
-    if is_inside(path, store) or is_inside(store, path):
+    if store and (is_inside(path, store) or is_inside(store, path)):
         return posixpath.normpath(store)
     if is_inside(root, path) or path == f"{root}/shared":
         return path
@@ -44,7 +47,7 @@ def meetings(places):
                 yield (name, path), (other, there)
 
 
-def whose_place(path, root, store):
+def whose_place(path, root, store=""):
     """Return in words whose place a path is, which has to be the application's own; an empty string where it is."""
     if place := place_of_releases(path, root, store):
         return f"{place} is where releases come and go"

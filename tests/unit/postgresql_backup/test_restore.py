@@ -199,3 +199,10 @@ def test_a_server_of_another_history_has_no_log_that_a_restore_waits_for(restore
     # Its log is waited for.
     with pytest.raises(KeyError):
         make().flush()
+
+
+def test_what_a_recovery_needs_as_much_of_is_what_a_standby_does():
+    """The program travels alone, so it has the names of its own."""
+    from ansible_collections.selfhost.django.plugins.filter.postgresql_limits import LIMITS
+
+    assert module.LIMITS == LIMITS
