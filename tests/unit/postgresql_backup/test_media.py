@@ -34,6 +34,10 @@ def after(seconds):
 COPIES = [snapshot(20), snapshot(10), {"id": "by hand", "tags": None}, {"id": "other", "tags": ["point:mine"]}]
 
 
+def test_before_the_first_copy_there_are_none(tmp_path):
+    assert media.snapshots(core.Settings(media={"path": str(tmp_path)})) == []
+
+
 @pytest.mark.parametrize(("moment", "chosen"), [(0, "id10"), (10, "id10"), (11, "id20"), (20, "id20"), (21, "id20")])
 def test_a_moment_gets_the_first_copy_from_then_on_or_else_the_last(moment, chosen):
     assert media.choose(COPIES, moment=after(moment))[1] == chosen

@@ -43,7 +43,7 @@ def choose(snapshots, name=None, moment=None):
     """
     known = points(snapshots)
     if not known:
-        raise core.Failure("there is no backup of the uploads yet")
+        raise core.Failure("there is no backup of the uploads yet; a site is rebuilt without them by -e rebuild_media=false")
     if name:
         known = [row for row in known if row[1] == name]
         if not known:
@@ -93,14 +93,21 @@ def restic(settings, *arguments, **options):
     return core.run("restic", *arguments, env=environment, **options)
 
 
+def is_made(settings):
+    """Return whether there is a repository: before the first copy there is none."""
+    return os.path.exists(os.path.join(settings["media"]["path"], "repository", "config"))
+
+
 def open_repository(settings):
     """Make the repository where there is none. A lock that a killed run left is taken away: nobody else works here."""
-    if not os.path.exists(os.path.join(settings["media"]["path"], "repository", "config")):
+    if not is_made(settings):
         restic(settings, "init", "--quiet")
     restic(settings, "unlock", "--quiet")
 
 
 def snapshots(settings):
+    if not is_made(settings):
+        return []
     return json.loads(restic(settings, "snapshots", "--json", "--no-lock").stdout or "[]") or []
 
 
