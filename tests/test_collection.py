@@ -17,8 +17,9 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/main.yml"))
-# The controllers share a scenario's network.
-INVENTORIES = sorted(path for path in ROOT.glob("molecule/inventories/*.yml") if path.stem != "controllers")
+# Some hosts share a scenario's network and are none of its site.
+BESIDE = re.compile("controllers|newcomer|.*_outside")
+INVENTORIES = sorted(path for path in ROOT.glob("molecule/inventories/*.yml") if not BESIDE.fullmatch(path.stem))
 
 
 @functools.cache
@@ -239,7 +240,7 @@ def test_the_archive_holds_what_runs_a_site_and_nothing_else(archive):
     with tarfile.open(archive) as contents:
         top = {name.split("/")[0] for name in contents.getnames()}
     assert top == {
-        "CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "meta", "playbooks", "plugins",
+        "CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "bin", "meta", "playbooks", "plugins",
         "requirements.yml", "roles",
     }  # fmt: skip
 

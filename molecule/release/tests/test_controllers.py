@@ -107,3 +107,31 @@ def test_another_controller_ships_changes_nothing_more_and_is_not_warned(control
     assert set(re.findall(r"changed=(\d+)", said["site"].output)) == {"0"}, said["site"].output
     # The page can be read without our settings, too.
     assert re.search(rf'^ +"debian13 +{revision[:12]}-[^"]+ yes, ', said["status"].output, re.MULTILINE), said["status"].output
+
+
+def test_a_key_that_deploys_does_nothing_else(site, tmp_path):
+    """As a job of a CI has it: on a machine that runs the playbooks, behind a forced command."""
+    controller, version = "controller13", "by-a-job"
+    site.repository.commit("good", version)
+    carry(site.repository, controller)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    folder = ".ansible/collections/ansible_collections/selfhost/django/bin"
+    gate = f"/home/operator/venv/bin/python3 /home/operator/{folder}/selfhost-gate /home/operator"
+    settings = f"[defaults]\ninventory = {pathlib.Path(site.inventory).relative_to(ROOT)}\n{RECOMMENDED.split('[defaults]')[1]}"
+    on(controller, "cat >ansible.cfg", stdin=None, input=settings)
+    on(controller, "cat >>.ssh/authorized_keys", stdin=None, input=f'restrict,command="{gate}" {(tmp_path / "key.pub").read_text()}')
+
+    def job(words):
+        way = ["ssh", "-F", "/dev/null", "-i", tmp_path / "key", "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no"]
+        way += ["-o", f"UserKnownHostsFile={tmp_path}/known", f"operator@{CONTROLLERS[controller]['ansible_host']}", words]
+        return subprocess.run(way, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+    assert site.version() != version
+    done = job("deploy main")
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr
+    assert site.version() == version
+    for words in ("id", "site", "deploy --check", "deploy 'main; id'", "manage flush"):
+        done = job(words)
+        assert (done.returncode, done.stdout) == (2, ""), words
+        assert "selfhost-gate: " in done.stderr
+    assert job("status").returncode == 0

@@ -1,0 +1,1 @@
+UPDATE pages_note SET text = 'nobody';
