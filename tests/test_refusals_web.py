@@ -50,6 +50,50 @@ def test_each_is_refused_in_one_sentence_and_good_ones_are_not(each_is_refused):
     each_is_refused(BAD, "nginx", good=GOOD)
 
 
+PATH = {"app_tls_certificate_path": "/etc/agent/shop.pem"}
+BAD_TLS = [
+    ({"app_tls": "letsencrypt"}, "app_tls is 'letsencrypt': give acme, files or self_signed."),
+    ({"app_tls": "files"}, "app_tls is files, and neither app_tls_certificate nor app_tls_certificate_path is given"),
+    ({"app_tls": "self_signed", "app_tls_certificate": CERTIFICATE, "app_tls_key": KEY}, "app_tls is self_signed, and app_tls_certificate is given"),
+    (PATH | {"app_tls": "acme", "app_domains": ["shop.se"]}, "app_tls is acme, and app_tls_certificate_path is given: leave one of the two out."),
+    (PATH | {"app_tls_certificate": CERTIFICATE, "app_tls_key": KEY}, "app_tls_certificate and app_tls_certificate_path are both given"),
+    ({"app_tls_certificate_path": "agent/shop.pem"}, "app_tls_certificate_path is 'agent/shop.pem': give the absolute path"),
+    ({"app_tls_certificate_path": "/etc/a;b.pem"}, "app_tls_certificate_path is '/etc/a;b.pem': give the absolute path"),
+    (PATH | {"app_tls_key_path": "/etc/../shadow"}, "app_tls_key_path is '/etc/../shadow': give the absolute path"),
+    ({"app_tls_certificate_path": "/root/shop.pem"}, "app_tls_certificate_path names /root/shop.pem: give a place outside of homes"),
+    ({"app_tls": "acme", "app_domains": ["192.0.2.7"]}, "app_tls is acme, and app_domains holds 192.0.2.7: give names alone"),
+    ({"app_tls": "acme", "app_domains": ["shop.test"]}, "app_tls is acme, and app_domains holds shop.test: give names of your own"),
+    ({"app_tls": "acme", "app_domains": ["*.shop.se", "shop.se"]}, "app_tls is acme, and app_domains holds *.shop.se: give app_acme_dns_hooks"),
+    ({"app_acme_directory": "http://ca/dir"}, "app_acme_directory is 'http://ca/dir': give the URL"),
+    ({"app_acme_email": "me"}, "app_acme_email is 'me': give one mail address, or nothing."),
+    ({"app_acme_key_id": "kid-1"}, "app_acme_key_id and app_acme_hmac_key belong together"),
+    ({"app_acme_key_id": "kid-1", "app_acme_hmac_key": "swordfish!"}, "app_acme_key_id or app_acme_hmac_key holds what neither can"),
+    ({"app_acme_ca": "/etc/ca.pem"}, "app_acme_ca is no certificate in PEM form"),
+    ({"app_acme_key_type": "ed25519"}, "app_acme_key_type is 'ed25519': give ecdsa or rsa."),
+    ({"app_acme_dns_hooks": {"auth": "/bin/sh"}}, "app_acme_dns_hooks has to be a mapping with auth and cleanup"),
+    ({"app_acme_dns_hooks": {"auth": "/bin/sh", "cleanup": "/nowhere"}}, "app_acme_dns_hooks names /nowhere: give the absolute path"),
+    ({"app_acme_dns_environment": {"TOKEN": "sword\nfish"}}, "app_acme_dns_environment has to be a mapping of names"),
+    ({"app_public_addresses": ["lb.shop.se"]}, "app_public_addresses is ['lb.shop.se']: give a list of IP addresses"),
+]
+GOOD_TLS = [
+    PATH, PATH | {"app_tls_key_path": "/etc/agent/shop.key", "app_tls": "files"}, {"app_domains": ["shop.se", "www.shop.se"]},
+    {"app_tls": "self_signed", "app_domains": ["shop.se"]}, {"app_domains": ["shop.test"], "app_acme_directory": "https://ca.shop.test/dir"},
+    {"app_domains": ["*.shop.se", "shop.se"], "app_tls": "acme", "app_acme_dns_hooks": {"auth": "/bin/sh", "cleanup": "/bin/sh"}},
+    {"app_acme_key_id": "kid-1", "app_acme_hmac_key": "c3dvcmQ_-", "app_acme_email": "ops@shop.se", "app_public_addresses": ["192.0.2.7", "2001:db8::7"]},
+]  # fmt: skip
+
+
+def test_where_the_certificate_comes_from(each_is_refused):
+    each_is_refused(BAD_TLS, "app", good=GOOD_TLS)
+
+
+def test_several_hosts_that_visitors_reach_get_no_certificate_of_an_authority(refuse):
+    refuse(
+        "app_tls is acme, and visitors reach the site by site1, site2: put one balancer in front", groups={"web": ["site1", "site2"], "database": ["site1"]},
+        app_tls="acme", app_domains=["shop.se"], app_addresses={"site1": "192.0.2.1", "site2": "192.0.2.2"},
+    )  # fmt: skip
+
+
 def test_a_refusal_tells_no_key(preflight):
     _code, output = preflight(arguments=["-vvv"], nginx_tls_certificate=CERTIFICATE, nginx_tls_key=OTHER_KEY)
     assert OTHER_KEY.splitlines()[1] not in output

@@ -13,6 +13,7 @@ from ...filter.hosts import site_names
 from .accounts import accounts
 from .packages import packages
 from .places import is_inside, place_of_system, whose_place
+from .tls import visitors_tls
 from .values import (
     HOSTS_OF_SITE, belong_together, given_numbers, given_ports, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_pattern, is_port, is_rows, is_whole,
     listed, matches, ports, text_of, told, whole_numbers,
@@ -28,7 +29,7 @@ UNIT_KEYS = {
     "app_timers": (["name", "command", "schedule"], ["hosts", "timeout_seconds", "persistent"]),
 }
 PORTS = (
-    "app_database_port", "app_http_port", "app_https_port", "app_backup_port", "app_media_backup_port", "app_etcd_port", "app_etcd_peer_port",
+    "app_database_port", "app_http_port", "app_https_port", "app_acme_port", "app_backup_port", "app_media_backup_port", "app_etcd_port", "app_etcd_peer_port",
     "app_etcd_metrics_port", "app_patroni_port",
 )  # fmt: skip
 FILE_KEYS = (["path", "content"], ["owner", "group", "mode"])
@@ -68,6 +69,7 @@ def application(site):
     if not isinstance(environment, Mapping) or not all(matches("[A-Za-z_][A-Za-z0-9_]*", key) for key in environment):
         yield "app_environment has to be a mapping whose names are letters, digits and underscores, none beginning with a digit."
     yield from _modules(site)
+    yield from visitors_tls(site)
     yield from _steps(site)
     yield from _paths(site)
     yield from _files(site)
@@ -432,7 +434,7 @@ def _balancer_tls(site):
         yield f"{'app_balancer_tls' if kind == wanted else 'haproxy_tls'} is '{kind}': give terminate or passthrough."
     elif kind != wanted:
         yield f"haproxy_tls is {kind}, and the web hosts expect {wanted}: set app_balancer_tls for all of them."
-    elif kind == "passthrough" and not site["app_tls_certificate"]:
+    elif kind == "passthrough" and site["app_tls"] == "self_signed":
         yield (
             "app_tls_certificate is not set: with app_balancer_tls passthrough it is the web hosts that visitors see, and each would show another "
             "self-signed certificate."
