@@ -87,6 +87,37 @@ def test_where_the_certificate_comes_from(each_is_refused):
     each_is_refused(BAD_TLS, "app", good=GOOD_TLS)
 
 
+HASH = "$y$j9T$swordfish$swordfish"
+BAD_PARTS = [
+    ({"app_domains_served": ["www.shop.se"]}, "app_domains_served holds www.shop.se: give a list of names that app_domains holds"),
+    ({"nginx_headers": {"X Y": "z"}}, "nginx_headers has to be a mapping"),
+    ({"nginx_headers": {"X-Y": "$host"}}, "nginx_headers has to be a mapping"),
+    ({"nginx_headers": {"strict-transport-security": "max-age=1"}}, "nginx_headers holds Strict-Transport-Security"),
+    ({"nginx_redirects": [{"from": "old", "to": "/new/"}]}, "nginx_redirects holds {'from': 'old', 'to': '/new/'}: give from, a path"),
+    ({"nginx_redirects": [{"from": "/old", "to": "/new; }"}]}, "nginx_redirects holds {'from': '/old', 'to': '/new; }'}: give from"),
+    ({"nginx_redirects": [{"from": "/old", "to": "/new", "status": 200}]}, "nginx_redirects holds {'from': '/old', 'status': 200, 'to': '/new'}"),
+    ({"nginx_redirects": [{"from": "/old", "to": "/a"}, {"from": "/old", "to": "/b"}]}, "nginx_redirects sends /old to two places"),
+    ({"nginx_protected": [{"networks": []}]}, "nginx_protected has to be a list of mappings with path"),
+    ({"nginx_protected": [{"path": "admin", "networks": []}]}, "nginx_protected has the path admin: give one that begins with a slash"),
+    ({"nginx_protected": [{"path": "/"}]}, "nginx_protected has the keys path for /: give path, and networks"),
+    ({"nginx_protected": [{"path": "/", "network": ["192.0.2.7"]}]}, "nginx_protected has the keys network, path for /: give path, and networks"),
+    ({"nginx_protected": [{"path": "/", "networks": ["office"]}]}, "nginx_protected lets ['office'] into /: give a list of addresses"),
+    ({"nginx_protected": [{"path": "/", "users": {"ann": "swordfish"}}]}, "nginx_protected gives ann no usable password for /"),
+    ({"nginx_protected": [{"path": "/", "users": {"ann:": HASH}}]}, "nginx_protected gives ann: no usable password for /"),
+    ({"nginx_protected": [{"path": "/", "networks": []}] * 2}, "nginx_protected has / twice"),
+]
+GOOD_PARTS = [
+    {"app_domains": ["shop.se", "www.shop.se", "shop.dk"], "app_domains_served": ["shop.dk"]},
+    {"nginx_headers": {}}, {"nginx_headers": {"Permissions-Policy": "camera=()", "X-Quoted": 'a "b"'}},
+    {"nginx_redirects": [{"from": "/old/", "to": "https://blog.shop.se/new/?a=b#c", "status": 308}]},
+    {"nginx_protected": [{"path": "/", "users": {"ann": HASH}, "networks": ["203.0.113.0/24", "2001:db8::7"]}, {"path": "/admin/", "networks": []}]},
+]  # fmt: skip
+
+
+def test_other_names_headers_and_parts_that_not_everybody_sees(each_is_refused):
+    each_is_refused(BAD_PARTS, "nginx", good=GOOD_PARTS)
+
+
 def test_several_hosts_that_visitors_reach_get_no_certificate_of_an_authority(refuse):
     refuse(
         "app_tls is acme, and visitors reach the site by site1, site2: put one balancer in front", groups={"web": ["site1", "site2"], "database": ["site1"]},

@@ -9,16 +9,18 @@ from urllib.parse import quote
 from ansible_collections.selfhost.django.plugins.module_utils.hosts import address_of, host_in_url
 
 
-def site_names(domains):
+def site_names(domains, served=()):
     """Return what each program is told of the names that a site answers to, a mapping.
 
-    domains are names and addresses; `*.example.org` stands for the names below example.org, `.example.org` for these and itself.
+    domains are names and addresses; `*.example.org` stands for the names below example.org, `.example.org` for these and itself. served are those
+    that are served as the canonical one is, though they are other names.
 
     canonical       value of the Host header that checks ask with: the first name that is one; empty where all are patterns
     hosts           values of the Host header that are ours
     endings         how further ones end
     allowed_hosts   Django's ALLOWED_HOSTS
     server_names    nginx's server_name, and the patterns in it as they are
+    redirected      names from which visitors are sent to the canonical one: all others but addresses, which checks and operators use
     certificate     names and addresses that a certificate is for
     """
     plain = [domain for domain in map(str, domains) if not domain.startswith("*.")]
@@ -27,8 +29,11 @@ def site_names(domains):
     certificate = [
         name for domain in map(str, domains) for name in ([domain[1:], f"*{domain}"] if domain.startswith(".") else [domain])
     ]  # fmt: skip
+    canonical = next(iter(hosts), "")
+    names = [domain for domain in plain[1:] if not domain.startswith(".") and not address_of(domain) and domain not in set(map(str, served))]
     return {
-        "canonical": next(iter(hosts), ""),
+        "canonical": canonical,
+        "redirected": [] if address_of(canonical.strip("[]")) else [name for name in names if name.lower() != canonical.lower()],
         "hosts": hosts,
         "endings": endings,
         "allowed_hosts": [ending(domain) or host_in_url(domain) for domain in map(str, domains)],

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import datetime
 
+from ansible_collections.selfhost.django.plugins.plugin_utils.certificates import COLUMNS, certificate_rows
+
 DOCUMENTATION = r"""
 name: site_report
 short_description: One page on how every host of a site is
@@ -461,6 +463,7 @@ def site_report(hosts, limits):
         ["Host", "State", "Disks", "Days of certificates", "Reboot", "Failed units"],
         [machine_row(page, host, data) for host, data in hosts.items()],
     )
+    page.section("Certificates", COLUMNS, [row for host, data in known.items() for row in certificate_rows(page, host, data["status"])])
     page.section(
         "Releases to go back to",
         ["Host", "Release", "Version", "Since (UTC)", "By"],

@@ -52,6 +52,12 @@ options:
     type: list
     elements: path
     default: []
+  tls:
+    description: Where the certificate on O(port) comes from. Without it nobody is said to renew it.
+    type: str
+  acme:
+    description: Directory with the file in which is said how the last asking for a certificate went.
+    type: path
   paths:
     description: Paths whose space is told, each file system once.
     type: list
@@ -259,7 +265,9 @@ class Host:
         """Return the ends of all certificates, that on the port first."""
         rows = []
         if self.parameters["port"]:
-            rows.append({"name": "port %d" % self.parameters["port"]} | self.visible_certificate())
+            row = {"name": "port %d" % self.parameters["port"], "source": self.parameters["tls"]}
+            asking = load(self.parameters["acme"] + "/status.json") if self.parameters["acme"] else None
+            rows.append(row | {"sentence": str((asking or {}).get("sentence", ""))[:1000]} | self.visible_certificate())
         for path in self.parameters["certificates"]:
             if os.path.exists(path):
                 rows.append({"name": path} | self.end(path, None))
@@ -278,13 +286,19 @@ class Host:
             return {"error": "no TLS on port %d: %s" % (self.parameters["port"], error.strerror or error)}
 
     def end(self, path, pem):
-        """Return when a certificate ends, and whether it is its own issuer."""
-        words = ["openssl", "x509", "-noout", "-enddate", "-subject", "-issuer"] + (["-in", path] if path else [])
-        done = subprocess.run(words, input=pem, capture_output=True, text=True, timeout=self.seconds, check=False)
-        values = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-        if done.returncode or "notAfter" not in values:
+        """Return when a certificate ends, for which names it is, who issued it, and whether it did so itself."""
+        words = ["openssl", "x509", "-noout", "-enddate", "-subject", "-issuer", "-nameopt", "multiline", "-ext", "subjectAltName"]
+        done = subprocess.run(words + (["-in", path] if path else []), input=pem, capture_output=True, text=True, timeout=self.seconds, check=False)
+        end = re.search(r"^notAfter=(.+)$", done.stdout, re.MULTILINE)
+        if done.returncode or not end:
             return {"error": "no certificate can be read"}
-        return {"end": int(ssl.cert_time_to_seconds(values["notAfter"])), "self_signed": values.get("subject") == values.get("issuer")}
+        subject, issuer = (re.search(rf"^{word}=\n((?: .*\n?)*)", done.stdout, re.MULTILINE) for word in ("subject", "issuer"))
+        issuer = issuer[1] if issuer else ""
+        return {
+            "end": int(ssl.cert_time_to_seconds(end[1])), "self_signed": (subject[1] if subject else "") == issuer,
+            "issuer": ", ".join(re.findall(r"(?:organizationName|commonName) *= (.+)", issuer)),
+            "names": re.findall(r"(?:DNS|IP Address):([^,\s]+)", done.stdout),
+        }  # fmt: skip
 
     def backup(self):
         """Return the verdicts of the backups by kind; none when there was none yet."""
@@ -418,6 +432,8 @@ def main():
             "proxy_protocol": {"type": "bool", "default": False},
             "host": {"type": "str"},
             "certificates": {"type": "list", "elements": "path", "default": []},
+            "tls": {"type": "str"},
+            "acme": {"type": "path"},
             "paths": {"type": "list", "elements": "path", "default": []},
             "backup": {"type": "path"},
             "unkept": {"type": "list", "elements": "path", "default": []},

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from ...filter.hosts import site_names
 from .accounts import accounts
 from .packages import packages
+from .parts import parts
 from .places import is_inside, place_of_system, whose_place
 from .tls import visitors_tls
 from .values import (
@@ -319,6 +320,7 @@ def web_server(site):
          "nginx_hsts_seconds": (0, None), "nginx_worker_connections": (512, None), "nginx_requests_per_address": (0, None)},
     )  # fmt: skip
     yield from given_numbers(site, {"nginx_connections_per_address": (0, None), "nginx_request_header_kb": (4, 40)})
+    yield from parts(site)
     yield from _rate_limits(site["nginx_rate_limits"])
     yield from _nginx_certificate(site["nginx_tls_certificate"], site["nginx_tls_key"])
     if not matches(NGINX_PATH, site["nginx_upstream_socket"]):

@@ -61,6 +61,23 @@ def test_names_of_a_site(domains, wanted):
     assert wanted.items() <= site_names(domains).items()
 
 
+@pytest.mark.parametrize(
+    ("domains", "served", "redirected"),
+    [
+        (["shop.se"], [], []),
+        (["shop.se", "www.shop.se"], [], ["www.shop.se"]),
+        (["www.shop.se", "shop.se", "shop.dk"], ["shop.dk"], ["shop.se"]),
+        # Operators and checks use addresses, and who they are of is nobody's name.
+        (["shop.se", "192.0.2.7", "2001:db8::7"], [], []),
+        (["192.0.2.7", "shop.se"], [], []),
+        (["*.shop.se", "shop.se", "www.shop.se"], [], ["www.shop.se"]),
+        ([".shop.se", "shop.se"], [], []),
+    ],
+)
+def test_names_that_lead_to_the_canonical_one(domains, served, redirected):
+    assert site_names(domains, served)["redirected"] == redirected
+
+
 OF_SHOP = {"engine": "postgresql", "user": "shop", "password": "a/b@c d", "port": 6432, "name": "shop"}
 
 

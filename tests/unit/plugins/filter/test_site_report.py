@@ -89,7 +89,7 @@ def test_a_good_site_has_no_problem_and_every_section():
     assert result["headline"] == "All is well on 1 host."
     titles = [section["title"] for section in result["sections"]]
     assert titles == [
-        "Web hosts", "Balancer", "Processes and timers", "Database", "Backups", "Machines", "Releases to go back to", "Last deploys",
+        "Web hosts", "Balancer", "Processes and timers", "Database", "Backups", "Machines", "Certificates", "Releases to go back to", "Last deploys",
     ]  # fmt: skip
     for shown in ("abc-1", "v2", "abcdef012345", "2027-01-15 07:00", "2027-01-14 08:30", "in 2 h", "db2 streaming, 0 B behind", "90", "ops@desk"):
         assert shown in result["text"], shown
