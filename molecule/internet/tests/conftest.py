@@ -17,6 +17,7 @@ def kind():
 def internet(site):
     internet = Internet()
     internet.lead(shop=site.addresses["web1"])
+    internet.begin_testssl(site.addresses["web1"])
     return internet
 
 

@@ -58,6 +58,17 @@ class Internet:
         KNOWN.clear()
         KNOWN.update({f"{name}.lab.test": address for name, address in rows.items()})
 
+    def begin_testssl(self, address):
+        """Have a host tried by testssl, which takes as long as all other tests: what of it is no matter of one certificate."""
+        self.run("rm -f /tmp/testssl.*; systemctl stop testssl 2>/dev/null || true")
+        options = f"-p -s -f -P -h -U --quiet --color 0 --warnings off --ip {address} --jsonfile /tmp/testssl.json {NAME}"
+        self.run(f"systemd-run --quiet --unit=testssl --collect sh -c 'testssl {options} >/tmp/testssl.log 2>&1; touch /tmp/testssl.done'")
+
+    def testssl(self):
+        """What it found, once it is through: severities and findings by what was tried."""
+        playing.Site.wait("testssl", lambda: self.run("ls /tmp/testssl.done || true").strip(), seconds=600, every=3)
+        return self.run("cat /tmp/testssl.json")
+
     def trust(self, port=15000):
         """What a visitor believes who trusts the authority of the lab, and nobody else."""
         return ssl.create_default_context(cadata=self.root(port))

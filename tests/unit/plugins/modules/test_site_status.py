@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import subprocess
 
 
 FILE = pathlib.Path(__file__).parents[4] / "plugins/modules/site_status.py"
@@ -74,3 +75,24 @@ def test_a_file_of_the_application_is_read_and_nothing_that_it_leads_to(tmp_path
     assert [site_status.read(tmp_path / name) for name in ("secret", "link", "pipe", "nothing")] == ["root's", "", "", ""]
     assert len(site_status.read("/proc/self/stat")) > 10
     assert len(site_status.read(tmp_path / "sparse")) == site_status.MOST_BYTES
+
+
+def signed(folder, *arguments):
+    """Make a certificate and its key in a folder by openssl; return its path."""
+    path = str(folder / f"{len(arguments)}.pem")
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9", "-keyout", f"{path}.key", "-out", path]
+    subprocess.run([*words, *arguments], check=True, capture_output=True)
+    return path
+
+
+def test_a_certificate_says_whose_it_is_and_who_vouches_for_it(tmp_path):
+    own = signed(tmp_path, "-subj", "/CN=shop.se", "-addext", "subjectAltName=DNS:shop.se,IP:192.0.2.7")
+    seen = host().end(own, None)
+    assert seen["self_signed"] and seen["names"] == ["shop.se", "192.0.2.7"] and seen["issuer"] == "shop.se"
+    assert 8 * 86400 < seen["end"] - pathlib.Path(own).stat().st_mtime < 10 * 86400
+    authority = signed(tmp_path, "-subj", "/O=Let's Encrypt/CN=R11")
+    # As some authorities do it, without a subject.
+    other = signed(tmp_path, "-subj", "/", "-addext", "subjectAltName=DNS:www.shop.se", "-CA", authority, "-CAkey", f"{authority}.key")
+    seen = host().end(None, pathlib.Path(other).read_text())
+    assert not seen["self_signed"] and seen["names"] == ["www.shop.se"] and seen["issuer"] == "Let's Encrypt, R11"
+    assert host().end(None, "nothing") == {"error": "no certificate can be read"}
