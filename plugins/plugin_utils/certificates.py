@@ -28,7 +28,8 @@ def certificate_rows(page, host, status):
             page.problem(host, sentence, "bad" if certificate["self_signed"] else "warn")
         elif certificate.get("source") == "acme" and certificate["self_signed"]:
             page.problem(host, "Visitors see a self-signed certificate: none was obtained yet. The timer asks, and so does web.yml or balancer.yml.")
-        names = certificate.get("names", [])
+        # Some of the site's own name an address as a name, too.
+        names = list(dict.fromkeys(certificate.get("names", [])))
         shown = ", ".join(names[:NAMES_SHOWN]) + (f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else "")
         issuer = "self-signed" if certificate["self_signed"] else certificate.get("issuer", "")
         days = str((certificate["end"] - status["now"]) // 86400)

@@ -27,7 +27,7 @@ def test_visitors_see_a_certificate_that_they_trust_and_the_page_says_who_renews
     assert answer.status_code == 200 and answer.headers["Strict-Transport-Security"] == "max-age=31536000"
     run, said = problems(site)
     assert "certificate" not in said
-    assert re.search(rf"^web1 +port 443 +{NAME} +Pebble Intermediate CA \w+ +(89|90) +the host itself, by ACME$", run.output, re.M), run.output
+    assert re.search(rf"^ *web1 +port 443 +{NAME} +Pebble Intermediate CA \w+ +(89|90) +the host itself, by ACME$", run.output, re.M), run.output
 
 
 def test_the_key_is_roots_and_the_account_that_asks_has_nothing_else(site, internet):

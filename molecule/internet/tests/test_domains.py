@@ -22,10 +22,11 @@ def staged(site, internet):
         "nginx_protected": [{"path": "/status/", "networks": []}, {"path": "/", "users": {"ann": secret}}],
         "nginx_redirects": [{"from": "/old/", "to": "/new/?a=b", "status": 308}], "nginx_headers": {"Permissions-Policy": 'camera=(self "https://a.se")'},
     }  # fmt: skip
-    site.apply("web", "-e", json.dumps(variables))
+    # The application is told its names, too; a deploy has the certificate asked for.
+    site.apply("deploy", "-e", json.dumps(variables))
     internet.wait(NAME, *OTHERS.values())
     yield
-    site.apply("web")
+    site.apply("deploy")
     internet.wait(NAME)
 
 
