@@ -40,6 +40,21 @@ def read(text):
     return [Ack(row, float(sent), float(heard), server, int(timeline, 16)) for row, sent, heard, server, timeline in rows]
 
 
+def sent(row):
+    """Return when a row was sent, which its name tells."""
+    return float(row.rsplit("-", 1)[1])
+
+
+def quiet(acks, chance, least=0.01):
+    """Return a moment, by chance, at which no row was under way: all before it were acknowledged by then, all after it not sent yet."""
+    moments, heard = [], None
+    for ack in sorted(acks, key=lambda ack: ack.sent):
+        if heard is not None and ack.sent - heard >= least:
+            moments.append((heard + ack.sent) / 2)
+        heard = max(heard or 0, ack.heard)
+    return chance.choice(moments)
+
+
 def twice(acks):
     """Return pairs of rows that two primaries took: one was sent to an old one after somebody had heard from a newer one."""
     found, newest, heard = [], None, sorted(acks, key=lambda ack: -ack.heard)

@@ -49,5 +49,6 @@ def test_who_votes(sentences, groups, sentence):
 def test_what_is_done_by_hand_elsewhere(sentences):
     (said,) = sentences(GROUPS, ["switchover"], switchover_force="true", **SITE)
     assert said.startswith("switchover_force and switchover_dead are for a site without voters")
-    (said,) = sentences(GROUPS, ["restore"], restore_in_place="shop/main", **SITE)
-    assert said.startswith("restore_in_place is given, and the group etcd is there")
+    (said,) = sentences(GROUPS, ["restore"], postgresql_backup_rebuilt="true", **SITE)
+    assert said.startswith("The playbook rebuild is for a site without voters")
+    assert sentences(GROUPS, ["restore"], restore_in_place="shop/main", **SITE) == []

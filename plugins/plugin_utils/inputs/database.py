@@ -363,10 +363,10 @@ WISHES = {
 
 def restore(site):
     """Say what is wrong with the wishes of restore.yml."""
-    if site["app_etcd_hosts"] and str(site["postgresql_backup_restore_confirmation"]) and not str(site["postgresql_backup_restore_dump"]):
+    if site["app_etcd_hosts"] and is_true(site["postgresql_backup_rebuilt"]):
         yield (
-            "restore_in_place is given, and the group etcd is there: Patroni runs the servers and would take what is restored for a strange one. Restore "
-            "beside the cluster, or take the site back to a plain pair first (README of the role postgresql, Automatic failover)."
+            "The playbook rebuild is for a site without voters: take the group etcd out of the inventory, rebuild, and put it in again. Of several database "
+            "hosts one that is lost is replaced by site.yml (README of the role etcd)."
         )
         return
     moment = str(site["postgresql_backup_restore_time"])
