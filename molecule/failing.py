@@ -10,8 +10,9 @@ import statistics
 # What goes wrong, and how many seconds it lasts before it is put right.
 FAULTS = {
     "kill PostgreSQL": 0, "kill Patroni": 0, "kill etcd": 0, "kill the primary's host": 25, "pause the primary's host": 40,
-    "cut the primary off": 40, "cut the primary off the voters": 40, "switch over": 0, "power off all": 3, "kill two hosts": 5,
-    "kill the primary's host and a voter": 25,
+    "cut the primary off": 40, "cut the primary off the voters": 40, "cut the primary off the clients": 15, "switch over": 0,
+    "kill PostgreSQL and Patroni": 0, "kill two hosts": 5, "kill the primary's host and a voter": 25, "power off all": 3,
+    "kill the new primary while it takes over": 5, "kill the former primary while it yields": 5, "fill the primary's disk": 90,
 }  # fmt: skip
 
 

@@ -18,7 +18,6 @@ BAD = [
     ({"vault_postgresql_failover_password": ""}, "postgresql_failover_password is not set: put a random one of at least 16 characters"),
     ({"etcd_port": 0}, "etcd_port is '0'"),
     ({"etcd_election_ms": 600}, "etcd_heartbeat_ms is '250' and etcd_election_ms '600': give whole numbers, the second one at least five times"),
-    ({"etcd_cluster_state": "old"}, "etcd_cluster_state is 'old': give existing where a host joins voters that are there"),
     ({"etcd_prefix": "shop"}, "etcd_prefix is 'shop': give words with slashes between them"),
     ({"postgresql_failover_ttl_seconds": 10}, "postgresql_failover_ttl_seconds is '10', with '5' between looks and '7' for an answer: give"),
     ({"postgresql_failover_loop_seconds": 10}, "postgresql_failover_ttl_seconds is '20', with '10' between looks and '7' for an answer: give"),

@@ -97,8 +97,6 @@ def voters(site):
     beat, election = site["etcd_heartbeat_ms"], site["etcd_election_ms"]
     if not is_whole(beat, 50, 5000) or not is_whole(election, 500, 50000) or int(election) < 5 * int(beat):
         yield f"etcd_heartbeat_ms is '{beat}' and etcd_election_ms '{election}': give whole numbers, the second one at least five times the first."
-    if site["etcd_cluster_state"] not in ("new", "existing"):
-        yield f"etcd_cluster_state is '{site['etcd_cluster_state']}': give existing where a host joins voters that are there, or leave it out."
     prefix = site["etcd_prefix"]
     if not matches("(/[A-Za-z0-9_.-]+)+/", prefix):
         yield f"etcd_prefix is '{prefix}': give words with slashes between them, one before and one behind."
