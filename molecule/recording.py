@@ -63,9 +63,9 @@ class Recorded(Cluster):
         """Kill hosts, and start them after a while, in this order."""
         docker("kill", *map(self.container, names))
         time.sleep(seconds)
-        for name in names:
+        for place, name in enumerate(names):
+            time.sleep(between if place else 0)
             self.start_hosts([name])
-            time.sleep(between)
 
     # --- Who writes ---------------------------------------------------------------------------
 

@@ -160,6 +160,8 @@ def postgresql_restore_refusal(looks, hosts, host, action, removed=False, resume
     if managed and action == "swap" and unknown:
         silent, them = ", ".join(unknown), "it" if len(unknown) == 1 else "them"
         return f"{silent} did not answer, and would take the place of what is restored: start {them}, or take what is gone for good off the group database"
+    if managed and action == "swap" and not seen["voters"]:
+        return "The voters do not answer, and without them Patroni makes no server the primary: see status.yml"
     if managed and action == "swap" and seen["paused"]:
         return "Patroni is paused, and would leave the servers as they are: patronictl resume ends that"
     if journal.get("phase") in EXCHANGED and not resumed:

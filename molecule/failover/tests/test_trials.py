@@ -43,13 +43,13 @@ def test_all_hosts_that_were_powered_off_are_started_in_each_order(site, figure)
         for order in itertools.permutations(site.groups["database"]):
             primary, began = site.leader(), time.time()
             # Longer between them than it takes to boot and to elect.
-            site.down(order, 3, between=25)
+            site.down(order, 3, between=12)
             site.healthy()
             site.wait("rows after it", lambda: any(ack.sent > time.time() - 2 for ack in acknowledged()[-200:]), 60)
             lasted.append(max(failing.pauses(acknowledged(), since=began, least=0.2)))
             print(f"{', '.join(order)}, after {primary} led: {lasted[-1]:.1f} s without writes, {site.leader()} leads", flush=True)
             lost += site.lacking(site.leader(), acknowledged())
         acks = acknowledged()
-    figure(f"seconds without writes, all powered off and started one after the other, 25 s apart, in each order: {failing.summary(lasted)}")
+    figure(f"seconds without writes, all powered off and started one after the other, 12 s apart, in each order: {failing.summary(lasted)}")
     assert lost == []
     assert failing.twice(acks) == []

@@ -17,6 +17,7 @@ Everything is made in a directory of its own, and production's is exchanged for 
 either changed nothing yet, or left a journal by which the next one finishes it.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import glob
@@ -192,7 +193,7 @@ class Restore:
         recovery = sql("SELECT pg_is_in_recovery()", self.port, check=False)
         journal = read(self.journal)
         note = read(self.beside_note)
-        common = run("patronictl", "-c", self.patroni, "show-config", check=False).stdout if self.patroni else ""
+        common = run("timeout", "60", "patronictl", "-c", self.patroni, "show-config", check=False) if self.patroni else None
         done = self.pgbackrest("--output=json", "--log-level-console=off", "--log-level-stderr=error", "info", check=False)
         information = (json.loads(done.stdout, strict=False) or [{}])[0] if done.returncode == 0 else {}
         space = os.statvfs(self.base if self.base.exists() else "/")
@@ -200,7 +201,8 @@ class Restore:
         return {
             "running": recovery is not None,
             "primary": recovery == "f",
-            "paused": "pause: true" in common.splitlines(),
+            "paused": bool(common) and "pause: true" in common.stdout.splitlines(),
+            "voters": not common or common.returncode == 0,
             "journal": journal,
             "beside": note or ({"words": "something else", "finished": True} if self.beside_data.exists() or self.beside_settings.exists() else None),
             "kept": sorted(glob.glob(f"{self.main}.before-*")),
@@ -518,6 +520,7 @@ class Restore:
             if self.new.exists():
                 os.rename(self.new, kept)
                 synchronize(self.base)
+            self.forget_servers()
             self.start()
         except Exception as failure:
             self.put_back(kept, mark)
@@ -534,24 +537,25 @@ class Restore:
             if kept.exists():
                 os.rename(kept, self.new)
             exchange(self.main, self.new)
+        # Voters that do not answer have forgotten nothing.
+        with contextlib.suppress(Failure):
+            self.forget_servers()
         self.start()
         self.abandon()
 
     def start(self):
         """Start the server on what has its name now."""
-        if self.patroni:
-            self.forget_servers()
         run("systemctl", "reset-failed", self.unit, user="root", check=False)
         run("systemctl", "start", self.unit, user="root")
         self.wait(self.port)
 
     def forget_servers(self):
-        """Have the voters forget the servers: by the newest timeline and log that they know of, what was restored may not lead.
+        """Where there are voters, have them forget the servers: by the newest timeline and log that they know of, what was restored may not lead.
 
         Nobody else's Patroni runs. That of this host enters its server anew, as it does after a new version's `pg_upgrade`.
         """
         deadline = time.monotonic() + LEASE_SECONDS
-        while True:
+        while self.patroni:
             # As long as there is a lease it asks for its holder, too; that of a server that was killed ends by itself.
             done = run("patronictl", "-c", self.patroni, "remove", self.name, input=f"{self.name}\nYes I am aware\n", check=False)
             if done.returncode == 0:

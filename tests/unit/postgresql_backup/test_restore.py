@@ -151,6 +151,21 @@ def test_the_voters_forget_nothing_while_somebody_has_the_lease(restore, managed
         make().forget_servers()
 
 
+def test_voters_that_do_not_answer_leave_the_server_as_it_was(restore, managed, tmp_path, monkeypatch):
+    make, steps = restore
+    if not managed:
+        return
+
+    def silent(self):
+        raise module.Failure("the voters do not forget the servers:")
+
+    monkeypatch.setattr(module.Restore, "forget_servers", silent)
+    with pytest.raises(module.Failure, match="the voters do not forget the servers: The cluster is as it was before."):
+        make().swap()
+    assert whose(tmp_path / "main") == "former"
+    assert steps.servers[-1] == ("start", "former")
+
+
 def test_another_wish_is_not_mixed_with_an_unfinished_one(restore, tmp_path):
     make, steps = restore
     steps.deadly = 4

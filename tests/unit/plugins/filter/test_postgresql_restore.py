@@ -189,7 +189,7 @@ def test_which_host_is_restored(looks, host):
 
 
 def look(primary=True, **values):
-    nothing = {"journal": None, "beside": None, "tablespaces": False, "trouble": "", "paused": False}
+    nothing = {"journal": None, "beside": None, "tablespaces": False, "trouble": "", "paused": False, "voters": True}
     return {"running": True, "primary": primary} | nothing | values
 
 
@@ -224,6 +224,7 @@ BESIDE = {"words": "the restore point x", "finished": True}
         pytest.param({"db1": look()}, "swap", {"managed": True}, "db2 did not answer, and would take the place of what is restored: start it", id="a successor"),
         pytest.param({"db1": look()}, "beside", {"managed": True}, "", id="which takes nobody's place"),
         pytest.param({"db1": look(paused=True), "db2": DOWN}, "swap", {"managed": True}, "Patroni is paused", id="Patroni is paused"),
+        pytest.param({"db1": look(voters=False), "db2": DOWN}, "swap", {"managed": True}, "The voters do not answer", id="no voters"),
         pytest.param({"db1": look(), "db2": look(primary=False)}, "swap", {"managed": True}, "", id="under Patroni"),
     ],
 )  # fmt: skip
