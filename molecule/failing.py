@@ -16,11 +16,11 @@ FAULTS = {
 }  # fmt: skip
 
 
-def trials(seed, count):
-    """Return the names of faults in a row: each kind once before any comes again, in an order that the seed says."""
-    chance, row = random.Random(seed), []
+def trials(seed, count, longest=3600):
+    """Return the names of faults in a row that last no longer: each kind once before any comes again, in an order that the seed says."""
+    chance, row, kinds = random.Random(seed), [], sorted(name for name, seconds in FAULTS.items() if seconds <= longest)
     while len(row) < count:
-        row += chance.sample(sorted(FAULTS), len(FAULTS))
+        row += chance.sample(kinds, len(kinds))
     return row[:count]
 
 

@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import subprocess
 import time
+import types
 
 import failing
 import playing
@@ -36,6 +37,12 @@ class Recorded(Cluster):
     def inside(self, name, *words, **arguments):
         """Run a command on a host, by way of the engine: its network may be cut."""
         return docker("exec", *(["-i"] if "input" in arguments else []), self.container(name), *words, **arguments)
+
+    def attempt(self, name, statement, database="postgres"):
+        """What psql made of a statement on a host, which may be about to boot or hang."""
+        words = ["timeout", "20", "runuser", "-u", "postgres", "--", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statement]
+        done = subprocess.run(["docker", "exec", "--workdir=/", self.container(name), *words], capture_output=True, text=True)
+        return types.SimpleNamespace(rc=done.returncode, stdout=done.stdout, stderr=done.stderr)
 
     def leader(self):
         """The name of the host that is the primary."""

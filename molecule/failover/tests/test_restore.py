@@ -102,6 +102,7 @@ def test_a_moment_takes_the_place_of_the_cluster(site, seed, figure, tidy):
     assert common_settings(site, leader) == common
 
 
+@pytest.mark.long
 def test_what_is_not_safe_is_refused_and_nothing_is_touched(site):
     leader, point = site.leader(), wish(target_name="nowhere", in_place=CLUSTER)
     began = site.sql(leader, "SELECT pg_postmaster_start_time()")

@@ -11,7 +11,7 @@ import pytest
 
 def test_no_acknowledged_row_is_lost_and_there_are_never_two_primaries(site, figure, seed):
     asked = os.environ.get("FAILOVER_FAULTS")
-    faults = asked.split(",") if asked else failing.trials(seed, 24 if os.environ.get("LONG") else 6)
+    faults = asked.split(",") if asked else failing.trials(seed, 24) if os.environ.get("LONG") else failing.trials(seed, 4, longest=40)
     chance, without = random.Random(seed), {}
     print(f"FAILOVER_SEED={seed}")
     with site.writing() as acknowledged:

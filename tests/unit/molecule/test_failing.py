@@ -21,6 +21,7 @@ def test_a_seed_says_the_order_and_each_kind_comes_before_any_comes_again():
     assert trials(7, 30) == trials(7, 30)
     assert trials(7, 30) != trials(8, 30)
     assert sorted(trials(7, len(FAULTS))) == sorted(FAULTS)
+    assert max(FAULTS[name] for name in trials(7, 40, longest=40)) == 40
 
 
 def test_a_line_that_was_cut_off_is_no_row():
