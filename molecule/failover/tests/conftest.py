@@ -10,7 +10,7 @@ import failing
 import pytest
 from recording import Recorded, docker
 
-# The server's folder moves onto a volume that can be filled, and back.
+# The server's folder moves onto a volume that can be filled, and back. Who has walled it in sees the former one.
 VOLUME = """
 systemctl stop patroni@17-main && mv /var/lib/postgresql /var/lib/postgresql.whole && install -d -o postgres -g postgres /var/lib/postgresql
 mount -t tmpfs -o size=1500m,mode=0755,uid=postgres,gid=postgres tmpfs /var/lib/postgresql
@@ -19,6 +19,7 @@ cp -a /var/lib/postgresql.whole/. /var/lib/postgresql && systemctl start patroni
 NO_VOLUME = """
 systemctl stop patroni@17-main && rm -rf /var/lib/postgresql.whole && cp -a /var/lib/postgresql /var/lib/postgresql.whole
 umount /var/lib/postgresql && rmdir /var/lib/postgresql && mv /var/lib/postgresql.whole /var/lib/postgresql && systemctl start patroni@17-main
+systemctl try-restart pgbackrest-server
 """
 # The log needs new pieces, of which there are none left that could be used again.
 FILL = """
