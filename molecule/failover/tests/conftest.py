@@ -110,21 +110,28 @@ class Guarded(Recorded):
     def switching(primary, candidate):
         return ["patronictl", "-c", "/etc/patroni/17-main.yml", "switchover", "--leader", primary, "--candidate", candidate, "--force"]
 
-    def fill(self, name, seconds):
-        """Put the primary's data onto a small volume, let that be full for a while, and put it back."""
+    @contextlib.contextmanager
+    def small_disk(self, name):
+        """Have a server's data on a small volume meanwhile."""
         self.inside(name, "sh", "-ec", VOLUME)
         self.healthy()
-        # Whoever was the primary when its server was stopped is again, if by chance another took over.
-        if self.leader() != name:
-            self.inside(self.leader(), *self.switching(self.leader(), name))
-            self.healthy()
         try:
-            self.inside(name, "sh", "-c", FILL)
-            time.sleep(seconds)
+            yield
         finally:
             self.inside(name, "rm", "-f", "/var/lib/postgresql/filling")
-        self.healthy()
-        self.inside(name, "sh", "-ec", NO_VOLUME)
+            self.healthy()
+            self.inside(name, "sh", "-ec", NO_VOLUME)
+            self.healthy()
+
+    def fill(self, name, seconds):
+        """Let the primary's disk be full for a while."""
+        with self.small_disk(name):
+            # Another took over when its server was stopped.
+            if self.leader() != name:
+                self.inside(self.leader(), *self.switching(self.leader(), name))
+                self.healthy()
+            self.inside(name, "sh", "-c", FILL)
+            time.sleep(seconds)
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,19 @@ def test_no_acknowledged_row_is_lost_and_there_are_never_two_primaries(site, fig
 
 
 @pytest.mark.long
+def test_a_server_without_room_for_its_log_does_not_become_the_primary(site):
+    former, full = site.leader(), site.standbys()[0]
+    with site.writing() as acknowledged, site.small_disk(full):
+        site.inside(full, "sh", "-c", "dd if=/dev/zero of=/var/lib/postgresql/filling bs=1M; truncate --size=-32M /var/lib/postgresql/filling")
+        site.inside(former, "sh", "-c", " ".join(site.switching(former, full)) + " || :")
+        # Whoever it is then has room.
+        site.wait("rows after it", lambda: site.leader() not in ("", full) and any(ack.sent > time.time() - 2 for ack in acknowledged()[-200:]), 60)
+        said = site.inside(full, "journalctl", "--unit=patroni@17-main", "--since=-3min", "--output=cat", "--no-pager")
+        assert "Promotion cancelled because the pre-promote script failed" in said
+    assert site.lacking(site.leader(), acknowledged()) == []
+
+
+@pytest.mark.long
 def test_all_hosts_that_were_powered_off_are_started_in_each_order(site, figure):
     """The former primary comes first, in the middle, and last."""
     lasted, lost = [], []
