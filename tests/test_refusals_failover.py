@@ -18,7 +18,6 @@ BAD = [
     ({"vault_postgresql_failover_password": ""}, "postgresql_failover_password is not set: put a random one of at least 16 characters"),
     ({"etcd_port": 0}, "etcd_port is '0'"),
     ({"etcd_election_ms": 600}, "etcd_heartbeat_ms is '250' and etcd_election_ms '600': give whole numbers, the second one at least five times"),
-    ({"etcd_cluster_state": "old"}, "etcd_cluster_state is 'old': give existing where a host joins voters that are there"),
     ({"etcd_prefix": "shop"}, "etcd_prefix is 'shop': give words with slashes between them"),
     ({"postgresql_failover_ttl_seconds": 10}, "postgresql_failover_ttl_seconds is '10', with '5' between looks and '7' for an answer: give"),
     ({"postgresql_failover_loop_seconds": 10}, "postgresql_failover_ttl_seconds is '20', with '10' between looks and '7' for an answer: give"),
@@ -49,5 +48,6 @@ def test_who_votes(sentences, groups, sentence):
 def test_what_is_done_by_hand_elsewhere(sentences):
     (said,) = sentences(GROUPS, ["switchover"], switchover_force="true", **SITE)
     assert said.startswith("switchover_force and switchover_dead are for a site without voters")
-    (said,) = sentences(GROUPS, ["restore"], restore_in_place="shop/main", **SITE)
-    assert said.startswith("restore_in_place is given, and the group etcd is there")
+    (said,) = sentences(GROUPS, ["restore"], postgresql_backup_rebuilt="true", **SITE)
+    assert said.startswith("The playbook rebuild is for a site without voters")
+    assert sentences(GROUPS, ["restore"], restore_in_place="shop/main", **SITE) == []

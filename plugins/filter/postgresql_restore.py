@@ -15,6 +15,8 @@ MOMENT = re.compile(
 )
 # Timelines that begin for another reason than this left a history behind that leads to other moments.
 PROMOTED = "no recovery target specified"
+# What the journal of a restore in place says from the moment on when something is exchanged.
+EXCHANGED = ("swapping", "swapped")
 
 
 def _words(epoch):
@@ -131,11 +133,19 @@ def postgresql_restore_plan(information, moment="", name="", label="", timeline=
     return plan
 
 
-def postgresql_restore_refusal(looks, hosts, host, action, removed=False, resumed=False):
+def postgresql_restore_host(looks, hosts):
+    """Return the host that is restored: where an interrupted run has begun to exchange its cluster, else the primary."""
+    exchanged = [name for name, look in looks.items() if (look["journal"] or {}).get("phase") in EXCHANGED]
+    primaries = [name for name, look in looks.items() if look["primary"]]
+    left = [name for name, look in looks.items() if look["journal"]]
+    return [*exchanged, *primaries, *left, *hosts][0]
+
+
+def postgresql_restore_refusal(looks, hosts, host, action, removed=False, resumed=False, managed=False):
     """Return why a host is not restored, whatever the repository holds; an empty word where nothing speaks against it.
 
     `looks` is what each database host that answers has, `action` what is to be done: beside, swap, dump or remove. `removed` says that what was
-    restored beside goes first, `resumed` that an interrupted run is gone on with.
+    restored beside goes first, `resumed` that an interrupted run is gone on with, `managed` that Patroni runs the servers.
     """
     seen = looks[host]
     journal, beside = seen["journal"] or {}, seen["beside"] or {}
@@ -147,7 +157,14 @@ def postgresql_restore_refusal(looks, hosts, host, action, removed=False, resume
         return f"No database host is the primary, and {', '.join(unknown)} did not answer"
     if seen["running"] and not seen["primary"]:
         return f"{host} is a standby, and no database host is the primary: make one by switchover.yml first"
-    if journal.get("phase") in ("swapping", "swapped") and not resumed:
+    if managed and action == "swap" and unknown:
+        silent, them = ", ".join(unknown), "it" if len(unknown) == 1 else "them"
+        return f"{silent} did not answer, and would take the place of what is restored: start {them}, or take what is gone for good off the group database"
+    if managed and action == "swap" and not seen["voters"]:
+        return "The voters do not answer, and without them Patroni makes no server the primary: see status.yml"
+    if managed and action == "swap" and seen["paused"]:
+        return "Patroni is paused, and would leave the servers as they are: patronictl resume ends that"
+    if journal.get("phase") in EXCHANGED and not resumed:
         return f"A restore in place to {journal['words']} was interrupted: run it again as it was, which finishes it"
     if action == "beside" and not removed and beside.get("finished"):
         return f"What was restored to {beside['words']} stands beside the cluster: remove it first, by -e restore_remove=true"
@@ -169,6 +186,12 @@ def postgresql_restore_serving(hosts, known):
     return [host for host in hosts if (known[host].get("__uwsgi_stopped") or {}).get("rc", 1) != 0]
 
 
+def postgresql_restore_standing(hosts, known):
+    """Return the hosts that did not say that Patroni has stopped there."""
+    stopped = {host: known[host].get("__postgresql_backup_restore_stood_down") or {} for host in hosts}
+    return [host for host, said in stopped.items() if said.get("failed") or "state" not in said]
+
+
 def postgresql_restore_complaints(hosts, known):
     """Return what is wrong with servers that are not what the site says."""
     found = [known[host].get("__postgresql_backup_restore_unsettled") or {} for host in hosts]
@@ -182,9 +205,11 @@ class FilterModule:
         """Return the filters."""
         return {
             "postgresql_restore_complaints": postgresql_restore_complaints,
+            "postgresql_restore_host": postgresql_restore_host,
             "postgresql_restore_looks": postgresql_restore_looks,
             "postgresql_restore_moment": postgresql_restore_moment,
             "postgresql_restore_plan": postgresql_restore_plan,
             "postgresql_restore_refusal": postgresql_restore_refusal,
             "postgresql_restore_serving": postgresql_restore_serving,
+            "postgresql_restore_standing": postgresql_restore_standing,
         }

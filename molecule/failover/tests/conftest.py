@@ -3,42 +3,35 @@
 import contextlib
 import json
 import os
-import pathlib
 import subprocess
 import time
 
 import failing
-import playing
 import pytest
-from replicating import Cluster
+from recording import Recorded, docker
 
-WRITER = pathlib.Path(__file__).with_name("writer.py")
-LOG = "/var/tmp/trial"
-# Drops what passes between this host and those addresses.
-CUT = """
-table inet trial {{
-    chain in {{ type filter hook input priority -200; {arriving} }}
-    chain out {{ type filter hook output priority -200; {leaving} }}
-}}
+# The server's folder moves onto a volume that can be filled, and back. Who has walled it in sees the former one.
+VOLUME = """
+systemctl stop patroni@17-main && mv /var/lib/postgresql /var/lib/postgresql.whole && install -d -o postgres -g postgres /var/lib/postgresql
+mount -t tmpfs -o size=1500m,mode=0755,uid=postgres,gid=postgres tmpfs /var/lib/postgresql
+cp -a /var/lib/postgresql.whole/. /var/lib/postgresql && systemctl start patroni@17-main
 """
-# Either end of a connection to a voter.
-VOTERS = ("tcp dport { 2379, 2380 }", "tcp sport { 2379, 2380 }")
+NO_VOLUME = """
+systemctl stop patroni@17-main && rm -rf /var/lib/postgresql.whole && cp -a /var/lib/postgresql /var/lib/postgresql.whole
+umount /var/lib/postgresql && rmdir /var/lib/postgresql && mv /var/lib/postgresql.whole /var/lib/postgresql && systemctl start patroni@17-main
+systemctl try-restart pgbackrest-server
+"""
+# The log needs new pieces, of which there are none left that could be used again.
+FILL = """
+dd if=/dev/zero of=/var/lib/postgresql/filling bs=1M; dd if=/dev/zero of=/var/lib/postgresql/filling bs=4k oflag=append conv=notrunc
+for time in $(seq 100); do
+    timeout 5 runuser -u postgres -- psql -XAtq -c "SELECT pg_logical_emit_message(false, 'trial', repeat('x', 1000000)), pg_switch_wal()" || break
+done
+"""
 
 
-def docker(*words, **arguments):
-    return subprocess.run(["docker", *words], check=True, capture_output=True, text=True, **arguments).stdout
-
-
-class Guarded(Cluster):
+class Guarded(Recorded):
     """A cluster under Patroni."""
-
-    @staticmethod
-    def container(name):
-        return f"selfhost-failover-{name}"
-
-    def inside(self, name, *words, **arguments):
-        """Run a command on a host, by way of the engine: its network may be cut."""
-        return docker("exec", *(["-i"] if "input" in arguments else []), self.container(name), *words, **arguments)
 
     def members(self):
         """What Patroni says of all servers, by name, asked on any host that answers."""
@@ -64,19 +57,6 @@ class Guarded(Cluster):
 
     # --- Faults -------------------------------------------------------------------------------
 
-    def cut(self, name, others, only_voters=False):
-        """Let nothing pass between a host and others."""
-        addresses, kinds = ", ".join(self.addresses[other] for other in others), VOTERS if only_voters else ("",)
-        arriving, leaving = ("; ".join(f"ip {side} {{ {addresses} }} {kind} drop" for kind in kinds) + ";" for side in ("saddr", "daddr"))
-        self.inside(name, "nft", "-f", "-", input=CUT.format(arriving=arriving, leaving=leaving))
-
-    def mend(self, name):
-        self.inside(name, "nft", "delete", "table", "inet", "trial")
-
-    def start_hosts(self, names):
-        for name in names:
-            docker("start", self.container(name))
-
     def wrong(self, fault, chance):
         """Let something go wrong, and put it right after its time. Returns a sentence about it."""
         primary, seconds = self.leader(), failing.FAULTS[fault]
@@ -95,18 +75,30 @@ class Guarded(Cluster):
             time.sleep(seconds)
             docker("unpause", self.container(primary))
         elif fault == "cut the primary off":
-            self.cut(primary, [*others, *self.web])
+            self.cut(primary, self.everybody_but(primary))
+            time.sleep(seconds)
+            self.mend(primary)
+        elif fault == "cut the primary off the clients":
+            self.cut(primary, self.web)
             time.sleep(seconds)
             self.mend(primary)
         elif fault == "cut the primary off the voters":
             self.cut(primary, others, only_voters=True)
             time.sleep(seconds)
             self.mend(primary)
+        elif fault == "kill PostgreSQL and Patroni":
+            self.inside(primary, "sh", "-c", "systemctl kill --signal=KILL patroni@17-main; kill -9 $(head -n 1 /var/lib/postgresql/17/main/postmaster.pid)")
         elif fault == "switch over":
+            self.inside(primary, *self.switching(primary, chance.choice(others)))
+        elif fault in ("kill the new primary while it takes over", "kill the former primary while it yields"):
             candidate = chance.choice(others)
-            self.inside(primary, "patronictl", "-c", "/etc/patroni/17-main.yml", "switchover", "--leader", primary, "--candidate", candidate, "--force")
+            docker("exec", "--detach", self.container(primary), *self.switching(primary, candidate))
+            time.sleep(chance.uniform(0.5, 4))
+            self.down([candidate if "new" in fault else primary], seconds)
+        elif fault == "fill the primary's disk":
+            self.fill(primary, seconds)
         elif fault == "power off all":
-            self.down(self.groups["database"], seconds)
+            self.down(chance.sample(self.groups["database"], 3), seconds, between=chance.choice([0, 8]))
         elif fault == "kill two hosts":
             self.down([primary, chance.choice(others)], seconds)
         elif fault == "kill the primary's host and a voter":
@@ -114,45 +106,32 @@ class Guarded(Cluster):
             self.down([primary], seconds)
         return f"{fault} ({primary})"
 
-    def down(self, names, seconds):
-        docker("kill", *map(self.container, names))
-        time.sleep(seconds)
-        self.start_hosts(names)
-
-    # --- Who writes ---------------------------------------------------------------------------
-
-    def connection(self):
-        """How the writer finds the primary, as the application does."""
-        password = (playing.ROOT / ".cache/lab/failover/database_password").read_text().split()[0]
-        hosts = ",".join(self.addresses[name] for name in self.groups["database"])
-        return (
-            f"host={hosts} dbname=probe user=probe password={password} sslmode=verify-full sslrootcert=/etc/selfhost/ca.crt "
-            "target_session_attrs=read-write connect_timeout=2 keepalives_idle=2 keepalives_interval=1 keepalives_count=3 tcp_user_timeout=5000"
-        )
+    @staticmethod
+    def switching(primary, candidate):
+        return ["patronictl", "-c", "/etc/patroni/17-main.yml", "switchover", "--leader", primary, "--candidate", candidate, "--force"]
 
     @contextlib.contextmanager
-    def writing(self):
-        """Have rows written from the web host; gives a function that returns what was acknowledged so far."""
-        web = self.web[0]
-        self.sql(self.leader(), "SET ROLE probe; CREATE TABLE IF NOT EXISTS trial (row text PRIMARY KEY)", database="probe")
-        self.inside(web, "sh", "-c", f"rm -f {LOG}.stop; : >{LOG}; cat >{LOG}.py", input=WRITER.read_text())
-        python = self.inside(web, "sh", "-c", "echo $(readlink -f /srv/probe/current)/venv/bin/python").strip()
-        docker("exec", "--detach", "--env", f"TRIAL={self.connection()}", self.container(web), "sh", "-c", f"exec {python} {LOG}.py {LOG} >{LOG}.out 2>&1")
-
-        def acknowledged():
-            return failing.read(self.inside(web, "cat", LOG))
-
+    def small_disk(self, name):
+        """Have a server's data on a small volume meanwhile."""
+        self.inside(name, "sh", "-ec", VOLUME)
+        self.healthy()
         try:
-            self.wait("the first rows", lambda: len(acknowledged()) > 20, 30)
-            yield acknowledged
+            yield
         finally:
-            self.inside(web, "touch", f"{LOG}.stop")
-            time.sleep(2)
+            self.inside(name, "rm", "-f", "/var/lib/postgresql/filling")
+            self.healthy()
+            self.inside(name, "sh", "-ec", NO_VOLUME)
+            self.healthy()
 
-    def lacking(self, name, acks):
-        """Acknowledged rows that a host's server does not have."""
-        held = set(self.inside(name, "runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", "probe", "-c", "SELECT row FROM trial").split())
-        return sorted({ack.row for ack in acks} - held)
+    def fill(self, name, seconds):
+        """Let the primary's disk be full for a while."""
+        with self.small_disk(name):
+            # Another took over when its server was stopped.
+            if self.leader() != name:
+                self.inside(self.leader(), *self.switching(self.leader(), name))
+                self.healthy()
+            self.inside(name, "sh", "-c", FILL)
+            time.sleep(seconds)
 
 
 @pytest.fixture(scope="session")

@@ -97,8 +97,6 @@ def voters(site):
     beat, election = site["etcd_heartbeat_ms"], site["etcd_election_ms"]
     if not is_whole(beat, 50, 5000) or not is_whole(election, 500, 50000) or int(election) < 5 * int(beat):
         yield f"etcd_heartbeat_ms is '{beat}' and etcd_election_ms '{election}': give whole numbers, the second one at least five times the first."
-    if site["etcd_cluster_state"] not in ("new", "existing"):
-        yield f"etcd_cluster_state is '{site['etcd_cluster_state']}': give existing where a host joins voters that are there, or leave it out."
     prefix = site["etcd_prefix"]
     if not matches("(/[A-Za-z0-9_.-]+)+/", prefix):
         yield f"etcd_prefix is '{prefix}': give words with slashes between them, one before and one behind."
@@ -363,10 +361,10 @@ WISHES = {
 
 def restore(site):
     """Say what is wrong with the wishes of restore.yml."""
-    if site["app_etcd_hosts"] and str(site["postgresql_backup_restore_confirmation"]) and not str(site["postgresql_backup_restore_dump"]):
+    if site["app_etcd_hosts"] and is_true(site["postgresql_backup_rebuilt"]):
         yield (
-            "restore_in_place is given, and the group etcd is there: Patroni runs the servers and would take what is restored for a strange one. Restore "
-            "beside the cluster, or take the site back to a plain pair first (README of the role postgresql, Automatic failover)."
+            "The playbook rebuild is for a site without voters: take the group etcd out of the inventory, rebuild, and put it in again. Of several database "
+            "hosts one that is lost is replaced by site.yml (README of the role etcd)."
         )
         return
     moment = str(site["postgresql_backup_restore_time"])

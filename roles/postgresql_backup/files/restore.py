@@ -17,6 +17,7 @@ Everything is made in a directory of its own, and production's is exchanged for 
 either changed nothing yet, or left a journal by which the next one finishes it.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import glob
@@ -56,6 +57,8 @@ LIMITS = {
 MADE_HERE = "shobj_description(oid, 'pg_database') LIKE 'restored from %' AND datname ~ '_restor(ed|ing)$'"
 # Of no use in a copy that is to be brought to another moment.
 NOT_COPIED = {"pg_wal", "pg_replslot", "pg_stat_tmp", "pg_notify", "pg_subtrans", "pg_snapshots", "postmaster.pid", "postmaster.opts"}
+# How long a lease of a server that was killed may last.
+LEASE_SECONDS = 180
 # pgBackRest's number for a repository that cannot be read.
 UNREADABLE = 99
 RENAME_EXCHANGE = 2
@@ -101,7 +104,7 @@ def run(*command, check=True, user=USER, **options):
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": pwd.getpwnam(user).pw_dir, "PGOPTIONS": "-c synchronous_commit=local"}
     done = subprocess.run(
         [str(word) for word in command], cwd="/", env=environment, capture_output=True, text=True, errors="replace", check=False,
-        stdin=subprocess.DEVNULL, umask=0o077, preexec_fn=become_postgres if user == USER else become_root, **options,
+        umask=0o077, preexec_fn=become_postgres if user == USER else become_root, **{"input": "", **options},
     )  # fmt: skip
     if check and done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
@@ -166,7 +169,10 @@ class Restore:
         self.beside_note = self.base / "restore.json"
         self.beside_settings = pathlib.Path("/etc/postgresql") / self.version / "restore"
         self.programs = pathlib.Path("/usr/lib/postgresql") / self.version / "bin"
-        self.unit = f"postgresql@{self.version}-{specification['cluster']}.service"
+        # Where Patroni runs the server, what it reads.
+        self.patroni = specification.get("patroni", "")
+        self.name = f"{self.version}-{specification['cluster']}"
+        self.unit = f"{'patroni' if self.patroni else 'postgresql'}@{self.name}.service"
         self.beside_unit = f"postgresql@{self.version}-restore.service"
         self.port = specification["port"]
         self.log = pathlib.Path(f"/var/log/postgresql/postgresql-{self.version}-{specification['cluster']}-restoring.log")
@@ -187,6 +193,7 @@ class Restore:
         recovery = sql("SELECT pg_is_in_recovery()", self.port, check=False)
         journal = read(self.journal)
         note = read(self.beside_note)
+        common = run("timeout", "60", "patronictl", "-c", self.patroni, "show-config", check=False) if self.patroni else None
         done = self.pgbackrest("--output=json", "--log-level-console=off", "--log-level-stderr=error", "info", check=False)
         information = (json.loads(done.stdout, strict=False) or [{}])[0] if done.returncode == 0 else {}
         space = os.statvfs(self.base if self.base.exists() else "/")
@@ -194,6 +201,8 @@ class Restore:
         return {
             "running": recovery is not None,
             "primary": recovery == "f",
+            "paused": bool(common) and "pause: true" in common.stdout.splitlines(),
+            "voters": not common or common.returncode == 0,
             "journal": journal,
             "beside": note or ({"words": "something else", "finished": True} if self.beside_data.exists() or self.beside_settings.exists() else None),
             "kept": sorted(glob.glob(f"{self.main}.before-*")),
@@ -499,6 +508,7 @@ class Restore:
             return journal
         if journal["phase"] == "prepared":
             write(self.new / mark, "")
+            self.keep_common_settings()
             journal = journal | {"phase": "swapping", "kept": str(kept)}
             write(self.journal, json.dumps(journal))
         try:
@@ -510,9 +520,8 @@ class Restore:
             if self.new.exists():
                 os.rename(self.new, kept)
                 synchronize(self.base)
-            run("systemctl", "reset-failed", self.unit, user="root", check=False)
-            run("systemctl", "start", self.unit, user="root")
-            self.wait(self.port)
+            self.forget_servers()
+            self.start()
         except Exception as failure:
             self.put_back(kept, mark)
             raise Failure(f"{failure} The cluster is as it was before.") from failure
@@ -528,10 +537,38 @@ class Restore:
             if kept.exists():
                 os.rename(kept, self.new)
             exchange(self.main, self.new)
+        # Voters that do not answer have forgotten nothing.
+        with contextlib.suppress(Failure):
+            self.forget_servers()
+        self.start()
+        self.abandon()
+
+    def start(self):
+        """Start the server on what has its name now."""
         run("systemctl", "reset-failed", self.unit, user="root", check=False)
         run("systemctl", "start", self.unit, user="root")
         self.wait(self.port)
-        self.abandon()
+
+    def forget_servers(self):
+        """Where there are voters, have them forget the servers: by the newest timeline and log that they know of, what was restored may not lead.
+
+        Nobody else's Patroni runs. That of this host enters its server anew, as it does after a new version's `pg_upgrade`.
+        """
+        deadline = time.monotonic() + LEASE_SECONDS
+        while self.patroni:
+            # As long as there is a lease it asks for its holder, too; that of a server that was killed ends by itself.
+            done = run("patronictl", "-c", self.patroni, "remove", self.name, input=f"{self.name}\nYes I am aware\n", check=False)
+            if done.returncode == 0:
+                return
+            if time.monotonic() > deadline:
+                raise Failure(f"the voters do not forget the servers: {' '.join((done.stderr or done.stdout).split()[-30:])}")
+            time.sleep(2)
+
+    def keep_common_settings(self):
+        """Keep what all servers have in common as it is: Patroni enters it anew from this file, and the backup has a former one."""
+        cached = self.main / "patroni.dynamic.json"
+        if self.patroni and cached.exists():
+            write(self.new / cached.name, cached.read_text(encoding="utf-8"))
 
     def complete(self):
         self.journal.unlink(missing_ok=True)

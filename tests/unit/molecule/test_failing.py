@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+import random
 
 SOURCE = pathlib.Path(__file__).resolve().parents[3] / "molecule/failing.py"
 spec = importlib.util.spec_from_file_location("failing", SOURCE)
@@ -20,6 +21,7 @@ def test_a_seed_says_the_order_and_each_kind_comes_before_any_comes_again():
     assert trials(7, 30) == trials(7, 30)
     assert trials(7, 30) != trials(8, 30)
     assert sorted(trials(7, len(FAULTS))) == sorted(FAULTS)
+    assert max(FAULTS[name] for name in trials(7, 40, longest=40)) == 40
 
 
 def test_a_line_that_was_cut_off_is_no_row():
@@ -42,3 +44,9 @@ def test_pauses_are_measured():
     assert pauses(acks, since=3.5) == [2.0]
     assert summary(pauses(acks)) == "median 2.5 s, worst 3.0 s"
     assert summary([]) == "none"
+
+
+def test_a_quiet_moment_is_one_at_which_no_row_was_under_way():
+    acks = [ack(1, 2, 1), ack(3, 9, 1), ack(4, 5, 1), ack(9.005, 10, 1), ack(11, 12, 1)]
+    assert {failing.quiet(acks, random.Random(seed)) for seed in range(30)} == {2.5, 10.5}
+    assert failing.sent("3-17-1764400000.250000") == 1764400000.25

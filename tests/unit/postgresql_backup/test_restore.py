@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pwd
+import subprocess
 
 import pytest
 
@@ -40,8 +41,11 @@ def restore(tmp_path, monkeypatch):
         return counted
 
     def systemctl(*command, **_options):
-        if command[1] in ("start", "stop"):
+        if command[0] == "patronictl":
+            Steps.servers.append(("forget", (tmp_path / "main" / "whose").read_text()))
+        elif command[1] in ("start", "stop"):
             Steps.servers.append((command[1], (tmp_path / "main" / "whose").read_text()))
+        return subprocess.CompletedProcess(command, 0, "", "")
 
     def write(path, text, mode=0o600):
         pathlib.Path(path).write_text(text)
@@ -67,6 +71,13 @@ def restore(tmp_path, monkeypatch):
     return make, Steps
 
 
+@pytest.fixture(params=["", "/etc/patroni/17-main.yml"], ids=["plain", "Patroni"])
+def managed(request, monkeypatch):
+    """Restore with and without Patroni."""
+    monkeypatch.setitem(SPECIFICATION, "patroni", request.param)
+    return bool(request.param)
+
+
 def whose(path):
     return (path / "whose").read_text()
 
@@ -78,22 +89,27 @@ def finished(tmp_path):
     assert sorted(path.name for path in (tmp_path / "main").iterdir()) == ["PG_VERSION", "whose"]
 
 
-@pytest.mark.parametrize("deadly", range(10))
-def test_the_next_run_finishes_it(restore, tmp_path, deadly):
+@pytest.mark.parametrize("deadly", range(12))
+def test_the_next_run_finishes_it(restore, managed, tmp_path, deadly):
     make, steps = restore
+    (tmp_path / "main" / "patroni.dynamic.json").write_text("of today")
     steps.deadly = deadly
     with contextlib.suppress(Killed):
         make().swap()
     steps.deadly = None
     make().swap()
-    finished(tmp_path)
     assert steps.servers[-1] == ("start", "restored")
+    # What the voters know of the former server would keep this one from leading.
+    assert not managed or steps.servers[-2] == ("forget", "restored")
+    assert not managed or (tmp_path / "main" / "patroni.dynamic.json").read_text() == "of today"
+    (tmp_path / "main" / "patroni.dynamic.json").unlink(missing_ok=True)
+    finished(tmp_path)
     make().complete()
     assert not (tmp_path / "main.restore.json").exists()
 
 
-@pytest.mark.parametrize("deadly", [None, *range(14)])
-def test_what_does_not_start_is_put_back(restore, tmp_path, monkeypatch, deadly):
+@pytest.mark.parametrize("deadly", [None, *range(16)])
+def test_what_does_not_start_is_put_back(restore, managed, tmp_path, monkeypatch, deadly):
     """Even when putting it back is interrupted: the next run then tries again, and puts it back."""
     make, steps = restore
 
@@ -115,6 +131,38 @@ def test_what_does_not_start_is_put_back(restore, tmp_path, monkeypatch, deadly)
         assert str(failure) == "the server on port 5432 does not answer. The cluster is as it was before."
     assert whose(tmp_path / "main") == "former"
     assert [path.name for path in tmp_path.iterdir()] == ["main"]
+    assert steps.servers[-1] == ("start", "former")
+    assert not managed or steps.servers[-2] == ("forget", "former")
+
+
+def test_the_voters_forget_nothing_while_somebody_has_the_lease(restore, managed, monkeypatch):
+    """A server that was killed holds it for some seconds yet."""
+    make, _steps = restore
+    if not managed:
+        return
+    answers = [1, 1, 0]
+    monkeypatch.setattr(module, "run", lambda *_command, **options: subprocess.CompletedProcess([], answers.pop(0), "", "Aborted!"))
+    monkeypatch.setattr(module.time, "sleep", lambda _seconds: None)
+    make().forget_servers()
+    assert answers == []
+    monkeypatch.setattr(module, "LEASE_SECONDS", -1)
+    answers.append(1)
+    with pytest.raises(module.Failure, match="the voters do not forget the servers: Aborted!"):
+        make().forget_servers()
+
+
+def test_voters_that_do_not_answer_leave_the_server_as_it_was(restore, managed, tmp_path, monkeypatch):
+    make, steps = restore
+    if not managed:
+        return
+
+    def silent(self):
+        raise module.Failure("the voters do not forget the servers:")
+
+    monkeypatch.setattr(module.Restore, "forget_servers", silent)
+    with pytest.raises(module.Failure, match="the voters do not forget the servers: The cluster is as it was before."):
+        make().swap()
+    assert whose(tmp_path / "main") == "former"
     assert steps.servers[-1] == ("start", "former")
 
 

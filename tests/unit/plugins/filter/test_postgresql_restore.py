@@ -162,11 +162,35 @@ def test_what_hosts_said_that_answered():
     assert module.postgresql_restore_serving(["web1", "web2", "web3"], known) == ["web2", "web3"]
 
 
+def test_patroni_stands_where_a_host_did_not_say_that_it_has_stopped():
+    said = {"db1": {"state": "stopped", "failed": False}, "db2": {"failed": True}, "db3": {"unreachable": True}, "db4": {"skipped": True, "failed": False}}
+    known = {name: {"__postgresql_backup_restore_stood_down": row} for name, row in said.items()} | {"db5": {}}
+    assert module.postgresql_restore_standing(list(known), known) == ["db2", "db3", "db4", "db5"]
+
+
+@pytest.mark.parametrize(
+    ("looks", "host"),
+    [
+        ({}, "db1"),
+        ({"db1": {"primary": False}, "db2": {"primary": True}}, "db2"),
+        # What has begun has to be finished where it has begun.
+        ({"db1": {"journal": {"phase": "swapping"}}, "db2": {"primary": True}}, "db1"),
+        # What has not, would be of a server that is the primary no more.
+        ({"db1": {"journal": {"phase": "prepared"}}, "db2": {"primary": True}}, "db2"),
+        ({"db1": {}, "db2": {"journal": {"phase": "prepared"}}}, "db2"),
+    ],
+)
+def test_which_host_is_restored(looks, host):
+    looks = {name: {"primary": False, "journal": None} | row for name, row in looks.items()}
+    assert module.postgresql_restore_host(looks, ["db1", "db2"]) == host
+
+
 # --- What is refused --------------------------------------------------------------------------
 
 
 def look(primary=True, **values):
-    return {"running": True, "primary": primary, "journal": None, "beside": None, "tablespaces": False, "trouble": ""} | values
+    nothing = {"journal": None, "beside": None, "tablespaces": False, "trouble": "", "paused": False, "voters": True}
+    return {"running": True, "primary": primary} | nothing | values
 
 
 DOWN = look(primary=False, running=False)
@@ -197,6 +221,11 @@ BESIDE = {"words": "the restore point x", "finished": True}
         pytest.param({"db1": look(tablespaces=True), "db2": DOWN}, "beside", {}, "", id="tablespaces, beside"),
         pytest.param({"db1": look(trouble="too far"), "db2": DOWN}, "swap", {}, "The repository does not answer: too far", id="no repository"),
         pytest.param({"db1": look(trouble="too far"), "db2": DOWN}, "dump", {}, "", id="which a dump does not need"),
+        pytest.param({"db1": look()}, "swap", {"managed": True}, "db2 did not answer, and would take the place of what is restored: start it", id="a successor"),
+        pytest.param({"db1": look()}, "beside", {"managed": True}, "", id="which takes nobody's place"),
+        pytest.param({"db1": look(paused=True), "db2": DOWN}, "swap", {"managed": True}, "Patroni is paused", id="Patroni is paused"),
+        pytest.param({"db1": look(voters=False), "db2": DOWN}, "swap", {"managed": True}, "The voters do not answer", id="no voters"),
+        pytest.param({"db1": look(), "db2": look(primary=False)}, "swap", {"managed": True}, "", id="under Patroni"),
     ],
 )  # fmt: skip
 def test_what_is_not_restored(looks, action, more, sentence):
