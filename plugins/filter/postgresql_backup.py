@@ -22,9 +22,9 @@ def postgresql_backup_readable(rows):
     """Return the repositories that a backup host lets database hosts read, each with its number: never with keys that write."""
     found = []
     for number, row in enumerate(rows, 1):
-        if row.get("type") != "s3":
+        if row.get("type") == "path":
             found.append({**row, "number": number})
-        elif row.get("reader_key"):
+        elif row.get("reader_key"):  # none of type sftp has one: whoever may ask could have the key read
             found.append({**row, "number": number, "key": row["reader_key"], "secret": row["reader_secret"]})
     return found
 

@@ -9,7 +9,7 @@ import difflib
 # What playbooks read from the command line.
 WORDS = (
     "backup_type", "deploy_allow_breaking_migrations", "deploy_break_lock", "deploy_serial", "deploy_version", "maintenance", "reboot_all",
-    "restore_backup_label", "restore_database", "restore_dump", "restore_in_place", "restore_media", "restore_remove", "restore_target_name",
+    "restore_backup_label", "restore_database", "restore_dump", "restore_in_place", "restore_media", "restore_remove", "restore_repository", "restore_target_name",
     "restore_target_time", "restore_target_timeline", "rollback_to", "switchover_dead", "switchover_force", "switchover_max_lag_mb", "switchover_to",
 )  # fmt: skip
 # What defaults read from the vault.

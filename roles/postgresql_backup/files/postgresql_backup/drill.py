@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 
-from . import child, core, manifest, media, room, status
+from . import child, core, manifest, media, offsite, room, status
 
 UNIT = "postgresql-drill.service"
 USER = "postgres"
@@ -284,6 +284,7 @@ def inside(settings):
             except core.Failure as failure:
                 failures.append(f"repository {repository}: {failure}" if len(settings.repositories) > 1 else str(failure))
             clear(settings)
+        failures += elsewhere(settings, fields)
         if failures:
             raise core.Failure("; ".join(map(core.sentence, failures)))
 
@@ -300,6 +301,19 @@ def one(settings, repository, fields):
     fields["rows"] = compare(settings, noted)
     verify(settings)
     fields["migrations"] = migrate(settings, noted)
+
+
+def elsewhere(settings, fields):
+    """Read back what other repositories hold of dumps and uploads; return what is wrong with it."""
+    failures = []
+    for row in offsite.places():
+        child.call(USER, prepare, settings)
+        try:
+            fields["dumps"] = fields.get("dumps", 0) + child.call(USER, offsite.prove, settings, row, own(settings, "data"))
+        except core.Failure as failure:
+            failures.append(f"dumps and uploads in repository {row['number']}: {failure}")
+        clear(settings)
+    return failures
 
 
 @contextlib.contextmanager

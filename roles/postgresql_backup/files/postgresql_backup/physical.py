@@ -88,6 +88,7 @@ def backup(settings, arguments):
                     core.pgbackrest(settings, f"--repo={repository}", f"--type={kind}", "--no-expire-auto", *source(settings), "backup",
                                     watch=room.watch(settings, path))  # fmt: skip
                     made.append((repository, sound(newest(settings, repository))))
+                    status.keep(settings, repository, {"backup": made[-1][1]["timestamp"]["stop"]})
                     if not keep:
                         expire(settings, repository)
                 except core.Failure as failure:
