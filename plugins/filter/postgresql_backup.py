@@ -47,6 +47,12 @@ def postgresql_backup_media_sources(hosts, own, role, addresses):
     return {host: "" if host == own else host_in_url(addresses[host]) for host in hosts if role == "backup" or host == own}
 
 
+def postgresql_backup_media_packages(role, sources, is_all_here):
+    """Return the packages that copies of uploads need, and what brings them and dumps elsewhere, as each kind of host has them."""
+    copies = ["restic", "rsync", "openssl"] + (["stunnel4"] if role == "backup" else []) if sources else []
+    return copies or ([] if is_all_here else ["restic"])
+
+
 def postgresql_backup_trees(media, shared, paths):
     """Return the folders that outlive a release, each once and with all that is in it: rows of path and name below `shared`.
 
@@ -113,6 +119,7 @@ class FilterModule:
         """Return the filters of this file by name."""
         return {
             "postgresql_backup_connections": postgresql_backup_connections,
+            "postgresql_backup_media_packages": postgresql_backup_media_packages,
             "postgresql_backup_media_sources": postgresql_backup_media_sources,
             "postgresql_backup_plan": postgresql_backup_plan,
             "postgresql_backup_trees": postgresql_backup_trees,

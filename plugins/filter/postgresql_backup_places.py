@@ -52,7 +52,7 @@ def postgresql_backup_place_files(rows):
 def postgresql_backup_places(rows, passphrase=""):
     """Return how dumps and copies of uploads get to each repository that is elsewhere: rows of number, address, environment and options of restic.
 
-    There are secrets in it: it is for a file that root and postgres alone read.
+    `reader` is what of the environment is another one for who only reads. There are secrets in it: it is for a file that root and postgres alone read.
     """
     places = []
     for number, row in enumerate(rows, 1):
@@ -77,7 +77,8 @@ def postgresql_backup_places(rows, passphrase=""):
             settings = " ".join(f"-o {name}={value}" for name, value in words.items())
             command = f"ssh -F none {settings} -i {FOLDER}/repository-{number}.key -p {port} {row['user']}@{host} -s sftp"
             options += ["-o", f"sftp.command={command}"]
-        places.append({"number": number, "address": [host, port], "environment": environment, "options": options})
+        reader = {"AWS_ACCESS_KEY_ID": row["reader_key"], "AWS_SECRET_ACCESS_KEY": row["reader_secret"]} if row.get("reader_key") else {}
+        places.append({"number": number, "address": [host, port], "environment": environment, "reader": reader, "options": options})
     return places
 
 

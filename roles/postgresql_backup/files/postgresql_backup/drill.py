@@ -17,6 +17,8 @@ from . import child, core, manifest, media, offsite, room, status
 
 UNIT = "postgresql-drill.service"
 USER = "postgres"
+# What makes an account of a store, for pgBackRest and for restic.
+READER = {"": "AWS_ACCESS_KEY_ID", "-secret": "AWS_SECRET_ACCESS_KEY"}
 # What a restored database of this size needs beside it while the log is replayed.
 SPARE_BYTES = 256 * 1024 * 1024
 
@@ -72,8 +74,9 @@ def newest(information, repository):
     return max(usable, key=lambda row: row["timestamp"]["stop"])
 
 
-def configuration(text, stanza, lock_path):
-    """Return a configuration of pgBackRest that knows the repositories and nothing of the servers in production."""
+def configuration(text, stanza, lock_path, places=()):
+    """Return a configuration of pgBackRest that knows the repositories and nothing of the servers in production. Where a store has an account
+    that can only read, it is that one's: so the drill proves that hosts can be restored by it."""
     given = configparser.RawConfigParser(strict=False)
     given.optionxform = str
     given.read_string(text)
@@ -82,7 +85,11 @@ def configuration(text, stanza, lock_path):
         if given.has_section(section):
             options |= {name: value for name, value in given.items(section) if re.match(r"repo\d*-", name)}
     kept = {name: value for name, value in options.items() if not re.match(r"repo\d*-(retention|bundle|block)", name)}
-    kept |= {"lock-path": lock_path, "log-level-file": "off"}
+    for row in places:
+        if row.get("reader"):
+            kept |= {f"repo{row['number']}-s3-key{suffix}": row["reader"][name] for suffix, name in READER.items()}
+    # A restore clears its spool, which is not to be the server's.
+    kept |= {"lock-path": lock_path, "spool-path": lock_path, "log-level-file": "off"}
     return "[global]\n" + "".join(f"{name}={value}\n" for name, value in kept.items())
 
 
@@ -108,7 +115,7 @@ def prepare(settings):
     for name in ("data", "socket", "tablespaces", "lock"):
         os.mkdir(own(settings, name), 0o700)
     with open("/etc/pgbackrest/pgbackrest.conf", encoding="utf-8") as file:
-        text = configuration(file.read(), settings.name, own(settings, "lock"))
+        text = configuration(file.read(), settings.name, own(settings, "lock"), offsite.places())
     core.write(own(settings, "pgbackrest.conf"), text, 0o600)
 
 

@@ -84,11 +84,11 @@ def repository(settings):
     return os.path.join(settings["media"]["path"], "repository")
 
 
-def restic(settings, *arguments, **options):
+def restic(settings, *arguments, passphrase_file=None, **options):
     media = settings["media"]
     environment = os.environ | {
         "RESTIC_REPOSITORY": repository(settings),
-        "RESTIC_PASSWORD_FILE": media["passphrase_file"],
+        "RESTIC_PASSWORD_FILE": passphrase_file or media["passphrase_file"],
         "RESTIC_CACHE_DIR": os.path.join(media["path"], "cache"),
         "RESTIC_PROGRESS_FPS": "0",
     }
@@ -104,7 +104,20 @@ def open_repository(settings):
     """Make the repository where there is none. A lock that a killed run left is taken away: nobody else works here."""
     if not is_made(settings):
         restic(settings, "init", "--quiet")
+    replace_passphrase(settings)
     restic(settings, "unlock", "--quiet")
+
+
+def replace_passphrase(settings):
+    """Have a repository that only the former passphrase opens take the present one in its place; it is the same key that both lead to."""
+    former, present = settings["media"].get("former_passphrase_file"), settings["media"]["passphrase_file"]
+    if not former or not is_made(settings):
+        return
+    if restic(settings, "key", "list", "--no-lock", check=False).returncode:
+        restic(settings, "key", "add", f"--new-password-file={present}", passphrase_file=former)
+    for row in json.loads(restic(settings, "key", "list", "--json", "--no-lock").stdout):
+        if not row["current"]:
+            restic(settings, "key", "remove", row["id"])
 
 
 def snapshots(settings):
@@ -347,6 +360,7 @@ def locate(settings, number, name, moment):
     elsewhere that has it; where a number is given, there."""
     from . import offsite
 
+    replace_passphrase(settings)
     here = [] if number else [(lambda: snapshots(settings), lambda *words, **more: restic(settings, *words, **more))]
     there = [
         (lambda row=row: offsite.snapshots(row, "uploads"), lambda *words, row=row, **more: offsite.restic(row, *words, **more))

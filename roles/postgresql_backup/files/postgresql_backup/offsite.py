@@ -47,6 +47,11 @@ def restic(row, *arguments, **options):
     return core.run("restic", *row["options"], *words, *arguments, env=environment, **options)
 
 
+def reading(row):
+    """Return a place as who can only read it sees it, where there is such an account."""
+    return {**row, "environment": row["environment"] | row.get("reader", {})}
+
+
 def reach(row):
     host, port = row["address"]
     try:
@@ -164,7 +169,8 @@ def fetch_dump(settings, arguments):
 
 def prove(settings, row, folder):
     """Have what is kept elsewhere read back: the structure of all, data of some of it, and the newest dump as what it is."""
-    restic(row, "check", "--quiet", READ_BACK)
+    row = reading(row)
+    restic(row, "check", "--quiet", "--no-lock", READ_BACK)
     there = held(snapshots(row, "dumps"))
     if there:
         restic(row, "restore", "--quiet", "--no-lock", "--verify", f"--target={folder}", there[max(there)])

@@ -189,8 +189,8 @@ def attempt(settings, arguments):
     for row in core.information(settings, f"--config={arguments.file}", *patience)["repo"]:
         if row["status"]["code"] == UNREADABLE and not elsewhere:
             raise core.Failure(
-                "the repository cannot be opened with this configuration. Is postgresql_backup_passphrase the one it was made with? "
-                "The former configuration stays."
+                f"repository {row['key']} cannot be opened with this configuration. Is postgresql_backup_passphrase the one it was made with? "
+                f"The former configuration stays. ({' '.join(row['status']['message'].split())[:300]})"
             )
 
 
