@@ -284,8 +284,6 @@ class Restore:
             arguments.append("--target-action=promote")
         if self.asked["timeline"]:
             arguments.append(f"--target-timeline={self.asked['timeline']}")
-        # A restore clears its spool, which is not to be the running server's.
-        arguments.append(f"--spool-path={self.base}/restore.spool")
         if not archiving:
             arguments += ["--archive-mode=off", f"--tablespace-map-all={directory}.tablespaces"]
         if (directory / "PG_VERSION").exists():

@@ -88,9 +88,9 @@ def configuration(text, stanza, lock_path, places=()):
     for row in places:
         if row.get("reader"):
             kept |= {f"repo{row['number']}-s3-key{suffix}": row["reader"][name] for suffix, name in READER.items()}
+    kept |= {"lock-path": lock_path, "log-level-file": "off"}
     # A restore clears its spool, which is not to be the server's.
-    kept |= {"lock-path": lock_path, "spool-path": lock_path, "log-level-file": "off"}
-    return "[global]\n" + "".join(f"{name}={value}\n" for name, value in kept.items())
+    return "[global]\n" + "".join(f"{name}={value}\n" for name, value in kept.items()) + f"[global:restore]\nspool-path={lock_path}\n"
 
 
 # --- The throw-away cluster ---------------------------------------------------------------------
