@@ -147,6 +147,8 @@ def test_what_is_past_its_time_goes_from_the_places_too(here, copied):
     assert not set(former) & set(held(here, 2))
 
 
+# Who is away is waited for each time, so the backup alone takes minutes.
+@pytest.mark.long
 def test_the_others_go_on_while_one_is_away(site, here, copied, figure):
     before, row = places(here), f"meanwhile {secrets.token_hex(4)}"
     outside("systemctl stop nginx")
@@ -168,7 +170,7 @@ def test_the_others_go_on_while_one_is_away(site, here, copied, figure):
     finally:
         outside("systemctl start nginx")
     # What waited goes there by itself, so that its history has no gap.
-    site.wait("the log to reach the store", lambda: here.run("postgresql-backup check").rc == 0, seconds=240, every=5)
+    site.wait("the log to reach the store", lambda: here.run("postgresql-backup check").rc == 0, seconds=400, every=5)
     here.check_output("postgresql-backup offsite")
     here.check_output("postgresql-backup full")
     site.apply("restore", "-e", "restore_repository=2")

@@ -39,6 +39,7 @@ def labels(host):
     return {row["label"]: row["database"]["repo-key"] for row in json.loads(told)[0]["backup"]}
 
 
+@pytest.mark.long
 def test_a_passphrase_is_replaced_by_a_new_place_beside_the_former_ones(site, here, change, figure):
     begun = time.monotonic()
     rows = site.variables["_meta"]["hostvars"][site.web[0]]["postgresql_backup_repositories"]
