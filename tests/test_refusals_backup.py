@@ -4,6 +4,9 @@ import pytest
 
 PATH = {"type": "path", "path": "/srv/backups"}
 S3 = {"type": "s3", "path": "/shop", "bucket": "b", "endpoint": "s3.example.org", "region": "eu", "key": "AKIA", "secret": "swordfish-swordfish"}
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nswordfish\n-----END OPENSSH PRIVATE KEY-----"
+HOST_KEYS = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnUTG6qQHnSdnFUGpDCBSRlSaGiyRbsrF2Y3yFK5rQh"]
+SFTP = {"type": "sftp", "path": "/b/shop", "host": "sftp.example.org", "user": "keeper", "private_key": KEY, "host_keys": HOST_KEYS}
 
 
 BAD = [
@@ -18,6 +21,17 @@ BAD = [
     ({"postgresql_backup_logical_path": "/var/lib/pgbackrest/dumps"}, "postgresql_backup_logical_path gives '/var/lib/pgbackrest/dumps', which meets"),
     ({"postgresql_backup_path": "/backup", "postgresql_backup_media_path": "/backup/media"}, "postgresql_backup_media_path gives '/backup/media', which meets '/backup' of"),
     ({"postgresql_backup_repositories": [S3 | {"reader_key": "AKREAD"}]}, "postgresql_backup_repositories: number 1 has one of reader_key and reader_secret"),
+    ({"postgresql_backup_repositories": [S3 | {"endpoint": "https://s3.example.org"}]}, "postgresql_backup_repositories: number 1 has the endpoint 'https://s3.example.org': give a name or"),
+    ({"postgresql_backup_repositories": [S3 | {"port": "https"}]}, "postgresql_backup_repositories: number 1 has the port 'https': give a number from 1"),
+    ({"postgresql_backup_repositories": [S3 | {"bucket": "a/b"}]}, "postgresql_backup_repositories: number 1 has the bucket 'a/b': give letters"),
+    ({"postgresql_backup_repositories": [S3 | {"ca": "/etc/ca.crt"}]}, "postgresql_backup_repositories: number 1 has a ca that is none: give it as PEM"),
+    ({"postgresql_backup_repositories": [S3 | {"verify": False}]}, "postgresql_backup_repositories: number 1 has verify: a repository of type s3 has path"),
+    ({"postgresql_backup_repositories": [SFTP | {"private_key": "~/.ssh/id"}]}, "postgresql_backup_repositories: number 1 has a private_key that is none: give it as PEM"),
+    ({"postgresql_backup_repositories": [SFTP | {"host_keys": []}]}, "postgresql_backup_repositories: number 1 lacks host_keys"),
+    ({"postgresql_backup_repositories": [SFTP | {"host_keys": ["any"]}]}, "postgresql_backup_repositories: number 1 has host_keys that are none: give a list of the server's public keys"),
+    ({"postgresql_backup_repositories": [SFTP | {"user": "a b"}]}, "postgresql_backup_repositories: number 1 has the user 'a b': give letters"),
+    ({"postgresql_backup_repositories": [SFTP, SFTP]}, "postgresql_backup_repositories names the same place twice"),
+    ({"postgresql_backup_offsite_schedule": "daily"}, "postgresql_backup_offsite_schedule is 'daily': give the five fields"),
     ({"postgresql_backup_tablespace_paths": "tables"}, "postgresql_backup_tablespace_paths is \"tables\": give a list of absolute paths"),
     ({"postgresql_backup_logical_path": "dumps"}, "postgresql_backup_logical_path is 'dumps': give an absolute path"),
     ({"postgresql_backup_logical_retention_days": 0}, "postgresql_backup_logical_retention_days is '0': give a whole number"),
@@ -40,9 +54,13 @@ def test_bad_values(each_is_refused):
             ["site1"], {"postgresql_backup_password": "p" * 16, "postgresql_backup_repositories": [S3]},
             "postgresql_backup_repositories has none that database hosts could be restored from: give one in S3 the reader_key",
         ),
+        (
+            ["site1"], {"postgresql_backup_password": "p" * 16, "postgresql_backup_repositories": [SFTP]},
+            "postgresql_backup_repositories has none that database hosts could be restored from",
+        ),
         (["site1", "site2"], {"postgresql_backup_password": "p" * 16}, "The group backup names site2, which is in the group database too"),
     ],
-    ids=["weak password", "nothing to restore from", "both at once"],
+    ids=["weak password", "nothing to restore from", "an account alone", "both at once"],
 )  # fmt: skip
 def test_a_backup_host_that_cannot_be(sentences, database, variables, sentence):
     groups = {"web": ["site1"], "database": database, "backup": ["site2"]}
@@ -52,6 +70,6 @@ def test_a_backup_host_that_cannot_be(sentences, database, variables, sentence):
 
 
 def test_several_repositories_are_not_refused_and_their_secrets_are_not_told(preflight):
-    code, output = preflight(arguments=["-vvv"], postgresql_backup_repositories=[PATH, S3 | {"uri_style": "path", "retention_days": 2}])
+    code, output = preflight(arguments=["-vvv"], postgresql_backup_repositories=[PATH, S3 | {"uri_style": "path", "retention_days": 2}, SFTP])
     assert code == 0, output
     assert S3["secret"] not in output

@@ -10,6 +10,7 @@ BAD = [
     ({"restore_target_name": "x'; DROP"}, "restore_target_name is 'x'; DROP': give the name of a restore point"),
     ({"restore_target_timeline": "0"}, "restore_target_timeline is '0': give latest, current or the number"),
     ({"restore_backup_label": "../x"}, "restore_backup_label is '../x': give the label of a backup"),
+    ({"restore_repository": 2}, "restore_repository is '2': give the number of one of postgresql_backup_repositories, from 1 to 1"),
     ({"restore_dump": "dumps/shop"}, "restore_dump is 'dumps/shop': give latest, or the absolute path"),
     ({"restore_database": "shop; x"}, "restore_database is 'shop; x': give the name of a database"),
     ({"postgresql_backup_restore_headroom_mb": "much"}, "postgresql_backup_restore_headroom_mb is 'much': give a whole number"),

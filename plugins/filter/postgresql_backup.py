@@ -22,9 +22,9 @@ def postgresql_backup_readable(rows):
     """Return the repositories that a backup host lets database hosts read, each with its number: never with keys that write."""
     found = []
     for number, row in enumerate(rows, 1):
-        if row.get("type") != "s3":
+        if row.get("type") == "path":
             found.append({**row, "number": number})
-        elif row.get("reader_key"):
+        elif row.get("reader_key"):  # none of type sftp has one: whoever may ask could have the key read
             found.append({**row, "number": number, "key": row["reader_key"], "secret": row["reader_secret"]})
     return found
 
@@ -45,6 +45,12 @@ def postgresql_backup_media_sources(hosts, own, role, addresses):
     if role == "database":
         return {}
     return {host: "" if host == own else host_in_url(addresses[host]) for host in hosts if role == "backup" or host == own}
+
+
+def postgresql_backup_media_packages(role, sources, is_all_here):
+    """Return the packages that copies of uploads need, and what brings them and dumps elsewhere, as each kind of host has them."""
+    copies = ["restic", "rsync", "openssl"] + (["stunnel4"] if role == "backup" else []) if sources else []
+    return copies or ([] if is_all_here else ["restic"])
 
 
 def postgresql_backup_trees(media, shared, paths):
@@ -113,6 +119,7 @@ class FilterModule:
         """Return the filters of this file by name."""
         return {
             "postgresql_backup_connections": postgresql_backup_connections,
+            "postgresql_backup_media_packages": postgresql_backup_media_packages,
             "postgresql_backup_media_sources": postgresql_backup_media_sources,
             "postgresql_backup_plan": postgresql_backup_plan,
             "postgresql_backup_trees": postgresql_backup_trees,

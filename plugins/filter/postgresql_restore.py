@@ -77,14 +77,18 @@ def _history(backup, backups, seconds, histories):
     return "latest"
 
 
-def postgresql_restore_plan(information, moment="", name="", label="", timeline="", histories="", now=0, free_bytes=0, headroom_mb=0):
-    """Return how to get to a moment: `type`, `target`, `timeline`, `sets` to try in turn, `bytes`, or an `error`."""
+def postgresql_restore_plan(information, moment="", name="", label="", timeline="", histories="", now=0, free_bytes=0, headroom_mb=0, repository=0):
+    """Return how to get to a moment: `type`, `target`, `timeline`, `sets` to try in turn, `bytes`, `repository`, or an `error`.
+
+    `repository` is the number of the one that is asked for, 0 for any.
+    """
     if not isinstance(information, dict):
         raise AnsibleFilterError("postgresql_restore_plan: what the repository says is no mapping")
-    backups = information.get("backup", [])
+    repository = int(repository)
+    backups = [row for row in information.get("backup", []) if not repository or row["database"]["repo-key"] == repository]
     if not backups:
-        return {"error": "the repository holds no backup"}
-    plan = {"error": "", "type": "default", "target": "", "timeline": str(timeline), "sets": []}
+        return {"error": f"repository {repository} holds no backup" if repository else "the repository holds no backup"}
+    plan = {"error": "", "type": "default", "target": "", "timeline": str(timeline), "sets": [], "repository": repository}
     seconds = None
     if moment:
         parsed = postgresql_restore_moment(moment)

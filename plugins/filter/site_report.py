@@ -334,6 +334,31 @@ def backup_rows(page, host, data):
     return rows
 
 
+def place_rows(page, host, data):
+    """Return the rows of the places that hold backups: how old what each holds is, and what is only on this machine."""
+    found = subject(page, host, data, "places") or {}
+    now, kinds = data["status"]["now"], data["status"].get("backup") or {}
+    made = {"backup": max((kinds[kind].get("succeeded") or 0 for kind in PHYSICAL if kind in kinds), default=0)}
+    made |= {name: (kinds.get(kind) or {}).get("succeeded") or 0 for name, kind in (("dumps", "logical"), ("uploads", "media"))}
+    rows = []
+    for place, row in sorted(found.items()):
+        cells = []
+        for name, last in made.items():
+            moment, level = row.get(name), ""
+            if (row.get("is_elsewhere") or name == "backup") and last:
+                if not moment:
+                    level = page.problem(host, f"No {name} is in {place} yet." if name == "backup" else f"No {name} are in {place} yet.", "warn")
+                elif now - moment > page.limits["backup_hours"] * 3600:
+                    level = page.problem(host, f"The newest {name} in {place} {'is' if name == 'backup' else 'are'} {age(now - moment)} old.", "warn")
+            cells.append(cell(f"{age(now - moment)} old" if moment else "", level))
+        rows.append([host, place, *cells])
+    if any(row.get("is_elsewhere") for row in found.values()):
+        for name, last in made.items():
+            if last and not any(row.get(name) for row in found.values() if row.get("is_elsewhere")):
+                page.problem(host, f"Only on this machine: {name}.", "note")
+    return rows
+
+
 def alone_note(page, host, data):
     """Remind of backups that would be lost with the machine."""
     if subject(page, host, data, "alone"):
@@ -457,6 +482,11 @@ def site_report(hosts, limits):
         "Backups",
         ["Host", "Kind", "Verdict", "Last good", "Label", "Size", "Message"],
         [row for host, data in known.items() if "backup" in data["status"] for row in backup_rows(page, host, data)],
+    )
+    page.section(
+        "Where backups are",
+        ["Host", "Place", "Backup", "Dumps", "Uploads"],
+        [row for host, data in known.items() if "backup" in data["status"] for row in place_rows(page, host, data)],
     )
     page.section(
         "Machines",

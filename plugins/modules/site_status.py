@@ -308,6 +308,10 @@ class Host:
         """Return whether the backups would be lost with this machine, as they say themselves."""
         return bool((load(self.parameters["backup"]) or {}).get("is_alone"))
 
+    def places(self):
+        """Return by place of when what it holds of the backups is."""
+        return (load(self.parameters["backup"]) or {}).get("places", {})
+
     def unkept(self):
         """Return the paths in no backup that hold something."""
         return sorted(path for path in set(self.parameters["unkept"]) if os.path.isdir(path) and os.listdir(path))
@@ -454,6 +458,7 @@ def main():
         "certificates": True,
         "backup": module.params["backup"],
         "alone": module.params["backup"],
+        "places": module.params["backup"],
         "unkept": module.params["unkept"],
         "database": module.params["database_port"],
         "failover": module.params["patroni"],

@@ -250,7 +250,7 @@ def _several_hosts(site):
 
 # --- Backups ----------------------------------------------------------------------------------
 
-SCHEDULES = ("full", "differential", "logical", "check", "drill", "media")
+SCHEDULES = ("full", "differential", "logical", "check", "drill", "media", "offsite")
 # Minute, hour, day, month, weekday (crontab(5)).
 SCHEDULE = "([0-9*][0-9,*/-]*[ ]+){2}[0-9*][0-9,*/-]*([ ]+[0-9*A-Za-z][0-9A-Za-z,*/-]*){2}"
 BOUNDS = {
@@ -322,7 +322,7 @@ def _backup_hosts(site):
     if not is_list(paths) or not all(matches(PATH, path) for path in paths):
         yield f"postgresql_backup_tablespace_paths is {text_of(paths)}: give a list of absolute paths, such as [/srv/tablespaces]."
     rows = site["postgresql_backup_repositories"]
-    if site["__postgresql_backup_role"] != "local" and is_rows(rows, ["type"]) and all(row["type"] == "s3" and not row.get("reader_key") for row in rows):
+    if site["__postgresql_backup_role"] != "local" and is_rows(rows, ["type"]) and all(row["type"] != "path" and not row.get("reader_key") for row in rows):
         yield (
             "postgresql_backup_repositories has none that database hosts could be restored from: give one in S3 the reader_key and reader_secret of an "
             "account that can only read, or add one of type path."
@@ -343,8 +343,8 @@ def _is_told_of_the_server(site):
 def backup(site):
     """Say what is wrong with the wish of backup.yml."""
     kind = site["postgresql_backup_type"]
-    if kind not in ("full", "diff", "incr", "logical"):
-        yield f"backup_type is '{kind}': known are full, diff, incr and logical."
+    if kind not in ("full", "diff", "incr", "logical", "media", "offsite"):
+        yield f"backup_type is '{kind}': known are full, diff, incr, logical, media and offsite."
 
 
 # --- Restores ---------------------------------------------------------------------------------
@@ -378,6 +378,10 @@ def restore(site):
         value = str(site[f"postgresql_backup_restore_{variable}"])
         if value and not matches(form, value):
             yield f"{word} is '{value}': give {give}."
+    rows = site["postgresql_backup_repositories"]
+    most, number = len(rows) if is_rows(rows, ["type"]) else 0, site["postgresql_backup_restore_repository"]
+    if not is_whole(number, 0, most):
+        yield f"restore_repository is '{number}': give the number of one of postgresql_backup_repositories, from 1 to {most}, or 0 for the first that has it."
     wishes = site["__postgresql_backup_restore_wishes"]
     confirmation, confirmed = str(site["postgresql_backup_restore_confirmation"]), site["__postgresql_backup_restore_confirmed"]
     if len(wishes) > 1:

@@ -9,13 +9,14 @@ import difflib
 # What playbooks read from the command line.
 WORDS = (
     "backup_type", "deploy_allow_breaking_migrations", "deploy_break_lock", "deploy_serial", "deploy_version", "maintenance", "reboot_all",
-    "restore_backup_label", "restore_database", "restore_dump", "restore_in_place", "restore_media", "restore_remove", "restore_target_name",
-    "restore_target_time", "restore_target_timeline", "rollback_to", "switchover_dead", "switchover_force", "switchover_max_lag_mb", "switchover_to",
+    "restore_backup_label", "restore_database", "restore_dump", "restore_in_place", "restore_media", "restore_remove", "restore_repository",
+    "restore_target_name", "restore_target_time", "restore_target_timeline", "rollback_to", "switchover_dead", "switchover_force", "switchover_max_lag_mb", "switchover_to",
 )  # fmt: skip
 # What defaults read from the vault.
 VAULT = (
     "vault_app_database_password", "vault_app_repository_key", "vault_app_secret_key", "vault_etcd_password", "vault_etcd_root_password",
-    "vault_postgresql_backup_passphrase", "vault_postgresql_backup_password", "vault_postgresql_failover_password", "vault_postgresql_replication_password",
+    "vault_postgresql_backup_former_passphrase", "vault_postgresql_backup_passphrase", "vault_postgresql_backup_password", "vault_postgresql_failover_password",
+    "vault_postgresql_replication_password",
 )  # fmt: skip
 # How alike two names are from which on the one is taken for the other (difflib's ratio). Sites have variables of their own, too.
 ALIKE = 0.8

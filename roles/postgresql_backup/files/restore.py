@@ -285,7 +285,8 @@ class Restore:
 
     def fetch(self, directory, label, archiving):
         kind = self.asked["type"]
-        arguments = [f"--set={label}", f"--type={kind}", f"--pg1-path={directory}", f"--process-max={self.asked['processes']}"]
+        arguments = [f"--repo={self.asked['repository']}"] if self.asked.get("repository") else []
+        arguments += [f"--set={label}", f"--type={kind}", f"--pg1-path={directory}", f"--process-max={self.asked['processes']}"]
         if kind in ("time", "name"):
             arguments.append(f"--target={self.asked['target']}")
         if kind != "default":

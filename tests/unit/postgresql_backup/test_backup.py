@@ -119,7 +119,7 @@ def backed_up(monkeypatch, settings):
         monkeypatch.setattr(manifest, "take", lambda settings, backups: done.append(backups))
         arguments = types.SimpleNamespace(command="full", no_expire=no_expire, quiet=True)
         try:
-            more = {"role": "local", "repositories": [1], "repository_paths": [""], "retention_days": [35]}
+            more = {"role": "local", "repositories": [1], "repository_paths": [""], "places": ["a place"], "retention_days": [35]}
             physical.backup(core.Settings(settings | more), arguments)
         except core.Failure as error:
             done.append(error)

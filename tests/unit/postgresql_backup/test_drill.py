@@ -166,4 +166,12 @@ def test_one_that_does_not_restore_fails_the_drill_and_keeps_none_from_theirs(dr
 def test_the_drill_knows_the_repositories_and_no_server():
     text = "[global]\nrepo1-path=/backup\nrepo1-cipher-pass=a=b%c\nrepo2-retention-full=2\nprocess-max=4\n[main]\npg1-host=db1\npg1-path=/var\nrepo2-path=/second\n"
     lines = drill.configuration(text, "main", "/drill/lock").splitlines()
-    assert lines == ["[global]", "repo1-path=/backup", "repo1-cipher-pass=a=b%c", "repo2-path=/second", "lock-path=/drill/lock", "log-level-file=off"]
+    of_restore = ["[global:restore]", "spool-path=/drill/lock"]
+    assert lines == ["[global]", "repo1-path=/backup", "repo1-cipher-pass=a=b%c", "repo2-path=/second", "lock-path=/drill/lock", "log-level-file=off", *of_restore]
+
+
+def test_a_store_is_read_by_the_account_that_only_reads():
+    text = "[global]\nrepo1-s3-key=WRITES\nrepo1-s3-key-secret=WRITES-TOO\nrepo2-s3-key=WRITES\n"
+    reader = {"AWS_ACCESS_KEY_ID": "READS", "AWS_SECRET_ACCESS_KEY": "READS-TOO"}
+    lines = drill.configuration(text, "main", "/lock", [{"number": 1, "reader": reader}, {"number": 2, "reader": {}}]).splitlines()
+    assert {"repo1-s3-key=READS", "repo1-s3-key-secret=READS-TOO", "repo2-s3-key=WRITES"} <= set(lines)

@@ -2,8 +2,10 @@
 
 import datetime
 import importlib
+import json
 import pathlib
 import sys
+import types
 
 import hypothesis
 import pytest
@@ -145,3 +147,27 @@ def test_a_file_that_claims_to_be_huge_is_not_copied(own, tmp_path):
     with pytest.raises(core.Failure, match="uploads holds 21990232555"):
         own(1000)
     assert not (tmp_path / "staging/web1/huge").exists()
+
+
+@pytest.mark.parametrize(("opens", "expected"), [(True, ["list", "list", "remove"]), (False, ["list", "add", "list", "remove"])])
+def test_a_repository_that_the_former_passphrase_opens_gets_the_present_one(monkeypatch, tmp_path, opens, expected):
+    (tmp_path / "repository").mkdir()
+    (tmp_path / "repository/config").write_text("")
+    settings = core.Settings(media={"path": str(tmp_path), "passphrase_file": "/now", "former_passphrase_file": "/former"})
+    calls = []
+
+    def run(*words, env, check=True, **options):
+        calls.append((words[2], env["RESTIC_PASSWORD_FILE"], words))
+        keys = [{"id": "a", "current": False}, {"id": "b", "current": True}]
+        return types.SimpleNamespace(returncode=0 if check else int(not opens), stdout=json.dumps(keys), stderr="")
+
+    monkeypatch.setattr(core, "run", run)
+    media.replace_passphrase(settings)
+    assert [call[0] for call in calls] == expected
+    assert [call[1] for call in calls if call[0] == "add"] == ([] if opens else ["/former"])
+    assert calls[-1][2][3] == "a"
+
+
+def test_without_a_former_passphrase_no_key_is_looked_at(monkeypatch, tmp_path):
+    monkeypatch.setattr(core, "run", lambda *words, **more: pytest.fail(str(words)))
+    media.replace_passphrase(core.Settings(media={"path": str(tmp_path), "passphrase_file": "/now", "former_passphrase_file": ""}))

@@ -9,7 +9,7 @@ import syslog
 from . import core
 
 # Modules that bring words of the command line, in the order of the help.
-MODULES = ["physical", "logical", "receive", "drill", "media", "status"]
+MODULES = ["physical", "logical", "receive", "drill", "media", "offsite", "status"]
 
 
 def commands():

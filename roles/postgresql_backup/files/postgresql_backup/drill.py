@@ -13,10 +13,12 @@ import re
 import shutil
 import time
 
-from . import child, core, manifest, media, room, status
+from . import child, core, manifest, media, offsite, room, status
 
 UNIT = "postgresql-drill.service"
 USER = "postgres"
+# What makes an account of a store, for pgBackRest and for restic.
+READER = {"": "AWS_ACCESS_KEY_ID", "-secret": "AWS_SECRET_ACCESS_KEY"}
 # What a restored database of this size needs beside it while the log is replayed.
 SPARE_BYTES = 256 * 1024 * 1024
 
@@ -72,8 +74,9 @@ def newest(information, repository):
     return max(usable, key=lambda row: row["timestamp"]["stop"])
 
 
-def configuration(text, stanza, lock_path):
-    """Return a configuration of pgBackRest that knows the repositories and nothing of the servers in production."""
+def configuration(text, stanza, lock_path, places=()):
+    """Return a configuration of pgBackRest that knows the repositories and nothing of the servers in production. Where a store has an account
+    that can only read, it is that one's: so the drill proves that hosts can be restored by it."""
     given = configparser.RawConfigParser(strict=False)
     given.optionxform = str
     given.read_string(text)
@@ -82,8 +85,12 @@ def configuration(text, stanza, lock_path):
         if given.has_section(section):
             options |= {name: value for name, value in given.items(section) if re.match(r"repo\d*-", name)}
     kept = {name: value for name, value in options.items() if not re.match(r"repo\d*-(retention|bundle|block)", name)}
+    for row in places:
+        if row.get("reader"):
+            kept |= {f"repo{row['number']}-s3-key{suffix}": row["reader"][name] for suffix, name in READER.items()}
     kept |= {"lock-path": lock_path, "log-level-file": "off"}
-    return "[global]\n" + "".join(f"{name}={value}\n" for name, value in kept.items())
+    # A restore clears its spool, which is not to be the server's.
+    return "[global]\n" + "".join(f"{name}={value}\n" for name, value in kept.items()) + f"[global:restore]\nspool-path={lock_path}\n"
 
 
 # --- The throw-away cluster ---------------------------------------------------------------------
@@ -108,7 +115,7 @@ def prepare(settings):
     for name in ("data", "socket", "tablespaces", "lock"):
         os.mkdir(own(settings, name), 0o700)
     with open("/etc/pgbackrest/pgbackrest.conf", encoding="utf-8") as file:
-        text = configuration(file.read(), settings.name, own(settings, "lock"))
+        text = configuration(file.read(), settings.name, own(settings, "lock"), offsite.places())
     core.write(own(settings, "pgbackrest.conf"), text, 0o600)
 
 
@@ -284,6 +291,7 @@ def inside(settings):
             except core.Failure as failure:
                 failures.append(f"repository {repository}: {failure}" if len(settings.repositories) > 1 else str(failure))
             clear(settings)
+        failures += elsewhere(settings, fields)
         if failures:
             raise core.Failure("; ".join(map(core.sentence, failures)))
 
@@ -300,6 +308,19 @@ def one(settings, repository, fields):
     fields["rows"] = compare(settings, noted)
     verify(settings)
     fields["migrations"] = migrate(settings, noted)
+
+
+def elsewhere(settings, fields):
+    """Read back what other repositories hold of dumps and uploads; return what is wrong with it."""
+    failures = []
+    for row in offsite.places():
+        child.call(USER, prepare, settings)
+        try:
+            fields["dumps"] = fields.get("dumps", 0) + child.call(USER, offsite.prove, settings, row, own(settings, "data"))
+        except core.Failure as failure:
+            failures.append(f"dumps and uploads in repository {row['number']}: {failure}")
+        clear(settings)
+    return failures
 
 
 @contextlib.contextmanager

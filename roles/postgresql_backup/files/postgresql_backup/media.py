@@ -80,29 +80,44 @@ def parse(text):
 # --- restic -----------------------------------------------------------------------------------
 
 
-def restic(settings, *arguments, **options):
+def repository(settings):
+    return os.path.join(settings["media"]["path"], "repository")
+
+
+def restic(settings, *arguments, passphrase_file=None, **options):
     media = settings["media"]
     environment = os.environ | {
-        "RESTIC_REPOSITORY": os.path.join(media["path"], "repository"),
-        "RESTIC_PASSWORD_FILE": media["passphrase_file"],
+        "RESTIC_REPOSITORY": repository(settings),
+        "RESTIC_PASSWORD_FILE": passphrase_file or media["passphrase_file"],
         "RESTIC_CACHE_DIR": os.path.join(media["path"], "cache"),
         "RESTIC_PROGRESS_FPS": "0",
     }
-    if arguments[0] == "restore":
-        options |= {"watch": room.watch(settings, media["path"])}
     return core.run("restic", *arguments, env=environment, **options)
 
 
 def is_made(settings):
     """Return whether there is a repository: before the first copy there is none."""
-    return os.path.exists(os.path.join(settings["media"]["path"], "repository", "config"))
+    return os.path.exists(os.path.join(repository(settings), "config"))
 
 
 def open_repository(settings):
     """Make the repository where there is none. A lock that a killed run left is taken away: nobody else works here."""
     if not is_made(settings):
         restic(settings, "init", "--quiet")
+    replace_passphrase(settings)
     restic(settings, "unlock", "--quiet")
+
+
+def replace_passphrase(settings):
+    """Have a repository that only the former passphrase opens take the present one in its place; it is the same key that both lead to."""
+    former, present = settings["media"].get("former_passphrase_file"), settings["media"]["passphrase_file"]
+    if not former or not is_made(settings):
+        return
+    if restic(settings, "key", "list", "--no-lock", check=False).returncode:
+        restic(settings, "key", "add", f"--new-password-file={present}", passphrase_file=former)
+    for row in json.loads(restic(settings, "key", "list", "--json", "--no-lock").stdout):
+        if not row["current"]:
+            restic(settings, "key", "remove", row["id"])
 
 
 def snapshots(settings):
@@ -340,17 +355,37 @@ def make(settings, fields):
     forget(settings)
 
 
+def locate(settings, number, name, moment):
+    """Return name and id of the copy that is asked for, and a function that runs restic where it is: here, or else in the first repository
+    elsewhere that has it; where a number is given, there."""
+    from . import offsite
+
+    replace_passphrase(settings)
+    here = [] if number else [(lambda: snapshots(settings), lambda *words, **more: restic(settings, *words, **more))]
+    there = [
+        (lambda row=row: offsite.snapshots(row, "uploads"), lambda *words, row=row, **more: offsite.restic(row, *words, **more))
+        for row in ([offsite.place(number)] if number else offsite.places())
+    ]
+    failures = []
+    for known, ask in here + there:
+        try:
+            return *choose(known(), name, moment), ask
+        except core.Failure as failure:
+            failures.append(failure)
+    raise failures[0]
+
+
 def restore(settings, arguments):
     """Bring back one copy: into a directory per web host."""
     refuse(settings)
-    name, snapshot = choose(snapshots(settings), arguments.name, parse(arguments.time) if arguments.time else None)
     target = arguments.target
     if os.path.exists(target) and os.listdir(target):
         raise core.Failure(f"{target} is not empty")
-    held = json.loads(restic(settings, "stats", "--json", "--no-lock", "--mode=restore-size", snapshot).stdout)["total_size"]
+    name, snapshot, ask = locate(settings, arguments.repository, arguments.name, parse(arguments.time) if arguments.time else None)
+    held = json.loads(ask("stats", "--json", "--no-lock", "--mode=restore-size", snapshot).stdout)["total_size"]
     room.ask(settings, target, "the uploads of that moment", held)
     os.makedirs(target, mode=0o700, exist_ok=True)
-    restic(settings, "restore", "--quiet", "--no-lock", "--verify", f"--target={target}", snapshot)
+    ask("restore", "--quiet", "--no-lock", "--verify", f"--target={target}", snapshot, watch=room.watch(settings, settings["media"]["path"]))
     brought = os.path.join(target, staging(settings).lstrip("/"))
     for former, present in present_names(os.listdir(brought), settings["media"]["sources"]).items():
         os.rename(os.path.join(brought, former), os.path.join(target, present))
@@ -382,6 +417,7 @@ def target(parser):
     parser.add_argument("target", help="an empty directory, or one that is not there")
     parser.add_argument("--name", help="restore point")
     parser.add_argument("--time", help="moment")
+    parser.add_argument("--repository", type=int, default=0, help="number of one that is elsewhere, in the order of postgresql_backup_repositories")
 
 
 COMMANDS = {

@@ -88,6 +88,7 @@ def backup(settings, arguments):
                     core.pgbackrest(settings, f"--repo={repository}", f"--type={kind}", "--no-expire-auto", *source(settings), "backup",
                                     watch=room.watch(settings, path))  # fmt: skip
                     made.append((repository, sound(newest(settings, repository))))
+                    status.keep(settings, repository, {"backup": made[-1][1]["timestamp"]["stop"]})
                     if not keep:
                         expire(settings, repository)
                 except core.Failure as failure:
@@ -188,8 +189,8 @@ def attempt(settings, arguments):
     for row in core.information(settings, f"--config={arguments.file}", *patience)["repo"]:
         if row["status"]["code"] == UNREADABLE and not elsewhere:
             raise core.Failure(
-                "the repository cannot be opened with this configuration. Is postgresql_backup_passphrase the one it was made with? "
-                "The former configuration stays."
+                f"repository {row['key']} cannot be opened with this configuration. Is postgresql_backup_passphrase the one it was made with? "
+                f"The former configuration stays. ({' '.join(row['status']['message'].split())[:300]})"
             )
 
 

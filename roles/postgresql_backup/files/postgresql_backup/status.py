@@ -86,6 +86,18 @@ def write(settings, kind, verdict, **fields):
         core.write(settings.path(METRICS), metrics(content), 0o644)
 
 
+def keep(settings, number, moments):
+    """Enter of when what a repository holds is: seconds since 1970 of its newest backup, dumps or uploads. What is not told stays as it was."""
+    name = settings["places"][number - 1]
+    with open(settings.path("status.lock"), "w", encoding="utf-8") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        content = read(settings)
+        former = {place: row for place, row in content.get("places", {}).items() if place in settings["places"]}
+        row = {"is_elsewhere": not settings["repository_paths"][number - 1]} | former.get(name, {})
+        places = former | {name: row | {what: moment for what, moment in moments.items() if moment}}
+        core.write(settings.path(FILE), json.dumps(content | {"places": places}, indent=2, sort_keys=True) + "\n", 0o644)
+
+
 @contextlib.contextmanager
 def record(settings, kind):
     """Enter what comes of the block: yields a mapping for size, label, message and what else is to be told."""
@@ -109,6 +121,9 @@ def show(settings, arguments):
             when = f"{row['age_seconds'] // 3600} h ago" if row["succeeded"] else "never"
             size = core.human(row["size_bytes"]) if row["size_bytes"] else "-"
             print(f"{kind:8} {row['verdict']:7} last good {when}, {row['label'] or '-'}, {size}, {row['duration_seconds']} s {row['message']}".rstrip())
+        for place, row in content.get("places", {}).items():
+            told = [f"{what} {(content['written'] - row[what]) // 3600} h old" for what in ("backup", "dumps", "uploads") if row.get(what)]
+            print(f"{place}: {', '.join(told) or 'nothing yet'}")
     if failed := [kind for kind, row in content["kinds"].items() if row["verdict"] != "ok"]:
         raise core.Failure(f"the last run failed of: {', '.join(sorted(failed))}")
 

@@ -161,3 +161,14 @@ def test_a_service_runs_with_what_is_written(row, state):
 def test_what_a_restore_starts_is_not_left_running(row, stopped):
     expected = [{"name": "x.socket", "state": "stopped", "enabled": False}] if stopped else []
     assert plan(seen(units={"x.socket": row}), idle=["x.socket"])["services"] == expected
+
+
+@pytest.mark.parametrize(
+    ("role", "sources", "is_all_here", "packages"),
+    [
+        ("local", {}, True, []), ("local", {}, False, ["restic"]), ("local", {"web1": ""}, False, ["restic", "rsync", "openssl"]),
+        ("backup", {"web1": "192.0.2.1"}, True, ["restic", "rsync", "openssl", "stunnel4"]),
+    ],
+)  # fmt: skip
+def test_what_copies_of_uploads_need(role, sources, is_all_here, packages):
+    assert module.postgresql_backup_media_packages(role, sources, is_all_here) == packages

@@ -231,3 +231,15 @@ def test_what_keeps_them_from_replacing_a_primary_is_a_problem():
     assert failover_of(members=[MEMBERS[0], MEMBERS[1] | {"state": "start failed"}])[0] == ["The server is start failed."]
     assert "There is no primary." in failover_of(members=MEMBERS[1:])[0]
     assert failover_of(paused=True)[0] == ["Patroni is paused: nobody takes the place of a dead primary (patronictl resume)."]
+
+
+def test_a_place_elsewhere_that_lacks_what_was_made_is_told():
+    kinds = {"full": {"verdict": "ok", "succeeded": NOW - 3600}, "logical": {"verdict": "ok", "succeeded": NOW - 3600}}
+    places = {"/srv/b": {"is_elsewhere": False, "backup": NOW - 3600}, "b at s3": {"is_elsewhere": True, "backup": NOW - 3 * DAY}}
+    said = page(GOOD | {"backup": kinds, "places": places})
+    told = [problem["text"] for problem in said["problems"]]
+    assert "The newest backup in b at s3 is 3 d old." in told
+    assert "No dumps are in b at s3 yet." in told
+    assert "Only on this machine: dumps." in told
+    assert not any("/srv/b" in sentence or "uploads" in sentence for sentence in told)
+    assert "WHERE BACKUPS ARE" in said["text"]

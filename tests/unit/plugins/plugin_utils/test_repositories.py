@@ -16,7 +16,7 @@ def test_what_is_right(rows):
     ("rows", "sentence"),
     [
         (None, "has to be a list"), ("path", "has to be a list"), ([], "has to be a list"), (["path"], "has to be a list"), (PATH, "has to be a list"),
-        ([{"path": "/x"}], "number 1 is of type 'None': known are path and s3"),
+        ([{"path": "/x"}], "number 1 is of type 'None': known are path, s3 and sftp"),
         ([PATH, {"type": "path"}], "number 2 lacks path"),
         ([PATH | {"path": "/srv/backups/"}], "number 1 has the path '/srv/backups/': give an absolute one"),
         ([PATH | {"bucket": "b"}], "number 1 has bucket: a repository of type path has"),

@@ -1,0 +1,93 @@
+"""Dumps and copies of uploads in repositories elsewhere: what is brought, what is left for the next time, and what is told."""
+
+import importlib
+import json
+import pathlib
+import sys
+import types
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "roles/postgresql_backup/files"))
+core, offsite, status = (importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "offsite", "status"))
+
+ROW = {"number": 2, "address": ["192.0.2.9", 443], "environment": {"RESTIC_PASSWORD": "swordfish"}, "options": ["-o", "s3.region=eu"]}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    (tmp_path / "dumps").mkdir()
+    return core.Settings(state=str(tmp_path), name="main", role="local", repositories=[1, 2], repository_paths=["/srv", ""], media={},
+                         places=["/srv", "b at s3"], dumps={"path": str(tmp_path / "dumps"), "keep_days": 7})  # fmt: skip
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What restic is asked for, and what it answers by the first word."""
+    calls, answers = [], {}
+
+    def run(*command, env=None, check=True, **options):
+        words = [word for word in command[3:] if word != "--no-cache"]
+        calls.append(words)
+        assert env["RESTIC_PASSWORD"] == "swordfish"
+        assert not any("swordfish" in word for word in command)
+        code, out, err = answers.get(words[0], (0, "", ""))
+        if check and code:
+            raise core.Failure(err, code)
+        return types.SimpleNamespace(returncode=code, stdout=out, stderr=err)
+
+    monkeypatch.setattr(core, "run", run)
+    monkeypatch.setattr(offsite, "reach", lambda row: None)
+    return types.SimpleNamespace(calls=calls, answers=answers, words=lambda: [call[0] for call in calls])
+
+
+def test_what_a_place_lacks_it_gets_in_order_and_with_its_own_time(settings, asked):
+    for name in ("20260101T030000Z", "20260102T030000Z", "20260103T030000Z", "20260104T030000Z.partial"):
+        offsite.os.mkdir(f"{settings.dumps['path']}/{name}")
+    asked.answers["snapshots"] = 0, json.dumps([{"id": "abc", "tags": ["dump:20260102T030000Z"]}]), ""
+    newest = offsite.dumps(settings, ROW)
+    brought = [call for call in asked.calls if call[0] == "backup"]
+    assert [call[-1].rpartition("/")[2] for call in brought] == ["20260101T030000Z", "20260103T030000Z"]
+    assert "--time=2026-01-01 03:00:00" in brought[0]
+    assert newest == 1767409200
+    assert asked.calls[-1] == ["forget", "--quiet", "--host=dumps", "--group-by=host", "--keep-within=7d"]
+
+
+def test_nothing_is_forgotten_where_something_could_not_be_brought(settings, asked):
+    offsite.os.mkdir(f"{settings.dumps['path']}/20260101T030000Z")
+    asked.answers["backup"] = 1, "", "no space"
+    with pytest.raises(core.Failure, match="no space"):
+        offsite.dumps(settings, ROW)
+    assert "forget" not in asked.words()
+
+
+def test_a_repository_is_made_where_there_is_none(asked):
+    asked.answers["cat"] = 1, "", "Is there a repository at the following location?"
+    offsite.open_repository(ROW)
+    assert asked.words() == ["cat", "init", "unlock"]
+
+
+def test_one_that_is_there_and_cannot_be_opened_is_not_made_anew(asked):
+    asked.answers |= {"cat": (12, "", "wrong password or no key found"), "init": (1, "", "config file already exists")}
+    with pytest.raises(core.Failure, match="it cannot be opened: wrong password"):
+        offsite.open_repository(ROW)
+
+
+def test_who_does_not_answer_is_not_asked_for_hours(monkeypatch):
+    monkeypatch.setattr(offsite.socket, "create_connection", lambda address, timeout: (_ for _ in ()).throw(ConnectionRefusedError(111, "Connection refused")))
+    with pytest.raises(core.Failure, match="192.0.2.9, port 443, does not answer: Connection refused"):
+        offsite.restic(ROW, "snapshots")
+
+
+def test_a_place_keeps_what_it_has_while_it_is_away(settings):
+    status.keep(settings, 2, {"dumps": 100, "uploads": 200})
+    status.keep(settings, 1, {"backup": 400})
+    status.keep(settings, 2, {"dumps": None, "uploads": 300})
+    told = status.read(settings)["places"]
+    assert told == {"/srv": {"is_elsewhere": False, "backup": 400}, "b at s3": {"is_elsewhere": True, "dumps": 100, "uploads": 300}}
+
+
+def test_a_place_that_was_dropped_is_told_no_more(settings):
+    status.keep(settings, 2, {"dumps": 100})
+    status.keep(core.Settings(settings | {"places": ["/srv"], "repository_paths": ["/srv"]}), 1, {"backup": 1})
+    assert list(status.read(settings)["places"]) == ["/srv"]
