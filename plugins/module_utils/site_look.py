@@ -204,10 +204,16 @@ class Host:
         """Return the paths in no backup that hold something."""
         return sorted(path for path in set(self.parameters["unkept"]) if os.path.isdir(path) and os.listdir(path))
 
+    def told(self):
+        """Return the ways by which somebody is told of problems, and what keeps them from being gone."""
+        settings = load(self.parameters["notify"]) or {}
+        return {"ways": settings.get("ways", []), "failures": load(os.path.join(settings.get("spool", ""), "failures")) or {}}
+
     def database(self):
         """Return what the server says of itself."""
         port = str(self.parameters["database_port"])
-        return json.loads(self.output("runuser", "-u", "postgres", "--", "psql", "-XAtq", "-p", port, "-d", "postgres", "-c", QUESTION))
+        # By runuser the journal would get two lines each time.
+        return json.loads(self.output("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "psql", "-XAtq", "-p", port, "-d", "postgres", "-c", QUESTION))
 
     def failover(self):
         """Return what Patroni says of all servers, in rows, and whether somebody has told it to let be."""
@@ -324,7 +330,7 @@ def load(path):
 
 SUBJECTS = {
     "machine": None, "application": "root", "certificates": None, "backup": "backup", "alone": "backup", "unkept": "unkept",
-    "database": "database_port", "failover": "patroni", "voter": "voter", "balancer": "balancer",
+    "database": "database_port", "failover": "patroni", "voter": "voter", "balancer": "balancer", "told": "notify",
 }  # fmt: skip
 
 

@@ -319,6 +319,17 @@ def alone_note(page, host, data):
         )
 
 
+def told_problems(page, hosts):
+    """Remind of hosts that tell nobody, and note those whose messages wait."""
+    known = {host: subject(page, host, data, "told") for host, data in hosts.items()}
+    silent = [host for host, told in known.items() if told and not told["ways"]]
+    if silent:
+        page.problem(", ".join(silent), "told", "Nobody is told of problems: set notify_mail_to or notify_urls, or run site.yml where they are set.", "note")
+    for host, told in known.items():
+        for way, failure in (told or {}).get("failures", {}).items():
+            page.problem(host, f"told/{way}", f"Messages wait, since {way} fails: {failure['text']}.", "warn")
+
+
 def unkept_problem(page, host, data):
     """Note files that a lost machine would take with it."""
     paths = subject(page, host, data, "unkept")
@@ -410,6 +421,7 @@ def site_report(hosts, limits):
     currents = {str(data["status"]["application"]["current"]).split("-")[0] for data in web.values() if isinstance(data["status"].get("application"), dict)}
     if len(currents) > 1:
         page.problem(", ".join(web), "revisions", "The web hosts serve different revisions.")
+    told_problems(page, known)
     for host, data in known.items():
         alone_note(page, host, data)
         if "unkept" in data["status"]:

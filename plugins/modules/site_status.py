@@ -85,6 +85,9 @@ options:
       balancer:
         description: Runtime socket of HAProxy; without it no balancer is asked.
         type: path
+      notify:
+        description: File that says whom the host tells of problems; without it nobody asks.
+        type: path
       timeout_seconds:
         description: Seconds that a single question may take.
         type: int
@@ -126,7 +129,7 @@ visitor:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.site_look import look
 
-PATHS, NUMBERS = ("root", "run", "log", "maintenance", "backup", "patroni_certificates", "balancer"), ("port", "database_port")
+PATHS, NUMBERS = ("root", "run", "log", "maintenance", "backup", "patroni_certificates", "balancer", "notify"), ("port", "database_port")
 LISTS = {"units": "str", "certificates": "path", "paths": "path", "unkept": "path"}
 
 

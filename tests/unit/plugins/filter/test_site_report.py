@@ -98,6 +98,13 @@ def test_a_note_is_shown_and_is_no_problem():
     assert page(broken("alone", value=False))["problems"] == []
 
 
+def test_that_nobody_is_told_is_a_note_for_all_such_hosts_and_that_messages_wait_a_warning():
+    nobody, somebody = GOOD | {"told": {"ways": [], "failures": {}}}, GOOD | {"told": {"ways": ["mail"], "failures": {"mail": {"text": "refused"}}}}
+    problems = page(nobody, web2={"status": nobody}, web3={"status": somebody})["problems"]
+    assert [(problem["host"], problem["level"]) for problem in problems] == [("web3", "warn"), ("web1, web2", "note")]
+    assert problems[0]["text"] == "Messages wait, since mail fails: refused."
+
+
 @pytest.mark.parametrize(
     ("status", "level", "text"),
     [

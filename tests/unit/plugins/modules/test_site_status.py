@@ -68,3 +68,23 @@ def test_a_file_of_the_application_is_read_and_nothing_that_it_leads_to(tmp_path
     assert [site_look.read(tmp_path / name) for name in ("secret", "link", "pipe", "nothing")] == ["root's", "", "", ""]
     assert len(site_look.read("/proc/self/stat")) > 10
     assert len(site_look.read(tmp_path / "sparse")) == site_look.MOST_BYTES
+
+
+def test_memory_that_can_be_had_is_not_in_use():
+    meminfo = "MemTotal:  1000 kB\nMemFree:  10 kB\nMemAvailable:  200 kB\nSwapTotal:  1000 kB\nSwapFree:  900 kB\nHugePages_Total:  0\n"
+    assert site_look.memory_percent(meminfo) == 45
+    assert site_look.memory_percent("") is None
+
+
+def test_the_last_automatic_upgrade():
+    begin, error = "2027-01-15 06:00:00,000 INFO Starting unattended upgrades script\n", "2027-01-15 06:01:00,000 ERROR Installing the upgrades failed!\n"
+    assert site_look.upgrade_error(begin + error + error) == "Installing the upgrades failed!"
+    assert site_look.upgrade_error(begin + error + begin) == site_look.upgrade_error("") == ""
+
+
+def test_who_is_told(tmp_path):
+    settings = tmp_path / "notify.json"
+    assert host(notify=str(settings)).told() == {"ways": [], "failures": {}}
+    settings.write_text(json.dumps({"ways": ["mail"], "spool": str(tmp_path)}))
+    (tmp_path / "failures").write_text(json.dumps({"mail": {"text": "refused"}}))
+    assert host(notify=str(settings)).told() == {"ways": ["mail"], "failures": {"mail": {"text": "refused"}}}
