@@ -129,7 +129,8 @@ visitor:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.site_look import look
 
-PATHS, NUMBERS = ("root", "run", "log", "maintenance", "backup", "patroni_certificates", "balancer", "notify"), ("port", "database_port")
+PATHS = ("root", "run", "log", "maintenance", "backup", "patroni_certificates", "balancer", "notify")
+NUMBERS = ("port", "database_port")
 LISTS = {"units": "str", "certificates": "path", "paths": "path", "unkept": "path"}
 
 

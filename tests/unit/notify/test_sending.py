@@ -8,7 +8,7 @@ import socket
 import threading
 
 import pytest
-from selfhost_notify import looking, sending, spool
+from notify_program import looking, sending, spool
 
 NOW = 1_800_000_000
 MAIL = {"to": [], "from": "shop@example.org", "relay": "127.0.0.1", "port": 1, "tls": "none", "user": "", "password": "", "ca": ""}

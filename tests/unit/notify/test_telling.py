@@ -4,7 +4,7 @@ import pathlib
 import re
 
 import pytest
-from selfhost_notify import advice, telling, wording
+from notify_program import advice, telling, wording
 
 NOW = 1_800_000_000
 DISK = {"about": "machine/disk//", "level": "bad", "host": "web1", "text": "/ is 91 % full, 3 GB are free."}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.message
 import email.utils
 import http.client
@@ -43,7 +44,7 @@ def mail(settings, message):
     # No holiday answers this (RFC 3834).
     letter["Auto-Submitted"] = "auto-generated"
     letter.set_content(text_of(message))
-    context = ssl.create_default_context(cafile=settings["ca"] or None)
+    context = ssl.create_default_context(cadata=settings["ca"] or None)
     try:
         secured = {"context": context} if settings["tls"] == "tls" else {}
         with (smtplib.SMTP_SSL if secured else smtplib.SMTP)(settings["relay"], settings["port"], timeout=SECONDS, **secured) as relay:
@@ -145,7 +146,9 @@ def send_all(box, settings, now, deliver=send):
     for name in os.listdir(box.folder):
         if name.endswith(".json") and name.split(".")[-2] not in known:
             box.remove(name)
-    box.write(spool.FAILURES, failures)
+    # A full disk keeps nothing from being told.
+    with contextlib.suppress(OSError):
+        box.write(spool.FAILURES, failures)
     return failures
 
 
