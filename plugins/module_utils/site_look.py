@@ -213,7 +213,8 @@ class Host:
         """Return what the server says of itself."""
         port = str(self.parameters["database_port"])
         # By runuser the journal would get two lines each time.
-        return json.loads(self.output("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "psql", "-XAtq", "-p", port, "-d", "postgres", "-c", QUESTION))
+        become = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups")
+        return json.loads(self.output(*become, "psql", "-XAtq", "-p", port, "-d", "postgres", "-c", QUESTION))
 
     def failover(self):
         """Return what Patroni says of all servers, in rows, and whether somebody has told it to let be."""

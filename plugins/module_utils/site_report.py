@@ -171,7 +171,8 @@ def unit_rows(page, host, data):
         rows.append([host, unit["name"], unit["kind"], cell(state, level), unit["release"], last, upcoming])
     for name in application["missing"]:
         if current:
-            rows.append([host, name, "", cell("missing", page.problem(host, f"application/missing/{name}", f"{name} is not there: deploy to install it.", "warn")), "", "", ""])
+            level = page.problem(host, f"application/missing/{name}", f"{name} is not there: deploy to install it.", "warn")
+            rows.append([host, name, "", cell("missing", level), "", "", ""])
     return rows
 
 
@@ -200,7 +201,8 @@ def deploy_rows(page, hosts):
     deploys.sort(key=lambda item: str(item[1].get("at", "")), reverse=True)
     if deploys and deploys[0][1].get("verdict") == "failed":
         names, entry = deploys[0]
-        page.problem(", ".join(names), "application/deploy", f"The last {entry.get('what')}, of {entry.get('version')}, failed in step {entry.get('step') or 'unknown'}.", "warn")
+        said = f"The last {entry.get('what')}, of {entry.get('version')}, failed in step {entry.get('step') or 'unknown'}."
+        page.problem(", ".join(names), "application/deploy", said, "warn")
     rows = []
     for names, entry in deploys[:8]:
         verdict = entry.get("verdict", "")
@@ -284,14 +286,14 @@ def backup_rows(page, host, data):
     now, rows = data["status"]["now"], []
     physical = [kinds[kind].get("succeeded") or 0 for kind in PHYSICAL if kind in kinds]
     for kind, row in sorted(kinds.items()):
-        good, level = row.get("succeeded"), ""
+        good, level, name = row.get("succeeded"), "", "restore drill" if kind == "drill" else f"{kind} backup"
         hours = WEEK_HOURS if kind == "drill" else page.limits["backup_hours"]
         # A full backup is as good as a differential one of the same age.
         latest = max(physical) if kind in PHYSICAL else good
         if row.get("verdict") != "ok":
-            level = page.problem(host, f"backup/{kind}", f"The last {'restore drill' if kind == 'drill' else f'{kind} backup'} failed: {row.get('message') or 'no reason given'}")
+            level = page.problem(host, f"backup/{kind}", f"The last {name} failed: {row.get('message') or 'no reason given'}")
         elif kind != "archive" and (not latest or now - latest > hours * 3600):
-            level = page.problem(host, f"backup/{kind}", f"The last good {'restore drill' if kind == 'drill' else f'{kind} backup'} is {age(now - latest)} old.", "warn")
+            level = page.problem(host, f"backup/{kind}", f"The last good {name} is {age(now - latest)} old.", "warn")
         rows.append(
             [
                 host,
@@ -346,7 +348,8 @@ def balancer_rows(page, host, data):
     for server in found or []:
         state, level = server["state"], ""
         if not state.startswith(("UP", "no check")):
-            level = page.problem(host, f"balancer/{server['server']}", f"{server['server']} is {state} at the balancer.", "bad" if state.startswith("DOWN") else "warn")
+            about, worst = f"balancer/{server['server']}", "bad" if state.startswith("DOWN") else "warn"
+            level = page.problem(host, about, f"{server['server']} is {state} at the balancer.", worst)
         rows.append([host, server["backend"], server["server"], cell(state, level), f"for {age(server['seconds'])}", server["check"], str(server["sessions"])])
     return rows
 
@@ -373,7 +376,8 @@ def machine_row(page, host, data):
             continue
         days = (certificate["end"] - status["now"]) // 86400
         if days < page.limits["certificate_days"]:
-            end_level = page.problem(host, f"certificate/{certificate['name']}", f"The certificate of {certificate['name']} {'ended' if days < 0 else f'ends in {days} days'}.")
+            ending = "ended" if days < 0 else f"ends in {days} days"
+            end_level = page.problem(host, f"certificate/{certificate['name']}", f"The certificate of {certificate['name']} {ending}.")
         ends.append(f"{days}{' (self-signed)' if certificate['self_signed'] else ''}")
     memory = machine.get("memory_percent") or 0
     if memory >= page.limits["memory_percent"]:

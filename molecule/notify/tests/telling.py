@@ -24,12 +24,12 @@ class Outside:
         return [json.loads(line) for line in self.run(f"cat {RECEIVED} 2>/dev/null || :").splitlines()]
 
     def messages(self, since):
-        """Return what came by each way after so many others: their texts, titles before them."""
+        """Return what came by each way after so many others: their texts."""
         ways = {"mail": [], "/plain": [], "/apprise": []}
         for row in self.all()[since:]:
             if row["way"] != "get":
                 name = "mail" if row["way"] == "mail" else "/" + row["path"].split("/")[1]
-                ways[name].append(f"{row['title']}\n{row['text']}")
+                ways[name].append(row["text"])
         return ways
 
 

@@ -83,7 +83,7 @@ def test_links_and_pipes_in_the_spool_are_nothing(box, tmp_path):
     assert sent(box) == ({}, {}) and secret.exists() and box.waiting("mail") == []
     (tmp_path / "spool" / spool.FAILURES).unlink()
     (tmp_path / "spool" / spool.FAILURES).symlink_to(secret)
-    box.write(spool.FAILURES, {})
+    box.note({})
     assert json.loads(secret.read_text())["text"] == "secret"
 
 

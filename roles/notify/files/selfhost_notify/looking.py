@@ -23,7 +23,7 @@ STATE = "/var/lib/selfhost-notify"
 SENDER = "selfhost-notify-send.service"
 SECONDS = 3
 # An echo request of ICMP and of ICMPv6; the kernel fills in checksum and identifier.
-ECHO = {socket.AF_INET: (socket.IPPROTO_ICMP, b"\x08\x00\x00\x00\x00\x00\x00\x01"), socket.AF_INET6: (socket.IPPROTO_ICMPV6, b"\x80\x00\x00\x00\x00\x00\x00\x01")}
+ECHO = {socket.AF_INET: (socket.IPPROTO_ICMP, b"\x08" + bytes(7)), socket.AF_INET6: (socket.IPPROTO_ICMPV6, b"\x80" + bytes(7))}
 
 
 def load(path, default):
@@ -125,7 +125,8 @@ def test():
     failures = box.failures()
     for name in left:
         box.remove(name)
-    return [f"{named(way)}: {failures.get(way, {}).get('text', 'it was not sent; journalctl -u ' + SENDER + ' says why')}" for way in (name.split(".")[-2] for name in left)]
+    unknown = f"it was not sent; journalctl -u {SENDER} says why"
+    return [f"{named(way)}: {failures.get(way, {}).get('text', unknown)}" for way in (name.split(".")[-2] for name in left)]
 
 
 def named(way):

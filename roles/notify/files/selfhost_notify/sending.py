@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import email.message
 import email.utils
 import http.client
@@ -56,7 +55,8 @@ def mail(settings, message):
     except smtplib.SMTPAuthenticationError as error:
         raise NotSent(f"{settings['relay']} does not let notify_mail_user in ({error.smtp_code})") from None
     except smtplib.SMTPRecipientsRefused as error:
-        raise NotSent("the relay refuses " + ", ".join(f"{who} ({code} {said.decode(errors='replace')})" for who, (code, said) in error.recipients.items())) from None
+        refused = [f"{who} ({code} {said.decode(errors='replace')})" for who, (code, said) in error.recipients.items()]
+        raise NotSent(f"the relay refuses {', '.join(refused)}") from None
     except smtplib.SMTPResponseException as error:
         said = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
         raise NotSent(f"the relay says {error.smtp_code} {said}") from None
@@ -146,9 +146,11 @@ def send_all(box, settings, now, deliver=send):
     for name in os.listdir(box.folder):
         if name.endswith(".json") and name.split(".")[-2] not in known:
             box.remove(name)
-    # A full disk keeps nothing from being told.
-    with contextlib.suppress(OSError):
-        box.write(spool.FAILURES, failures)
+    try:
+        box.note(failures)
+    except OSError as error:
+        # A full disk keeps nothing from being told.
+        print(f"What fails cannot be noted: {error.strerror}")
     return failures
 
 

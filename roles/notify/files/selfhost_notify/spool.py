@@ -43,6 +43,14 @@ class Spool:
         owner = os.fstat(self.folder)
         write_file(self.folder, name, json.dumps(content).encode(), owner.st_uid, owner.st_gid, 0o600)
 
+    def note(self, failures):
+        """Write what keeps ways from being gone, by way, as the account whose the folder is, which may give files to nobody."""
+        scratch = f".{FAILURES}"
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.folder)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump(failures, file)
+        os.rename(scratch, FAILURES, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+
     def remove(self, name):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.folder)
@@ -69,5 +77,5 @@ class Spool:
             self.remove(name)
 
     def failures(self):
-        """Return what keeps ways from being gone, by way: a sentence and since when."""
+        """Return what was noted: by way, a sentence and since when."""
         return self.read(FAILURES) or {}
