@@ -24,7 +24,7 @@ EVENTS = {
                                          "mv /usr/bin/pg_dump.away /usr/bin/pg_dump; postgresql-backup logical --quiet"),
     "The last good full backup is 3 d old.": ((BACKUP, OLDER.format("-")), (BACKUP, OLDER.format("+"))),
     "The last restore drill failed: a row is missing": (
-        (BACKUP, "content['kinds']['drill'] = dict(verdict='failed', message='a row is missing', succeeded=None)"),
+        (BACKUP, "content['kinds']['drill'] = dict(content['kinds']['full'], verdict='failed', message='a row is missing', succeeded=None)"),
         (BACKUP, "del content['kinds']['drill']")),
     "The last archive backup failed: there is a gap": (
         (BACKUP, "content['kinds']['archive'].update(verdict='failed', message='there is a gap')"),
