@@ -169,9 +169,9 @@ def test_the_playbook_tests_every_way_and_names_the_one_that_fails(site, teller,
     # The timer, which these tests have stopped.
     assert "changed=1 " in run.output
     teller.host.check_output("systemctl stop selfhost-notify.timer")
-    run = site.play("notify", "-e", "notify_mail_password=wrong-one")
+    run = site.play("notify", "-e", "notify_relay_password=wrong-one")
     assert run.code != 0
-    assert "debian13 cannot tell anybody by notify_mail_to: 10.88.17.99 does not let notify_mail_user in (535)." in run.text
+    assert "debian13 cannot tell anybody by notify_mail_to: 10.88.17.99 does not let notify_relay_user in (535)." in run.text
     assert "wrong-one" not in run.output
     site.apply("notify")
 
@@ -181,7 +181,7 @@ def test_where_nothing_is_set_nothing_is_left(site, teller):
     run = site.play("notify", "-e", nothing)
     assert run.code != 0 and "Nobody is told of problems: set notify_mail_to or notify_urls." in run.text
     left = "ls -d /etc/selfhost-notify /var/lib/selfhost-notify /etc/systemd/system/selfhost-notify* /usr/local/lib/selfhost/selfhost_notify 2>/dev/null || :"
-    assert teller.host.check_output(left) == ""
+    assert teller.host.check_output(left) == "" and teller.host.run("id selfhost-notify").rc != 0
     assert "Nobody is told of problems" in site.apply("status").text
     site.apply("notify")
     assert "Nobody is told of problems" not in site.apply("status").text

@@ -33,19 +33,19 @@ def _mail(site):
         return
     if not matches(ADDRESS, site["notify_mail_from"]):
         yield f"notify_mail_from is '{site['notify_mail_from']}': give one address such as shop@example.org."
-    relay = site["notify_mail_relay"]
+    relay = site["notify_relay"]
     if not relay:
-        yield "notify_mail_relay is not set: give the mail server that takes mails to notify_mail_to."
+        yield "notify_relay is not set: give the mail server that takes mails to notify_mail_to."
     elif not matches(r"[A-Za-z0-9.:-]+", relay) or matches(r".*[^:]:[0-9]+", relay):
-        yield f"notify_mail_relay is '{relay}': give a name or an address, and the port as notify_mail_port."
-    yield from ports(site, "notify_mail_port")
-    tls, user, password = (site[f"notify_mail_{name}"] for name in ("tls", "user", "password"))
+        yield f"notify_relay is '{relay}': give a name or an address, and the port as notify_relay_port."
+    yield from ports(site, "notify_relay_port")
+    tls, user, password = (site[f"notify_relay_{name}"] for name in ("tls", "user", "password"))
     if tls not in ("starttls", "tls", "none"):
-        yield f"notify_mail_tls is '{tls}': give starttls, tls or none."
+        yield f"notify_relay_tls is '{tls}': give starttls, tls or none."
     if bool(user) != bool(password):
-        yield "notify_mail_user and notify_mail_password belong together: set both, or none for a server that asks for none."
+        yield "notify_relay_user and notify_relay_password belong together: set both, or none for a server that asks for none."
     elif user and tls == "none":
-        yield "notify_mail_tls is none, and notify_mail_password would go in the clear: give starttls or tls."
-    ca = site["notify_mail_ca"]
+        yield "notify_relay_tls is none, and notify_relay_password would go in the clear: give starttls or tls."
+    ca = site["notify_relay_ca"]
     if ca and not is_certificate(ca):
-        yield "notify_mail_ca is no certificate in PEM form: give the text of the file."
+        yield "notify_relay_ca is no certificate in PEM form: give the text of the file."

@@ -53,7 +53,7 @@ def mail(settings, message):
                 relay.login(settings["user"], settings["password"])
             relay.send_message(letter)
     except smtplib.SMTPAuthenticationError as error:
-        raise NotSent(f"{settings['relay']} does not let notify_mail_user in ({error.smtp_code})") from None
+        raise NotSent(f"{settings['relay']} does not let notify_relay_user in ({error.smtp_code})") from None
     except smtplib.SMTPRecipientsRefused as error:
         refused = [f"{who} ({code} {said.decode(errors='replace')})" for who, (code, said) in error.recipients.items()]
         raise NotSent(f"the relay refuses {', '.join(refused)}") from None
