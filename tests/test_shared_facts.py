@@ -14,7 +14,7 @@ PATHS = [(role, name, value) for role, values in DEFAULTS.items() for name, valu
 # The port that browsers take with https, whatever the site's is; and what roles of their own keep beside the certificates.
 APART = ("port | int == 443", "/etc/selfhost/postgresql-guard.json", "/etc/selfhost/media-server")
 # Debian's own, and no role's.
-OF_DEBIAN = re.compile(r"/(etc/(systemd/system|passwd|group)|usr/s?bin(/(python3|nologin))?|usr/local/s?bin|var/(lib|run)/postgresql|var/tmp)")
+OF_DEBIAN = re.compile(r"/(etc/(systemd/system|passwd|group)|usr/s?bin(/python3|/nologin)?|usr/local/s?bin|var/(lib|run)/postgresql|var/tmp)")
 PATH = re.compile(r"(?<![\w~.}/>$)-])/(?:etc|run|srv|usr|var)(?:/(?:[\w.@+-]|{{ ?\w+ ?}})+)+")
 
 

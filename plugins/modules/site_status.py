@@ -14,91 +14,106 @@ version_added: 0.1.0
 author:
   - selfhost.django contributors (@selfhost)
 options:
-  root:
-    description: Directory of the application; without it the host is asked for no releases.
-    type: path
-  service:
-    description: Name of the application's units.
-    type: str
-  mark:
-    description: Line in the unit file of each process and timer of the application.
-    type: str
-  units:
-    description: Names of the processes and timers that are to be there.
-    type: list
-    elements: str
-    default: []
-  run:
-    description: Command that runs another in the current release. For the migrations that are pending.
-    type: path
-  log:
-    description: File with a line of JSON for each deploy.
-    type: path
-  maintenance:
-    description: File that is there while visitors see the maintenance page.
-    type: path
-  port:
-    description: Port of the web server or the balancer, whose certificate is told.
-    type: int
-  proxy_protocol:
-    description: Whether the PROXY protocol is expected on O(port).
-    type: bool
-    default: false
-  host:
-    description: Name that visitors ask for.
-    type: str
-  certificates:
-    description: Files of further certificates.
-    type: list
-    elements: path
-    default: []
-  tls:
-    description: Where the certificate on O(port) comes from. Without it nobody is said to renew it.
-    type: str
-  acme:
-    description: Directory with the file in which is said how the last asking for a certificate went.
-    type: path
-  paths:
-    description: Paths whose space is told, each file system once.
-    type: list
-    elements: path
-    default: []
-  backup:
-    description: File that the backups write their verdicts to.
-    type: path
-  unkept:
-    description: Paths that are in no backup; told are those that hold something.
-    type: list
-    elements: path
-    default: []
-  database_port:
-    description: Port of this host's PostgreSQL server; without it no server is asked.
-    type: int
-  patroni:
-    description: Address and port of the API of this server's Patroni; without it none is asked.
-    type: str
-  patroni_certificates:
-    description: Directory with the certificates by which it lets somebody in.
-    type: path
-  voter:
-    description: Address of this host's voter; without it none is asked.
-    type: str
-  balancer:
-    description: Runtime socket of HAProxy; without it no balancer is asked.
-    type: path
-  timeout_seconds:
-    description: Seconds that a single question may take.
-    type: int
-    default: 30
+  questions:
+    description: What the host is asked; what is left out or null is not asked.
+    type: dict
+    required: true
+    suboptions:
+      root:
+        description: Directory of the application; without it the host is asked for no releases.
+        type: path
+      service:
+        description: Name of the application's units.
+        type: str
+      mark:
+        description: Line in the unit file of each process and timer of the application.
+        type: str
+      units:
+        description: Names of the processes and timers that are to be there.
+        type: list
+        elements: str
+        default: []
+      run:
+        description: Command that runs another in the current release. For the migrations that are pending; without it nobody asks for them.
+        type: path
+      log:
+        description: File with a line of JSON for each deploy.
+        type: path
+      maintenance:
+        description: File that is there while visitors see the maintenance page.
+        type: path
+      port:
+        description: Port of the web server or the balancer, whose certificate is told.
+        type: int
+      proxy_protocol:
+        description: Whether the PROXY protocol is expected on O(questions.port).
+        type: bool
+        default: false
+      host:
+        description: Name that visitors ask for.
+        type: str
+      certificates:
+        description: Files of further certificates.
+        type: list
+        elements: path
+        default: []
+      tls:
+        description: Where the certificate on O(questions.port) comes from. Without it nobody is said to renew it.
+        type: str
+      acme:
+        description: Directory with the file in which is said how the last asking for a certificate went.
+        type: path
+      paths:
+        description: Paths whose space is told, each file system once.
+        type: list
+        elements: path
+        default: []
+      backup:
+        description: File that the backups write their verdicts to.
+        type: path
+      unkept:
+        description: Paths that are in no backup; told are those that hold something.
+        type: list
+        elements: path
+        default: []
+      database_port:
+        description: Port of this host's PostgreSQL server; without it no server is asked.
+        type: int
+      patroni:
+        description: Address and port of the API of this server's Patroni; without it none is asked.
+        type: str
+      patroni_certificates:
+        description: Directory with the certificates by which it lets somebody in.
+        type: path
+      voter:
+        description: Address of this host's voter; without it none is asked.
+        type: str
+      balancer:
+        description: Runtime socket of HAProxy; without it no balancer is asked.
+        type: path
+      notify:
+        description: File that says whom the host tells of problems; without it nobody asks.
+        type: path
+      timeout_seconds:
+        description: Seconds that a single question may take.
+        type: int
+        default: 30
+      release:
+        description: What the current release is asked, as options of M(selfhost.django.health_check); nothing where none is current.
+        type: dict
+      visitor:
+        description: What is asked as a visitor does, likewise.
+        type: dict
 """
 
 EXAMPLES = r"""
 - name: Ask the host
   selfhost.django.site_status:
-    root: /srv/shop
-    service: shop
-    mark: X-Application=shop
-    run: /usr/local/bin/shop-run
+    questions:
+      root: /srv/shop
+      service: shop
+      mark: X-Application=shop
+      run: /usr/local/bin/shop-run
 """
 
 RETURN = r"""
@@ -107,372 +122,37 @@ status:
   returned: always
   type: dict
   sample: {"machine": {"reboot_required": false}, "application": {"current": "3f2a9c1d0b4e-1a2b3c4d"}}
+release:
+  description: What the current release answered, as M(selfhost.django.health_check) returns it, with C(msg) where something is wrong.
+  returned: always
+  type: dict
+visitor:
+  description: What a visitor was answered, likewise.
+  returned: always
+  type: dict
 """
 
-import calendar
-import csv
-import glob
-import io
-import json
-import os
-import re
-import socket
-import ssl
-import stat
-import subprocess
-import time
-import urllib.error
-import urllib.request
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_without_port
+from ansible_collections.selfhost.django.plugins.module_utils.site_look import look
 
-# One row, whatever the server is. What a standby lacks is measured where it is known: on the primary in bytes, on itself in seconds.
-QUESTION = """
-SELECT json_build_object(
-    'version', current_setting('server_version'),
-    'standby', pg_is_in_recovery(),
-    'size', (SELECT sum(pg_database_size(oid)) FROM pg_database),
-    'connections', (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
-    'max_connections', current_setting('max_connections')::int,
-    'standbys', (SELECT coalesce(json_agg(json_build_object(
-        'name', application_name, 'address', host(client_addr), 'state', state, 'sync', sync_state,
-        'lag_bytes', pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, replay_lsn))
-        ORDER BY application_name), '[]') FROM pg_stat_replication),
-    'receiver', (SELECT status FROM pg_stat_wal_receiver LIMIT 1),
-    'lag_seconds', CASE WHEN NOT pg_is_in_recovery() THEN NULL
-        WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
-        ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp())::int END
-)"""
-
-
-# More than any file that is read here ever has.
-MOST_BYTES = 64 * 1024 * 1024
-
-
-class Unknown(Exception):
-    """Something could not be found out; the message says why."""
-
-
-class Host:
-    """Asks this host."""
-
-    def __init__(self, parameters):
-        self.parameters = parameters
-        self.seconds = parameters["timeout_seconds"]
-
-    def output(self, *words):
-        """Return what a command prints, in nobody's language and the time of no place."""
-        plain = os.environ | {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=self.seconds, stdin=subprocess.DEVNULL, env=plain, check=False)
-        except subprocess.TimeoutExpired:
-            raise Unknown("%s took longer than %d s" % (os.path.basename(words[0]), self.seconds)) from None
-        except OSError as error:
-            raise Unknown("%s: %s" % (words[0], error.strerror)) from None
-        if done.returncode:
-            lines = (done.stderr or done.stdout).strip().splitlines() or ["exit status %d" % done.returncode]
-            raise Unknown(lines[-1])
-        return done.stdout
-
-    def unit(self, name):
-        """Return the state of a unit; times in seconds since 1970."""
-        names = "ActiveState,SubState,Result,NRestarts,ActiveEnterTimestamp,ExecMainStartTimestamp,ExecMainExitTimestamp"
-        text = self.output("systemctl", "show", "--timestamp=unix", "--property", names + ",NextElapseUSecRealtime,LastTriggerUSec", name)
-        values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-        return {key: moment(value) if key.endswith(("Timestamp", "Realtime", "TriggerUSec")) else value for key, value in values.items()}
-
-    def machine(self):
-        """Return what is to be known of the machine itself."""
-        failed = self.output("systemctl", "list-units", "--state=failed", "--plain", "--no-legend").splitlines()
-        disks, seen = [], set()
-        for path in self.parameters["paths"]:
-            if not os.path.exists(path) or os.stat(path).st_dev in seen:
-                continue
-            seen.add(os.stat(path).st_dev)
-            space = os.statvfs(path)
-            # As df does: what root keeps for itself is not to be had.
-            usable = space.f_blocks - space.f_bfree + space.f_bavail
-            disks.append(
-                {
-                    "path": path,
-                    "size": usable * space.f_frsize,
-                    "free": space.f_bavail * space.f_frsize,
-                    "used_percent": round(100 * (1 - space.f_bavail / usable)) if usable else 0,
-                }
-            )
-        return {
-            "up_seconds": int(float(read("/proc/uptime").split()[0])),
-            "reboot_required": os.path.exists("/run/reboot-required"),
-            "failed_units": [line.split()[0] for line in failed],
-            "disks": disks,
-        }
-
-    def application(self):
-        """Return the releases and what runs of them."""
-        root, service = self.parameters["root"], self.parameters["service"]
-        current = os.path.basename(link(os.path.join(root, "current")))
-        releases = [load(path) for path in glob.glob(os.path.join(root, "releases/*/release.json"))]
-        releases = sorted((release for release in releases if release), key=lambda row: row.get("released_at", ""), reverse=True)
-        sockets = self.output("systemctl", "list-units", "--plain", "--no-legend", "--state=active", service + "@*.service")
-        maintenance, units = self.parameters["maintenance"], self.units()
-        return {
-            "current": current,
-            "running": re.findall(r"@(\S+)\.service", sockets),
-            "releases": releases,
-            "deploys": self.deploys(),
-            "units": units,
-            "missing": sorted(set(self.parameters["units"]) - {unit["name"] for unit in units}),
-            "migrations": self.migrations() if current else [],
-            "lock": read(os.path.join("/run/selfhost", service, "release.lock")).partition("\n")[0].strip(),
-            "maintenance": int(os.stat(maintenance).st_mtime) if maintenance and os.path.exists(maintenance) else None,
-        }
-
-    def deploys(self, count=10):
-        """Return the last deploys, the latest first. A line that was cut off by a crash is nobody's loss."""
-        rows = []
-        for line in read(self.parameters["log"] or "").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                continue
-        return rows[: -count - 1 : -1]
-
-    def units(self):
-        """Return processes and timers."""
-        service, rows = self.parameters["service"], []
-        for path in sorted(glob.glob("/etc/systemd/system/%s-*.service" % glob.escape(service))):
-            if self.parameters["mark"] not in read(path).splitlines():
-                continue
-            name = os.path.basename(path)[: -len(".service")]
-            timer = os.path.exists(path[: -len("service")] + "timer")
-            row = {"name": name[len(service) + 1 :], "kind": "timer" if timer else "process"}
-            row |= {"release": read("/run/%s/release" % name).strip(), "service": self.unit(name + ".service")}
-            if timer:
-                row["timer"] = self.unit(name + ".timer")
-            rows.append(row)
-        return rows
-
-    def migrations(self):
-        """Return the migrations that are pending, or why nobody knows."""
-        try:
-            text = self.output(self.parameters["run"], "python", "manage.py", "showmigrations", "--plan", "--no-color")
-        except Unknown as error:
-            return str(error)
-        return re.findall(r"^\[ \]\s+(\S+)", text, re.MULTILINE)
-
-    def certificates(self):
-        """Return the ends of all certificates, that on the port first."""
-        rows = []
-        if self.parameters["port"]:
-            row = {"name": "port %d" % self.parameters["port"], "source": self.parameters["tls"]}
-            asking = load(self.parameters["acme"] + "/status.json") if self.parameters["acme"] else None
-            rows.append(row | {"sentence": str((asking or {}).get("sentence", ""))[:1000]} | self.visible_certificate())
-        for path in self.parameters["certificates"]:
-            if os.path.exists(path):
-                rows.append({"name": path} | self.end(path, None))
-        return rows
-
-    def visible_certificate(self):
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        try:
-            with socket.create_connection(("127.0.0.1", self.parameters["port"]), timeout=self.seconds) as connection:
-                if self.parameters["proxy_protocol"]:
-                    connection.sendall(b"PROXY TCP4 127.0.0.1 127.0.0.1 1 %d\r\n" % self.parameters["port"])
-                with context.wrap_socket(connection, server_hostname=host_without_port(self.parameters["host"])) as visitor:
-                    return self.end(None, ssl.DER_cert_to_PEM_cert(visitor.getpeercert(binary_form=True)))
-        except OSError as error:
-            return {"error": "no TLS on port %d: %s" % (self.parameters["port"], error.strerror or error)}
-
-    def end(self, path, pem):
-        """Return when a certificate ends, for which names it is, who issued it, and whether it did so itself."""
-        words = ["openssl", "x509", "-noout", "-enddate", "-subject", "-issuer", "-nameopt", "multiline", "-ext", "subjectAltName"]
-        done = subprocess.run(words + (["-in", path] if path else []), input=pem, capture_output=True, text=True, timeout=self.seconds, check=False)
-        end = re.search(r"^notAfter=(.+)$", done.stdout, re.MULTILINE)
-        if done.returncode or not end:
-            return {"error": "no certificate can be read"}
-        subject, issuer = (re.search(rf"^{word}=\n((?: .*\n?)*)", done.stdout, re.MULTILINE) for word in ("subject", "issuer"))
-        issuer = issuer[1] if issuer else ""
-        return {
-            "end": int(ssl.cert_time_to_seconds(end[1])), "self_signed": (subject[1] if subject else "") == issuer,
-            "issuer": ", ".join(re.findall(r"(?:organizationName|commonName) *= (.+)", issuer)),
-            "names": re.findall(r"(?:DNS|IP Address):([^,\s]+)", done.stdout),
-        }  # fmt: skip
-
-    def backup(self):
-        """Return the verdicts of the backups by kind; none when there was none yet."""
-        return (load(self.parameters["backup"]) or {}).get("kinds", {})
-
-    def alone(self):
-        """Return whether the backups would be lost with this machine, as they say themselves."""
-        return bool((load(self.parameters["backup"]) or {}).get("is_alone"))
-
-    def places(self):
-        """Return by place of when what it holds of the backups is."""
-        return (load(self.parameters["backup"]) or {}).get("places", {})
-
-    def unkept(self):
-        """Return the paths in no backup that hold something."""
-        return sorted(path for path in set(self.parameters["unkept"]) if os.path.isdir(path) and os.listdir(path))
-
-    def database(self):
-        """Return what the server says of itself."""
-        port = str(self.parameters["database_port"])
-        return json.loads(self.output("runuser", "-u", "postgres", "--", "psql", "-XAtq", "-p", port, "-d", "postgres", "-c", QUESTION))
-
-    def failover(self):
-        """Return what Patroni says of all servers, in rows, and whether somebody has told it to let be."""
-        certificates = self.parameters["patroni_certificates"]
-        try:
-            context = ssl.create_default_context(cafile=certificates + "/ca.crt")
-            context.load_cert_chain(certificates + "/host.crt", certificates + "/host.key")
-        except OSError as error:
-            raise Unknown("the certificates in %s: %s" % (certificates, error)) from None
-        known = self.page("https://%s/cluster" % self.parameters["patroni"], context)
-        kept = ("name", "role", "state", "timeline", "lag", "pending_restart")
-        return {"paused": known.get("pause", False), "members": [{name: row[name] for name in kept if name in row} for row in known["members"]]}
-
-    def voter(self):
-        """Return whether this host's voter knows who leads the voters."""
-        return {"healthy": self.page("http://%s/health" % self.parameters["voter"]).get("health") == "true"}
-
-    def page(self, url, context=None):
-        """Return what is found there as JSON, whatever its status."""
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
-        try:
-            with opener.open(url, timeout=self.seconds) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            text = error.read()
-        except OSError as error:
-            raise Unknown("%s: %s" % (url, getattr(error, "reason", error))) from None
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise Unknown("%s: no answer that can be read" % url) from None
-
-    def balancer(self):
-        """Return the servers as the balancer sees them."""
-        answer = b""
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(self.seconds)
-                connection.connect(self.parameters["balancer"])
-                connection.sendall(b"show stat\n")
-                while chunk := connection.recv(65536):
-                    answer += chunk
-        except OSError as error:
-            raise Unknown("HAProxy does not answer: %s" % (error.strerror or error)) from None
-        return servers(answer.decode("utf-8", "replace"))
-
-
-def servers(text):
-    """Return the servers in what `show stat` prints."""
-    rows = csv.DictReader(io.StringIO(text.lstrip("# ")))
-    return [
-        {
-            "backend": row["pxname"],
-            "server": row["svname"],
-            "state": row["status"],
-            "seconds": int(row["lastchg"] or 0),
-            "check": row.get("check_status") or "",
-            "sessions": int(row["scur"] or 0),
-        }
-        for row in rows
-        if row.get("svname") not in (None, "FRONTEND", "BACKEND")
-    ]
-
-
-def moment(text):
-    """Return the seconds of what systemctl writes as @SECONDS, or of a timer in words (`Sat 2026-01-31 03:30:00 UTC`); nothing for never."""
-    if re.fullmatch(r"@[0-9]+", text):
-        return int(text[1:]) or None
-    try:
-        return calendar.timegm(time.strptime(text.partition(" ")[2], "%Y-%m-%d %H:%M:%S UTC"))
-    except ValueError:
-        return None
-
-
-def link(path):
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
-
-
-def read(path):
-    """Return the content of a plain file; nothing where there is none.
-
-    The application may write where some of them lie: a link could lead elsewhere, and a pipe would never end.
-    """
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8", errors="replace") as file:
-            return file.read(MOST_BYTES) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""
-    except OSError:
-        return ""
-
-
-def load(path):
-    try:
-        content = json.loads(read(path))
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) else None
+PATHS = ("acme", "root", "run", "log", "maintenance", "backup", "patroni_certificates", "balancer", "notify")
+NUMBERS = ("port", "database_port")
+LISTS = {"units": "str", "certificates": "path", "paths": "path", "unkept": "path"}
 
 
 def main():
-    """Ask for each subject by itself: one that fails hides no other."""
+    """Ask, and return the answers."""
+    options = {name: {"type": "path"} for name in PATHS} | {name: {"type": "int"} for name in NUMBERS}
+    options |= {name: {"type": "list", "elements": kind, "default": []} for name, kind in LISTS.items()}
+    options |= {name: {"type": "str"} for name in ("service", "mark", "host", "tls", "patroni", "voter")}
+    options |= {name: {"type": "dict"} for name in ("release", "visitor")}
+    options |= {"proxy_protocol": {"type": "bool", "default": False}, "timeout_seconds": {"type": "int", "default": 30}}
+    required = {"root": ["service", "mark"], "patroni": ["patroni_certificates"]}
     module = AnsibleModule(
-        argument_spec={
-            "root": {"type": "path"},
-            "service": {"type": "str"},
-            "mark": {"type": "str"},
-            "units": {"type": "list", "elements": "str", "default": []},
-            "run": {"type": "path"},
-            "log": {"type": "path"},
-            "maintenance": {"type": "path"},
-            "port": {"type": "int"},
-            "proxy_protocol": {"type": "bool", "default": False},
-            "host": {"type": "str"},
-            "certificates": {"type": "list", "elements": "path", "default": []},
-            "tls": {"type": "str"},
-            "acme": {"type": "path"},
-            "paths": {"type": "list", "elements": "path", "default": []},
-            "backup": {"type": "path"},
-            "unkept": {"type": "list", "elements": "path", "default": []},
-            "database_port": {"type": "int"},
-            "patroni": {"type": "str"},
-            "patroni_certificates": {"type": "path"},
-            "voter": {"type": "str"},
-            "balancer": {"type": "path"},
-            "timeout_seconds": {"type": "int", "default": 30},
-        },
-        required_by={"root": ["service", "mark", "run"], "patroni": ["patroni_certificates"]},
+        argument_spec={"questions": {"type": "dict", "required": True, "options": options, "required_by": required}},
         supports_check_mode=True,
     )
-    host = Host(module.params)
-    subjects = {
-        "machine": True,
-        "application": module.params["root"],
-        "certificates": True,
-        "backup": module.params["backup"],
-        "alone": module.params["backup"],
-        "places": module.params["backup"],
-        "unkept": module.params["unkept"],
-        "database": module.params["database_port"],
-        "failover": module.params["patroni"],
-        "voter": module.params["voter"],
-        "balancer": module.params["balancer"],
-    }
-    status = {"now": int(time.time())}
-    for subject, wanted in subjects.items():
-        if wanted:
-            try:
-                status[subject] = getattr(host, subject)()
-            except Unknown as error:
-                status[subject] = str(error)
-    module.exit_json(changed=False, status=status)
+    module.exit_json(changed=False, **look(module.params["questions"]))
 
 
 if __name__ == "__main__":

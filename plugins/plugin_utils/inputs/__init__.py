@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from . import app, database, hosts
+from . import app, database, hosts, notify
 from .names import misspelt
 from .values import Unreadable, is_list
 
@@ -29,6 +29,7 @@ INVENTORY = {
     "uwsgi": (app.application_server, ("web",)),
     "nginx": (app.web_server, ("web",)),
     "haproxy": (app.balancer, ("balancer",)),
+    "notify": (notify.notify, PARTS),
 }
 # Lists that may be one word, since they are given on the command line.
 WORDS = ("postgresql_rebuild",)

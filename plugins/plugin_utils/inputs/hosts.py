@@ -168,5 +168,5 @@ def certificates(site):
 
 def status(site):
     """Say what is wrong with the bounds of the status page."""
-    names = ("status_timeout_seconds", "status_disk_percent", "status_certificate_days", "status_backup_hours")
-    yield from whole_numbers(site, dict.fromkeys(names, (1, None)))
+    names = ("timeout_seconds", "disk_percent", "memory_percent", "certificate_days", "backup_hours", "lag_seconds")
+    yield from whole_numbers(site, dict.fromkeys((f"status_{name}" for name in names), (1, None)))

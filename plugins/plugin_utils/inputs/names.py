@@ -15,6 +15,7 @@ WORDS = (
 # What defaults read from the vault.
 VAULT = (
     "vault_app_database_password", "vault_app_repository_key", "vault_app_secret_key", "vault_etcd_password", "vault_etcd_root_password",
+    "vault_notify_heartbeat_url", "vault_notify_relay_password", "vault_notify_urls",
     "vault_postgresql_backup_former_passphrase", "vault_postgresql_backup_passphrase", "vault_postgresql_backup_password", "vault_postgresql_failover_password",
     "vault_postgresql_replication_password",
 )  # fmt: skip

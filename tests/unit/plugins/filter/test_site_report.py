@@ -1,15 +1,9 @@
 """The page on how the site is: what is a problem, and how it is laid out."""
 
 import copy
-import importlib.util
-import pathlib
 
 import pytest
-
-FILE = pathlib.Path(__file__).parents[4] / "plugins/filter/site_report.py"
-spec = importlib.util.spec_from_file_location("site_report", FILE)
-site_report = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(site_report)
+from ansible_collections.selfhost.django.plugins.module_utils import site_report
 
 LIMITS = {"disk_percent": 85, "certificate_days": 21, "backup_hours": 26}
 NOW = 1_800_000_000
@@ -69,7 +63,7 @@ ANSWER = {"changed": False, "answers": [{"path": "/", "status": 200, "seconds": 
 
 
 def page(status=None, **hosts):
-    known = {"web1": {"asked": {"status": status or GOOD}, "release": ANSWER, "visitor": ANSWER}} | hosts
+    known = {"web1": {"status": status or GOOD, "release": ANSWER, "visitor": ANSWER}} | hosts
     return site_report.site_report(known, LIMITS)
 
 
@@ -102,6 +96,13 @@ def test_a_note_is_shown_and_is_no_problem():
     worse = page(broken("alone", value=True) | {"unkept": ["/srv/shop/shared/media"]})
     assert [problem["level"] for problem in worse["problems"]] == ["bad", "note"] and worse["headline"] == "1 problem on 1 host."
     assert page(broken("alone", value=False))["problems"] == []
+
+
+def test_that_nobody_is_told_is_a_note_for_all_such_hosts_and_that_messages_wait_a_warning():
+    nobody, somebody = GOOD | {"told": {"ways": [], "failures": {}}}, GOOD | {"told": {"ways": ["mail"], "failures": {"mail": {"text": "refused"}}}}
+    problems = page(nobody, web2={"status": nobody}, web3={"status": somebody})["problems"]
+    assert [(problem["host"], problem["level"]) for problem in problems] == [("web3", "warn"), ("web1, web2", "note")]
+    assert problems[0]["text"] == "Messages wait, since mail fails: refused."
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,11 @@ def test_a_note_is_shown_and_is_no_problem():
         (broken("balancer", value="HAProxy does not answer"), "bad", "The balancer could not be looked at: HAProxy does not answer"),
         (broken("machine", "disks", 0, "used_percent", value=91), "bad", "/ is 91 % full, 60 GB are free."),
         (broken("machine", "reboot_required", value=True), "warn", "A reboot is required."),
-        (broken("machine", "failed_units", value=["cron.service"]), "warn", "Units failed: cron.service."),
+        (broken("machine", "failed_units", value=["cron.service"]), "warn", "The unit cron.service failed."),
+        (broken("machine", "memory_percent", value=97), "bad", "The memory is 97 % in use."),
+        (broken("machine", "upgrade_error", value="dpkg is locked"), "warn", "The last automatic upgrade failed: dpkg is locked"),
+        (broken("database", value=GOOD["database"] | {"standby": True, "receiver": "streaming", "lag_seconds": 900}), "warn",
+         "The standby is 15 min behind its primary."),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_first(status, level, text):
@@ -154,8 +159,8 @@ def test_what_is_wrong_is_said_first(status, level, text):
 
 
 def test_hosts_that_do_not_answer_are_told_of():
-    silent = {"asked": {"unreachable": True, "msg": "no route"}, "release": {"unreachable": True}, "visitor": {}}
-    result = page(web2=silent, web3={"asked": {"failed": True, "msg": "no python"}, "release": {}, "visitor": {}})
+    silent = {"unreachable": True, "msg": "no route"}
+    result = page(web2=silent, web3={"failed": True, "msg": "no python"})
     assert result["headline"] == "2 problems on 3 hosts."
     assert [(problem["host"], problem["text"]) for problem in result["problems"]] == [
         ("web2", "The host could not be reached."),
@@ -165,9 +170,9 @@ def test_hosts_that_do_not_answer_are_told_of():
 
 
 def test_checks_that_fail_are_told_and_different_revisions_too():
-    failed = {"failed": False, "failed_when_result": False, "answers": [{"path": "/", "status": 500, "seconds": 0.1}], "msg": "/ answered 500 instead of 200 (asked 1 times)."}
+    failed = {"answers": [{"path": "/", "status": 500, "seconds": 0.1}], "msg": "/ answered 500 instead of 200"}
     other = broken("application", value=GOOD["application"] | {"current": "bbb-1", "running": ["bbb-1"]})
-    result = page(web2={"asked": {"status": other}, "release": failed, "visitor": failed})
+    result = page(web2={"status": other, "release": failed, "visitor": failed})
     assert "The web hosts serve different revisions." in result["text"]
     assert "The release does not answer its health checks: / answered 500" in result["text"]
     assert "Visitors are not answered: / answered 500" in result["text"]
@@ -192,7 +197,7 @@ def test_a_deploy_that_failed_before_a_good_one_is_no_problem_any_more():
 def test_a_deploy_that_several_hosts_wrote_down_is_one_and_two_of_one_host_are_two():
     entry = GOOD["application"]["deploys"][0]
     twice = broken("application", "deploys", value=[entry | {"at": "2027-01-15T07:00:50Z"}, entry])
-    result = page(twice, web2={"asked": {"status": broken("application", "deploys", value=[entry | {"at": "2027-01-15T07:00:05Z"}])}})
+    result = page(twice, web2={"status": broken("application", "deploys", value=[entry | {"at": "2027-01-15T07:00:05Z"}])})
     (section,) = (section for section in result["sections"] if section["title"] == "Last deploys")
     hosts = section["columns"].index("Hosts")
     assert sorted(row[hosts]["text"] for row in section["rows"]) == ["web1", "web1, web2"]
@@ -208,7 +213,7 @@ def of_voters(members=MEMBERS, paused=False, healthy=True):
     """Two database hosts under Patroni and a third voter, as their hosts tell."""
     machine = {"now": NOW, "machine": GOOD["machine"]}
     failover = {"failover": {"paused": paused, "members": members}, "voter": {"healthy": True}}
-    return {name: {"asked": {"status": machine | more}} for name, more in (("db1", failover), ("db2", failover), ("b1", {"voter": {"healthy": healthy}}))}
+    return {name: {"status": machine | more} for name, more in (("db1", failover), ("db2", failover), ("b1", {"voter": {"healthy": healthy}}))}
 
 
 def failover_of(**what):

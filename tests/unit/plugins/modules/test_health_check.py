@@ -1,21 +1,15 @@
 """The parts of the health check: what it sends, what it makes of an answer, and what it says when there is none."""
 
-import importlib.util
-import pathlib
 import socket
 import ssl
 import struct
 import threading
 
 import pytest
+from ansible_collections.selfhost.django.plugins.module_utils import health
 from conftest import make_certificate
 from hypothesis import given
 from hypothesis import strategies as st
-
-FILE = pathlib.Path(__file__).parents[4] / "plugins/modules/health_check.py"
-spec = importlib.util.spec_from_file_location("health_check", FILE)
-health_check = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(health_check)
 
 CHECK = {"path": "/", "status": [200], "text": None, "absent": None, "host": None, "headers": {}}
 
@@ -34,7 +28,7 @@ def decode_request(packet):
 
 @given(path=st.text(st.characters(codec="utf-8", exclude_characters="?#"), max_size=200), query=st.text(max_size=50))
 def test_a_server_reads_back_what_was_asked(path, query):
-    variables = decode_request(health_check.encode_request(f"/{path}?{query}", "example.org", True, {"X-Probe": "1"}))
+    variables = decode_request(health.encode_request(f"/{path}?{query}", "example.org", True, {"X-Probe": "1"}))
     assert variables["PATH_INFO"] == f"/{path}"
     assert variables["QUERY_STRING"] == query
     assert variables["HTTP_HOST"] == "example.org"
@@ -47,7 +41,7 @@ def test_a_server_reads_back_what_was_asked(path, query):
     [("/shop/cart/?a=1", "/shop", "/cart/"), ("/shop/", "/shop", "/"), ("/shopping/", "", "/shopping/"), ("/shop", "", "/shop")],
 )
 def test_the_prefix_of_an_application_is_told_apart(path, script_name, path_info):
-    variables = decode_request(health_check.encode_request(path, "example.org", True, {}, "/shop"))
+    variables = decode_request(health.encode_request(path, "example.org", True, {}, "/shop"))
     assert (variables["SCRIPT_NAME"], variables["PATH_INFO"]) == (script_name, path_info)
 
 
@@ -69,15 +63,15 @@ def test_the_host_header_has_brackets_and_the_handshake_has_none(host, header, n
     def encode(path, host, headers):
         sent.append(host)
 
-    monkeypatch.setattr(health_check, "connect_web_server", connect_web_server)
-    monkeypatch.setattr(health_check, "encode_http_request", encode)
+    monkeypatch.setattr(health, "connect_web_server", connect_web_server)
+    monkeypatch.setattr(health, "encode_http_request", encode)
     parameters = {"socket": None, "port": 443, "proxy_protocol": False, "host": host, "checks": [CHECK], "static_url": None, "request_timeout_seconds": 1}
-    assert health_check.Round(parameters).run() == "/ gave no connection to port 443: nobody there"
+    assert health.Round(parameters).run() == "/ gave no connection to port 443: nobody there"
     assert sent == [header, name]
 
 
 def test_plain_http_is_not_called_https():
-    variables = decode_request(health_check.encode_request("/", "example.org", False, {}))
+    variables = decode_request(health.encode_request("/", "example.org", False, {}))
     assert "HTTPS" not in variables
     assert variables["UWSGI_SCHEME"] == "http"
 
@@ -97,22 +91,22 @@ def test_plain_http_is_not_called_https():
     ],
 )
 def test_what_passes(changes, status, body, sentence):
-    assert health_check.fault(CHECK | changes, status, {}, body) == sentence
+    assert health.fault(CHECK | changes, status, {}, body) == sentence
 
 
 def test_a_redirect_is_said_with_where_it_leads():
-    sentence = health_check.fault(CHECK, 301, {"Location": "https://example.org/"}, "")
+    sentence = health.fault(CHECK, 301, {"Location": "https://example.org/"}, "")
     assert sentence == "answered 301 to https://example.org/ instead of 200"
 
 
 def test_an_answer_is_a_status_and_a_body():
-    status, headers, body = health_check.decode_response(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nno\r\n\r\nsuch")
+    status, headers, body = health.decode_response(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nno\r\n\r\nsuch")
     assert (status, headers["A"], body) == (404, "b", "no\r\n\r\nsuch")
 
 
 def test_an_answer_in_chunks_is_put_together():
     raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
-    assert health_check.decode_response(raw)[2] == "abcde"
+    assert health.decode_response(raw)[2] == "abcde"
 
 
 @pytest.mark.parametrize(
@@ -128,17 +122,17 @@ def test_an_answer_in_chunks_is_put_together():
     ],
 )
 def test_the_static_file_that_a_page_names(page, file):
-    assert health_check.find_static_file("/static/", "example.org", page) == file
+    assert health.find_static_file("/static/", "example.org", page) == file
 
 
 @pytest.mark.parametrize("raw", [b"", b"HTTP/1.1", b"SSH-2.0-OpenSSH", b"HTTP/1.1 abc\r\n\r\n"])
 def test_what_is_no_answer(raw):
-    with pytest.raises(health_check.NoAnswer):
-        health_check.decode_response(raw)
+    with pytest.raises(health.NoAnswer):
+        health.decode_response(raw)
 
 
 def ask(path, seconds):
-    return health_check.ask(path, lambda seconds: health_check.connect_socket(path, seconds), b"x", seconds)
+    return health.ask(path, lambda seconds: health.connect_socket(path, seconds), b"x", seconds)
 
 
 @pytest.fixture
@@ -167,20 +161,20 @@ def test_an_answer_in_pieces_is_put_together(server):
         for piece in (b"HTTP/1.1 200", b" OK\r\n\r\n", b"a" * 100_000):
             connection.sendall(piece)
 
-    status, _headers, body = health_check.decode_response(ask(server(answer), 5))
+    status, _headers, body = health.decode_response(ask(server(answer), 5))
     assert (status, len(body)) == (200, 100_000)
 
 
 def test_silence_is_given_up(server):
     released = threading.Event()
-    with pytest.raises(health_check.NoAnswer, match="no answer within 1 s"):
+    with pytest.raises(health.NoAnswer, match="no answer within 1 s"):
         ask(server(lambda _connection: released.wait(10)), 1)
     released.set()
 
 
 def test_a_socket_that_is_not_there_is_named(tmp_path):
     path = str(tmp_path / "none.sock")
-    with pytest.raises(health_check.NoAnswer, match=r"no connection to .*none\.sock: No such file"):
+    with pytest.raises(health.NoAnswer, match=r"no connection to .*none\.sock: No such file"):
         ask(path, 1)
 
 
@@ -239,7 +233,7 @@ def run_round(port, **changes):
         "socket": None, "port": port, "proxy_protocol": False, "static_url": "/static/", "host": "example.org", "https": True, "prefix": "",
         "checks": [CHECK], "request_timeout_seconds": 5,
     }  # fmt: skip
-    this_round = health_check.Round(parameters | changes)
+    this_round = health.Round(parameters | changes)
     return this_round.run(), [(answer["path"], answer["status"]) for answer in this_round.answers]
 
 
@@ -287,12 +281,12 @@ def test_a_web_server_that_is_not_there_is_named():
     [
         (200, None),
         (404, "/ names /static/a.css, which answered 404 instead of 200"),
-        (health_check.NoAnswer("no answer within 5 s"), "/ names /static/a.css, which gave no answer within 5 s"),
+        (health.NoAnswer("no answer within 5 s"), "/ names /static/a.css, which gave no answer within 5 s"),
     ],
 )
 def test_a_static_file_that_is_not_served_is_blamed_and_not_the_page_that_names_it(monkeypatch, answer, fault):
     check = {"path": "/", "host": None, "headers": {}, "status": [200], "text": None, "absent": None}
-    this_round = health_check.Round({"checks": [check], "host": "example.org", "static_url": "/static/"})
+    this_round = health.Round({"checks": [check], "host": "example.org", "static_url": "/static/"})
 
     def ask(path, _host, _headers):
         if path == "/":
@@ -307,7 +301,7 @@ def test_a_static_file_that_is_not_served_is_blamed_and_not_the_page_that_names_
 
 @pytest.mark.parametrize(("text", "worker"), [("2/4", (2, 4)), (None, None), ("", None), ("2", None), ("a/b", None)])
 def test_a_server_may_say_which_worker_it_was(text, worker):
-    assert health_check.worker_of({"X-Selfhost-Worker": text} if text is not None else {}) == worker
+    assert health.worker_of({"X-Selfhost-Worker": text} if text is not None else {}) == worker
 
 
 @pytest.mark.parametrize(
@@ -329,4 +323,4 @@ def test_each_worker_is_asked_or_it_is_told_that_one_was_not(answers, heard):
         answer = next(answers, (1, 2))
         return (None, answer) if isinstance(answer, str) else (answer, None)
 
-    assert health_check.ask_workers(ask_one, rounds=4) == heard
+    assert health.ask_workers(ask_one, rounds=4) == heard

@@ -1,16 +1,11 @@
 """What a host tells of itself, where it has to be read out of a program's words."""
 
-import importlib.util
 import json
 import os
 import pathlib
 import subprocess
 
-
-FILE = pathlib.Path(__file__).parents[4] / "plugins/modules/site_status.py"
-spec = importlib.util.spec_from_file_location("site_status", FILE)
-site_status = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(site_status)
+from ansible_collections.selfhost.django.plugins.module_utils import site_look
 
 STAT = """# pxname,svname,qcur,scur,status,lastchg,check_status,
 web,FRONTEND,,3,OPEN,,,
@@ -21,21 +16,21 @@ site,BACKEND,0,2,UP,120,,
 
 
 def host(**parameters):
-    return site_status.Host({"timeout_seconds": 1, "units": [], "log": None, "maintenance": None} | parameters)
+    return site_look.Host({"timeout_seconds": 1, "units": [], "log": None, "maintenance": None} | parameters)
 
 
 def test_the_servers_of_a_balancer():
-    assert [(row["backend"], row["server"], row["state"], row["seconds"]) for row in site_status.servers(STAT)] == [
+    assert [(row["backend"], row["server"], row["state"], row["seconds"]) for row in site_look.servers(STAT)] == [
         ("site", "web1", "UP", 120),
         ("site", "web2", "DRAIN", 5),
     ]
 
 
 def test_moments():
-    assert site_status.moment("@1800000000") == 1_800_000_000
-    assert site_status.moment("@0") is site_status.moment("") is site_status.moment("n/a") is None
+    assert site_look.moment("@1800000000") == 1_800_000_000
+    assert site_look.moment("@0") is site_look.moment("") is site_look.moment("n/a") is None
     # So a timer's next run is written, whatever --timestamp says.
-    assert site_status.moment("Fri 2027-01-15 08:00:00 UTC") == 1_800_000_000
+    assert site_look.moment("Fri 2027-01-15 08:00:00 UTC") == 1_800_000_000
 
 
 def test_words_are_nobodys_language_and_times_of_no_place(monkeypatch):
@@ -55,7 +50,7 @@ def test_a_command_that_fails_or_hangs_is_a_sentence():
     for words, sentence in ((["false"], "exit status 1"), (["sleep", "9"], "sleep took longer than 1 s"), (["/no/such"], "/no/such: No such file")):
         try:
             host().output(*words)
-        except site_status.Unknown as error:
+        except site_look.Unknown as error:
             assert str(error).startswith(sentence)
         else:
             raise AssertionError(words)
@@ -64,7 +59,7 @@ def test_a_command_that_fails_or_hangs_is_a_sentence():
 def test_a_file_that_is_no_mapping_is_nothing(tmp_path):
     for content in ("", "[]", "{torn"):
         (tmp_path / "release.json").write_text(content)
-        assert site_status.load(str(tmp_path / "release.json")) is None
+        assert site_look.load(str(tmp_path / "release.json")) is None
 
 
 def test_a_file_of_the_application_is_read_and_nothing_that_it_leads_to(tmp_path):
@@ -72,9 +67,29 @@ def test_a_file_of_the_application_is_read_and_nothing_that_it_leads_to(tmp_path
     (tmp_path / "link").symlink_to(tmp_path / "secret")
     os.mkfifo(tmp_path / "pipe")
     os.truncate(os.open(tmp_path / "sparse", os.O_CREAT | os.O_WRONLY), 10**12)
-    assert [site_status.read(tmp_path / name) for name in ("secret", "link", "pipe", "nothing")] == ["root's", "", "", ""]
-    assert len(site_status.read("/proc/self/stat")) > 10
-    assert len(site_status.read(tmp_path / "sparse")) == site_status.MOST_BYTES
+    assert [site_look.read(tmp_path / name) for name in ("secret", "link", "pipe", "nothing")] == ["root's", "", "", ""]
+    assert len(site_look.read("/proc/self/stat")) > 10
+    assert len(site_look.read(tmp_path / "sparse")) == site_look.MOST_BYTES
+
+
+def test_memory_that_can_be_had_is_not_in_use():
+    meminfo = "MemTotal:  1000 kB\nMemFree:  10 kB\nMemAvailable:  200 kB\nSwapTotal:  1000 kB\nSwapFree:  900 kB\nHugePages_Total:  0\n"
+    assert site_look.memory_percent(meminfo) == 45
+    assert site_look.memory_percent("") is None
+
+
+def test_the_last_automatic_upgrade():
+    begin, error = "2027-01-15 06:00:00,000 INFO Starting unattended upgrades script\n", "2027-01-15 06:01:00,000 ERROR Installing the upgrades failed!\n"
+    assert site_look.upgrade_error(begin + error + error) == "Installing the upgrades failed!"
+    assert site_look.upgrade_error(begin + error + begin) == site_look.upgrade_error("") == ""
+
+
+def test_who_is_told(tmp_path):
+    settings = tmp_path / "notify.json"
+    assert host(notify=str(settings)).told() == {"ways": [], "failures": {}}
+    settings.write_text(json.dumps({"ways": ["mail"], "spool": str(tmp_path)}))
+    (tmp_path / "failures").write_text(json.dumps({"mail": {"text": "refused"}}))
+    assert host(notify=str(settings)).told() == {"ways": ["mail"], "failures": {"mail": {"text": "refused"}}}
 
 
 def signed(folder, *arguments):

@@ -1,7 +1,7 @@
 """The certificates on the page: who renews each, and what is a problem."""
 
 import pytest
-from ansible_collections.selfhost.django.plugins.plugin_utils.certificates import certificate_rows
+from ansible_collections.selfhost.django.plugins.module_utils.certificate_rows import certificate_rows
 
 DAY = 86400
 GOOD = {"name": "port 443", "end": 80 * DAY, "self_signed": False, "issuer": "Let's Encrypt, R11", "names": ["shop.se"], "source": "acme", "sentence": ""}
@@ -13,7 +13,8 @@ class Page:
     def __init__(self):
         self.said = []
 
-    def problem(self, host, text, level="bad"):
+    def problem(self, host, about, text, level="bad"):
+        assert about == "certificate/asked/port 443"
         self.said.append((host, level, text))
 
 

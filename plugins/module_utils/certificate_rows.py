@@ -25,9 +25,10 @@ def certificate_rows(page, host, status):
         sentence = certificate.get("sentence")
         if sentence:
             # As long as the former one is good, nobody notices.
-            page.problem(host, sentence, "bad" if certificate["self_signed"] else "warn")
+            page.problem(host, f"certificate/asked/{certificate['name']}", sentence, "bad" if certificate["self_signed"] else "warn")
         elif certificate.get("source") == "acme" and certificate["self_signed"]:
-            page.problem(host, "Visitors see a self-signed certificate: none was obtained yet. The timer asks, and so does web.yml or balancer.yml.")
+            text = "Visitors see a self-signed certificate: none was obtained yet. The timer asks, and so does web.yml or balancer.yml."
+            page.problem(host, f"certificate/asked/{certificate['name']}", text)
         # Some of the site's own name an address as a name, too.
         names = list(dict.fromkeys(certificate.get("names", [])))
         shown = ", ".join(names[:NAMES_SHOWN]) + (f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else "")

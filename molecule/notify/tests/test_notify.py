@@ -1,0 +1,186 @@
+"""What goes wrong reaches mailbox and webhooks once, and its end once; whoever is away is told later."""
+
+import time
+
+import pytest
+from playing import fresh
+from telling import SETTINGS, STATUS, assert_silent, assert_told
+
+testinfra_hosts = ["ansible://probe"]
+
+BACKUP = "/var/lib/postgresql-backup/status.json"
+UPGRADES = "/var/log/unattended-upgrades/unattended-upgrades.log"
+STATE = "/var/lib/selfhost-notify/state.json"
+OLDER = "[row.update(succeeded=row['succeeded'] {} 80 * 3600) for kind, row in content['kinds'].items() if kind in ('full', 'diff', 'incr')]"
+# By what is told: how it is brought about, and ended. A pair is a change of a JSON file.
+EVENTS = {
+    "The unit broken.service failed.": ("systemd-run --quiet --unit=broken false; sleep 1", "systemctl reset-failed broken.service"),
+    "Process worker is inactive.": ("systemctl stop probe-worker.service", "systemctl start probe-worker.service"),
+    "Timer nightly is inactive: nothing starts it.": ("systemctl stop probe-nightly.timer", "systemctl start probe-nightly.timer"),
+    "/var/backups/postgresql is 9": (
+        "mount -t tmpfs -o size=10M tmpfs /var/backups/postgresql && head -c 9600k /dev/zero >/var/backups/postgresql/full",
+        "umount /var/backups/postgresql"),
+    "The last logical backup failed: ": ("mv /usr/bin/pg_dump /usr/bin/pg_dump.away; postgresql-backup logical --quiet || :",
+                                         "mv /usr/bin/pg_dump.away /usr/bin/pg_dump; postgresql-backup logical --quiet"),
+    "The last good full backup is 3 d old.": ((BACKUP, OLDER.format("-")), (BACKUP, OLDER.format("+"))),
+    "The last restore drill failed: a row is missing": (
+        (BACKUP, "content['kinds']['drill'] = dict(content['kinds']['full'], verdict='failed', message='a row is missing', succeeded=None)"),
+        (BACKUP, "del content['kinds']['drill']")),
+    "The last archive backup failed: there is a gap": (
+        (BACKUP, "content['kinds']['archive'].update(verdict='failed', message='there is a gap')"),
+        (BACKUP, "content['kinds']['archive'].update(verdict='ok', message='')")),
+    "The memory is ": ((STATUS, "content['limits']['memory_percent'] = 1"), (STATUS, "content['limits']['memory_percent'] = 95")),
+    "The certificate of port 443 ends in ": ((STATUS, "content['limits']['certificate_days'] = 99999"), (STATUS, "content['limits']['certificate_days'] = 21")),
+    "A reboot is required.": ("touch /run/reboot-required", "rm /run/reboot-required"),
+    "The last automatic upgrade failed: Installing the upgrades failed!": (
+        f"printf '%s\\n' '1 INFO Starting unattended upgrades script' '2 ERROR Installing the upgrades failed!' >>{UPGRADES}",
+        f"echo '3 INFO Starting unattended upgrades script' >>{UPGRADES}"),
+    "Visitors are not answered: ": ("systemctl stop 'probe@*.socket' 'probe@*.service'", "systemctl restart probe.service"),
+    # Nobody has that address; the other one is whoever is told.
+    "web2 does not answer debian13": ((SETTINGS, "content['hosts']['web2'] = {'address': '10.88.17.98', 'port': 22}"),
+                                      (SETTINGS, "content['hosts']['web2'] = {'address': '10.88.17.99', 'port': 22}")),
+}  # fmt: skip
+
+
+def bring_about(teller, part):
+    for command in EVENTS.values():
+        step = command[part]
+        if isinstance(step, tuple):
+            teller.change(*step)
+        else:
+            teller.host.check_output(step)
+
+
+@pytest.fixture(scope="module")
+def course(site, teller, figure):
+    """All of it, brought about and ended: what came after the first look, the second one, more of them, and after the end."""
+    bring_about(teller, 0)
+    try:
+        begun = time.monotonic()
+        first = teller.look()
+        figure(f"a look with {len(EVENTS)} things wrong, and its sending: {time.monotonic() - begun:.1f} s")
+        second, more = teller.look(), teller.look(2)
+    finally:
+        bring_about(teller, 1)
+    site.healthy()
+    early, over, after = teller.look(2), teller.look(2), teller.look(2)
+    teller.change(SETTINGS, "del content['hosts']['web2']")
+    return {"first": first, "second": second, "more": more, "early": early, "over": over, "after": after}
+
+
+@pytest.mark.parametrize("text", EVENTS)
+def test_it_is_told_once_and_its_end_once(course, text):
+    assert_told(course["second"], f"Problem: {text}")
+    for way, said in course["over"].items():
+        assert sum(line.startswith("Over after ") and text in line for one in said for line in one.splitlines()) == 1, (way, said)
+
+
+def test_what_is_seen_once_is_not_told_and_what_is_told_is_not_told_again(course):
+    for moment in ("first", "more", "early", "after"):
+        assert_silent(course[moment])
+    assert all(len(course[moment][way]) == 1 for moment in ("second", "over") for way in course[moment])
+
+
+def test_a_message_says_what_to_do(course):
+    (mail,) = course["second"]["mail"]
+    assert "told by debian13 of probe." in mail
+    assert "journalctl -u broken.service" in mail and "rollback.yml goes back one release" in mail
+
+
+def test_deploys_are_told_with_who_and_what(site, repository, teller):
+    version, bad = fresh("told"), fresh("bad")
+    site.ship(version)
+    served = site.current()
+    repository.commit("error", bad)
+    assert site.play("deploy").code != 0
+    said = teller.look()
+    assert site.current() == served
+    # Git's name of the revision is what was asked for.
+    assert_told(said, " succeeded.", " failed in step ")
+    assert all(" by " in one and "main" in one for one in said["mail"])
+    assert_silent(teller.look(2))
+    repository.commit("good", version)
+
+
+def test_a_server_that_takes_over_tells_it(teller):
+    """The database has not changed its role; what was remembered of it is another one."""
+    teller.change(STATE, "content['role'] = 'standby'")
+    assert_told(teller.look(), "The database server of this host has become the primary.")
+    assert_silent(teller.look())
+
+
+def test_with_the_receiver_away_nothing_blocks_and_it_is_told_later(site, teller, outside):
+    outside.run("systemctl stop outside.service")
+    try:
+        teller.host.check_output("systemd-run --quiet --unit=away false; sleep 1")
+        begun = time.monotonic()
+        teller.host.check_output("systemctl start selfhost-notify.service && systemctl start selfhost-notify.service")
+        teller.host.check_output("systemctl start selfhost-notify-send.service && systemctl start selfhost-notify-send.service")
+        assert time.monotonic() - begun < 60
+        assert site.serves()
+        run = site.play("status")
+        assert "Messages wait, since mail fails: " in run.text and "secret-of-the-lab" not in run.output
+    finally:
+        outside.run("systemctl start outside.service; sleep 1")
+    assert_told(teller.look(), "Problem: The unit away.service failed.")
+    teller.host.check_output("systemctl reset-failed away.service")
+    teller.look(3)
+
+
+def test_a_reboot_repeats_nothing(site, teller):
+    (name,) = site.web
+    teller.change(STATUS, "content['limits']['certificate_days'] = 99999")
+    assert_told(teller.look(2), "Problem: The certificate of port 443 ends in ")
+    site.reboot(name)
+    teller.host.check_output("systemctl is-active selfhost-notify.timer && systemctl stop selfhost-notify.timer")
+    site.healthy()
+    site.wait("the last service", lambda: teller.host.run("systemctl is-system-running --wait").rc == 0 or True)
+    said = teller.look(3)
+    assert all("certificate" not in one for way in said.values() for one in way), said
+    teller.change(STATUS, "content['limits']['certificate_days'] = 21")
+    teller.look(3)
+
+
+def test_the_application_reads_no_secret_and_sends_no_message(teller):
+    paths = ["/etc/selfhost-notify/ways.json", "/etc/selfhost-notify/status.json", STATE, "/var/lib/selfhost-notify/spool"]
+    for path in paths:
+        teller.host.check_output("test -e %s", path)
+        for account in ("probe", "www-data", "ops"):
+            assert teller.host.run("runuser -u %s -- ls %s/. || runuser -u %s -- cat %s", account, path, account, path).rc != 0, (account, path)
+    # The account that sends has what it sends, and neither the settings nor what is known.
+    for path in paths[:3]:
+        assert teller.host.run("runuser -u selfhost-notify -- cat %s", path).rc != 0
+    assert teller.host.run("runuser -u probe -- sh -c 'echo >/var/lib/selfhost-notify/spool/1.mail.json'").rc != 0
+    assert teller.host.run("runuser -u probe -- systemctl stop selfhost-notify.timer").rc != 0
+    assert "only-for-the-lab" not in teller.host.check_output("journalctl --no-pager -u 'selfhost-notify*'; ls -R /run/credentials 2>/dev/null || :")
+
+
+def test_a_watcher_outside_hears_of_each_look(teller, outside):
+    since = len(outside.all())
+    teller.look()
+    assert "/heartbeat" in [row.get("path") for row in outside.all()[since:]]
+
+
+def test_the_playbook_tests_every_way_and_names_the_one_that_fails(site, teller, outside):
+    since = len(outside.all())
+    site.apply("notify")
+    assert_told(outside.messages(since), "This is a test: whoever reads it is told of what goes wrong here.")
+    assert {row["title"] for row in outside.all()[since:] if row["way"] != "get"} == {"probe, debian13: a test"}
+    # It starts the timer, which these tests have stopped.
+    teller.host.check_output("systemctl stop selfhost-notify.timer")
+    run = site.play("notify", "-e", "notify_relay_password=wrong-one")
+    assert run.code != 0
+    assert "debian13 cannot tell anybody by notify_mail_to: 10.88.17.99 does not let notify_relay_user in (535)." in run.text
+    assert "wrong-one" not in run.output
+    site.apply("notify")
+
+
+def test_where_nothing_is_set_nothing_is_left(site, teller):
+    nothing = '{"notify_mail_to": [], "notify_urls": [], "notify_heartbeat_url": ""}'
+    run = site.play("notify", "-e", nothing)
+    assert run.code != 0 and "Nobody is told of problems: set notify_mail_to or notify_urls." in run.text
+    left = "ls -d /etc/selfhost-notify /var/lib/selfhost-notify /etc/systemd/system/selfhost-notify* /usr/local/lib/selfhost/selfhost_notify 2>/dev/null || :"
+    assert teller.host.check_output(left) == "" and teller.host.run("id selfhost-notify").rc != 0
+    assert "Nobody is told of problems" in site.apply("status").text
+    site.apply("notify")
+    assert "Nobody is told of problems" not in site.apply("status").text
