@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from . import app, database, hosts
+from . import app, database, hosts, upgrades
 from .names import misspelt
 from .values import Unreadable, is_list
 
@@ -40,6 +40,7 @@ WISHES = {
     "restore_media": (database.restore_media, PARTS),
     "status": (hosts.status, ()),
     "switchover": (database.switchover, ("database",)),
+    "upgrade_postgresql": (upgrades.upgrade_postgresql, ("database",)),
 }
 # What Ansible says where a fact is missing, be it one of a host's own.
 FACT = re.compile("ansible_|has no attribute")
