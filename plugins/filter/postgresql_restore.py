@@ -75,8 +75,23 @@ def _history(backup, backups, seconds, histories):
     return "latest"
 
 
-def postgresql_restore_plan(information, moment="", name="", label="", timeline="", histories="", now=0, free_bytes=0, headroom_mb=0):
-    """Return how to get to a moment: `type`, `target`, `timeline`, `sets` to try in turn, `bytes`, or an `error`."""
+def _cluster(backup):
+    """Return the number by which a repository knows the cluster that a backup is of; each version of the server has its own."""
+    return (backup.get("database") or {}).get("id", 0)
+
+
+def _version(information, cluster):
+    """Return the version of the server of a cluster; an empty word where the repository does not say."""
+    return next((str(row["version"]) for row in information.get("db", []) if row["id"] == cluster and "version" in row), "")
+
+
+def postgresql_restore_plan(
+    information, moment="", name="", label="", timeline="", histories="", now=0, free_bytes=0, headroom_mb=0, version="", in_place=False
+):
+    """Return how to get to a moment: `type`, `target`, `timeline`, `sets` to try in turn, `bytes`, `version`, or an `error`.
+
+    version is that of the server that runs; what is of another one, from before an upgrade, is restored beside it.
+    """
     if not isinstance(information, dict):
         raise AnsibleFilterError("postgresql_restore_plan: what the repository says is no mapping")
     backups = information.get("backup", [])
@@ -110,6 +125,17 @@ def postgresql_restore_plan(information, moment="", name="", label="", timeline=
     if not chosen:
         oldest = min(backup["timestamp"]["stop"] for backup in backups)
         return {"error": f"restore_target_time is '{moment}', before the oldest backup, which ended at {_words(oldest)}"}
+    cluster = _cluster(chosen[0])
+    plan["version"] = _version(information, cluster) or str(version)
+    if in_place and version and plan["version"] != str(version):
+        return {
+            "error": f"what is asked for is of PostgreSQL {plan['version']}, and {version} serves: restore it beside, without restore_in_place, or go back "
+            "with upgrade_postgresql.yml (README of the role postgresql, The next version)"
+        }
+    if cluster != max(map(_cluster, backups)):
+        # The log's histories are of the newest cluster.
+        histories = ""
+    backups, chosen = ([row for row in rows if _cluster(row) == cluster] for rows in (backups, chosen))
     if not plan["timeline"]:
         plan["timeline"] = "current" if plan["type"] == "immediate" else "latest"
         if seconds is not None:

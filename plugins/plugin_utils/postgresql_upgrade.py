@@ -25,7 +25,7 @@ def serving(look):
 
 def primary_of(looks):
     """Return the host whose server is the primary: by what the servers say, or else by what an interrupted run has left, or the only one."""
-    hosts = [host for host, look in looks.items() if look["server"] and not look["server"]["standby"]]
+    hosts = [host for host, look in looks.items() if look["clusters"] and look["server"] and not look["server"]["standby"]]
     begun = [host for host, look in looks.items() if look["journal"].get("phase") == "upgraded"]
     return (begun or hosts or [host for host, look in looks.items() if look["clusters"]] or [""])[0]
 
