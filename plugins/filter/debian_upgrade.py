@@ -22,15 +22,15 @@ def _waiting(looks, known, groups):
     return decisions.following(looks, decisions.order(groups, primary))
 
 
-def debian_upgrade_refusals(hosts, known, groups, databases, is_pinned):
+def debian_upgrade_refusals(hosts, known, groups, is_pinned):
     """Return what speaks against what a run asks for, all of it: sentences.
 
-    hosts are those of the run; known are the variables of all, groups the inventory's; databases are the hosts of the database; is_pinned tells
-    whether the inventory says which PostgreSQL the site has.
+    hosts are those of the run; known are the variables of all, groups the inventory's; is_pinned tells whether the inventory says which PostgreSQL
+    the site has.
     """
     looks = _looks(known, hosts)
     waiting = _waiting(looks, known, groups)
-    versions = sorted({row["version"] for host in waiting if host in databases for row in _clusters(known[host])})
+    versions = sorted({row["version"] for host in waiting if host in groups.get("database", []) for row in _clusters(known[host])})
     return decisions.refusals(looks, waiting, ["postgresql-%s" % version for version in versions], is_pinned, versions)
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 from ansible_collections.selfhost.django.plugins.plugin_utils.postgresql_upgrade import plan
 
 
-def postgresql_upgrade_plan(hosts, known, wanted, back="", removed="", clone=False):
-    """Return what is to be done; known are the variables of all hosts, with what the module postgresql_upgrade_look has seen."""
+def postgresql_upgrade_plan(hosts, known, wanted, back="", removed="", clone=False, repository=None):
+    """Return what is to be done; known are the variables of all hosts, with what the module postgresql_upgrade_look has seen.
+
+    With a repository that is yet to be named to apt, what there is of it is seen when it is installed.
+    """
     found = {host: (known[host].get("__postgresql_upgrade_look") or {}).get("host") for host in hosts}
     word = {"true": "true", "yes": "true", "lose": "lose"}.get(str(back).lower(), "")
-    return plan({host: look for host, look in found.items() if look}, list(hosts), wanted, word, str(removed or ""), clone)
+    return plan({host: look | {"offered": look["offered"] or bool(repository)} for host, look in found.items() if look}, list(hosts), wanted, word, str(removed or ""), clone)
 
 
 def postgresql_upgrade_groups(planned, host):

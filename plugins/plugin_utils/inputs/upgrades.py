@@ -4,7 +4,32 @@
 
 from __future__ import annotations
 
-from .values import listed, matches
+from collections.abc import Mapping
+
+from .values import is_list, listed, matches, text_of
+
+KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+
+
+def repository(site):
+    """Say what is wrong with where PostgreSQL's packages come from."""
+    value = site["postgresql_repository"]
+    if not isinstance(value, Mapping):
+        yield "postgresql_repository has to be a mapping of uri and key, or empty."
+        return
+    if not value:
+        return
+    if strange := [name for name in value if name not in ("uri", "key", "suite", "components")]:
+        yield f"postgresql_repository holds {listed(strange)}: known are uri, key, suite and components."
+    if not matches(r"https?://[^\s/]+(/\S*)?", value.get("uri", "")):
+        yield f"postgresql_repository has the uri '{value.get('uri', '')}': give the address of a repository, with https://."
+    if not str(value.get("key", "")).strip().startswith(KEY):
+        yield f"postgresql_repository has no key that signs it: give its public key in ASCII-armored form, which begins with {KEY}."
+    if not matches("[A-Za-z0-9][A-Za-z0-9./_-]*", value.get("suite", "trixie-pgdg")):
+        yield f"postgresql_repository has the suite '{value['suite']}': give its name, such as trixie-pgdg, or leave it out."
+    components = value.get("components", ["main"])
+    if not is_list(components) or not components or not all(matches("[A-Za-z0-9._-]+", part) for part in components):
+        yield f"postgresql_repository has the components {text_of(components)}: give a list such as [main], or leave it out."
 
 
 def upgrade_postgresql(site):
