@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import json
 import os
-import shutil
 import subprocess
 
 from . import neighbours
@@ -26,6 +26,10 @@ QUERY = """SELECT json_build_object(
   'tablespaces', (SELECT count(*) FROM pg_tablespace WHERE spcname NOT LIKE 'pg\\_%'))"""
 
 
+# The descriptor of the lock, which programs that are started hold with us: one may outlive a run that is killed.
+HELD = []
+
+
 class Wrong(Exception):
     """It cannot be done; the message is a sentence."""
 
@@ -34,8 +38,9 @@ def run(*words, user=None, check=True, cwd="/"):
     """Run a command as root, or as another account; return what it prints. Raise Wrong with the end of what it says where it fails."""
     words = ["runuser", "-u", user, "--", *words] if user else list(words)
     done = subprocess.run(
-        words, cwd=cwd, capture_output=True, text=True, errors="replace", check=False, stdin=subprocess.DEVNULL, env=os.environ | {"LC_ALL": "C.UTF-8"}
-    )
+        words, cwd=cwd, capture_output=True, text=True, errors="replace", check=False, stdin=subprocess.DEVNULL, env=os.environ | {"LC_ALL": "C.UTF-8"},
+        pass_fds=HELD,
+    )  # fmt: skip
     if check and done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines()
         raise Wrong("%s failed: %s" % (os.path.basename(words[3] if user else words[0]), " | ".join(line.strip() for line in said[-12:] if line.strip())))
@@ -113,7 +118,7 @@ def checked(old, new, name, port):
             "The database %s has the extension %s, which no package brings for PostgreSQL %s: name the package in postgresql_packages." % (database, extension, new)
         )
     programs = "/usr/lib/postgresql/%s/bin"
-    shutil.rmtree(CHECK, ignore_errors=True)
+    run("rm", "--recursive", "--force", CHECK, user="postgres")
     run("install", "--directory", "--mode=0700", CHECK, user="postgres")
     try:
         sums = sql(port, "SHOW data_checksums") == "on"
@@ -126,7 +131,7 @@ def checked(old, new, name, port):
             reports = glob.glob(CHECK + "/data/pg_upgrade_output.d/*/*.txt")
             raise Wrong("%s | %s" % (wrong, " | ".join(" ".join(neighbours.read(path).split())[:600] for path in reports))) from None
     finally:
-        shutil.rmtree(CHECK, ignore_errors=True)
+        run("rm", "--recursive", "--force", CHECK, user="postgres", check=False)
 
 
 # --- The upgrade -----------------------------------------------------------------------------
@@ -142,27 +147,46 @@ def stop(version, name):
     """Stop a cluster's server."""
     run("systemctl", "stop", "postgresql@%s-%s.service" % (version, name))
     if os.path.lexists("%s/%s/%s/postmaster.pid" % (HOME, version, name)):
-        run("pg_ctlcluster", version, name, "stop", "--mode", "fast")
+        run("pg_ctlcluster", version, name, "stop", "--mode", "fast", user="postgres", check=False)
 
 
 def drop_unfinished(version, name):
     """Take away what an interrupted run left: it never held anybody's data."""
-    run("pg_dropcluster", "--stop", version, name, check=False)
+    stop(version, name)
+    run("pg_dropcluster", version, name, user="postgres", check=False)
     for path in ("%s/%s/%s" % (HOME, version, name), "/etc/postgresql/%s/%s" % (version, name)):
         run("rm", "--recursive", "--force", path, user="postgres")
 
 
+def alone():
+    """Wait until nobody else is at work on the clusters, a run that was killed say, and keep others away for as long as this program runs."""
+    HELD.append(os.open("/run/selfhost-postgresql-upgrade.lock", os.O_WRONLY | os.O_CREAT, 0o600))
+    fcntl.flock(HELD[0], fcntl.LOCK_EX)
+
+
 def upgraded(old, new, name, jobs, clone):
     """Make a cluster of the new version of a copy of the old one, whose server is stopped and stays so."""
-    path = mark(new, name)
+    path, known = mark(new, name), journal()
+    if known.get("phase") == "upgraded" and known.get("new") == new and not os.path.exists(path):
+        return
     if os.path.exists(path):
         drop_unfinished(new, name)
     run("touch", path, user="postgres")
     run("sync")
     start_mode(old, name, "auto")
     method = "--method=clone" if clone else "--method=upgrade"
-    # The configuration is the role's; the port is the same, and only one of them is started.
-    run("pg_upgradecluster", method, "--no-start", "--keep-port", "--jobs=%d" % jobs, "--version=%s" % new, old, name)
+    stop(old, name)
+    try:
+        # As postgres, whose folders they are. The configuration is the role's; the port is the same, and only one of them is started.
+        run("pg_upgradecluster", method, "--no-start", "--keep-port", "--jobs=%d" % jobs, "--version=%s" % new, old, name, user="postgres")
+    except Wrong as wrong:
+        stop(old, name)
+        start_mode(old, name, "auto")
+        run("systemctl", "start", "postgresql@%s-%s.service" % (old, name))
+        raise Wrong(
+            "%s | PostgreSQL %s runs as before. Mend the cause and run this again, or run it with postgresql_version: %s, which starts the application."
+            % (wrong, old, old)
+        ) from None
     stop(old, name)
     run("sync")
     note(old=old, new=new, phase="upgraded")
@@ -190,7 +214,8 @@ def removed(version, name):
     """Remove a cluster that is not started any more, with its configuration; return whether there was one."""
     if not os.path.exists("/etc/postgresql/%s/%s/postgresql.conf" % (version, name)):
         return False
-    run("pg_dropcluster", version, name)
+    run("pg_dropcluster", version, name, user="postgres")
+    run("systemctl", "daemon-reload")
     return True
 
 

@@ -101,6 +101,7 @@ def main():
     if module.check_mode:
         module.exit_json(changed=module.params["state"] != "checked")
     try:
+        upgrade.alone()
         module.exit_json(changed=work(module.params))
     except upgrade.Wrong as wrong:
         module.fail_json(msg=str(wrong))
