@@ -44,6 +44,12 @@ def test_patroni_is_left_alone(sentences):
     assert said[0].startswith("The group etcd is there: Patroni runs the servers, and upgrade_postgresql.yml leaves them alone.")
 
 
+def test_so_it_is_on_hosts_of_two_debians(sentences):
+    (said,) = sentences({"database": TWO, "etcd": ["db1", "db2", "web1"], "web": ["web1"]}, ["upgrade_debian"])
+    assert said.startswith("The group etcd is there: while hosts are of two Debians, Patroni could make a server the primary")
+    assert sentences({"database": TWO, "web": ["web1"]}, ["upgrade_debian"]) == []
+
+
 @pytest.mark.parametrize(("inputs", "sentence"), WRONG, ids=[row[1][:50] for row in WRONG])
 def test_refused_inputs(sentences, inputs, sentence):
     (said,) = sentences({"web": ["site1"], "database": ["site1"]}, None, **inputs)

@@ -40,6 +40,7 @@ WISHES = {
     "restore_media": (database.restore_media, PARTS),
     "status": (hosts.status, ()),
     "switchover": (database.switchover, ("database",)),
+    "upgrade_debian": (upgrades.upgrade_debian, PARTS),
     "upgrade_postgresql": (upgrades.upgrade_postgresql, ("database",)),
 }
 # What Ansible says where a fact is missing, be it one of a host's own.

@@ -32,6 +32,15 @@ def repository(site):
         yield f"postgresql_repository has the components {text_of(components)}: give a list such as [main], or leave it out."
 
 
+def upgrade_debian(site):
+    """Say what is wrong with upgrade_debian.yml for this site."""
+    if site["app_etcd_hosts"]:
+        yield (
+            "The group etcd is there: while hosts are of two Debians, Patroni could make a server the primary whose indexes are in another order. Take the "
+            "site back to a plain pair, upgrade it, and add the group again (README of the role postgresql, Automatic failover)."
+        )
+
+
 def upgrade_postgresql(site):
     """Say what is wrong with the wishes of upgrade_postgresql.yml."""
     if site["postgresql_voters"]:
