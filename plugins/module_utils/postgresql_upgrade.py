@@ -89,7 +89,6 @@ def look(version, name, port):
     space = os.statvfs(HOME) if os.path.isdir(HOME) else os.statvfs("/")
     return {
         "clusters": clusters, "journal": journal(), "server": json.loads(answer) if answer else None,
-        "running": answer and sql(port, "SELECT current_setting('server_version_num')::int / 10000", check=False),
         "offered": os.path.exists("/usr/lib/postgresql/%s/bin/postgres" % version) or "Candidate:" in policy and "Candidate: (none)" not in policy,
         "size_mb": {row["version"]: megabytes("%s/%s/%s" % (HOME, row["version"], name)) for row in clusters},
         "free_mb": space.f_bavail * space.f_frsize >> 20,
