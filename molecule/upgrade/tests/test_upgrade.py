@@ -146,6 +146,12 @@ def test_a_second_upgrade_of_debian_changes_nothing(site, host):
     second(site, "upgrade_debian")
 
 
+def test_a_dry_run_says_what_comes(site, host, known):
+    run = site.apply("upgrade_postgresql", *NEW, "--check")
+    assert f"PostgreSQL 15 becomes 17 on {host.name}: the application is away for about 3 minutes. The old cluster stays." in run.text
+    assert host.server() == "15" and site.serves()
+
+
 def test_postgresql_becomes_the_next_version(site, host, known):
     known["between"] = host.write("on 13, in 15")
     known["notes_of_15"], known["moment_of_15"] = host.notes(), host.moment()
