@@ -47,10 +47,15 @@ def run(*words, user=None, check=True, cwd="/"):
     return done.stdout if done.returncode == 0 else ""
 
 
-def sql(port, statement, check=True):
+def sql(port, statement, check=True, database="postgres"):
     """Return what a server answers as postgres, over its socket."""
-    words = ["psql", "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--host", SOCKETS, "--port", str(port)]
-    return run(*words, "--dbname", "postgres", "--command", statement, user="postgres", check=check).strip()
+    words = ["psql", "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--quiet", "--set", "ON_ERROR_STOP=1", "--host", SOCKETS]
+    return run(*words, "--port", str(port), "--dbname", database, "--command", statement, user="postgres", check=check).strip()
+
+
+def databases(port):
+    """Return the names of the databases of a server that can be entered."""
+    return sql(port, "SELECT datname FROM pg_database WHERE datallowconn").splitlines()
 
 
 def journal():
@@ -101,9 +106,8 @@ def look(version, name, port):
 def missing_extensions(old, new, port):
     """Return the extensions that databases have and that no package brings for the new version, with a database of each."""
     found = {}
-    for database in sql(port, "SELECT datname FROM pg_database WHERE datallowconn").splitlines():
-        words = ["psql", "--no-psqlrc", "--tuples-only", "--no-align", "--host", SOCKETS, "--port", str(port), "--dbname", database]
-        for name in run(*words, "--command", "SELECT extname FROM pg_extension", user="postgres").split():
+    for database in databases(port):
+        for name in sql(port, "SELECT extname FROM pg_extension", database=database).split():
             if not os.path.exists("/usr/share/postgresql/%s/extension/%s.control" % (new, name)):
                 found.setdefault(name, database)
     return found
@@ -219,5 +223,9 @@ def removed(version, name):
 
 
 def finished(old, new, port):
-    """Note that the site serves, and from which transaction on."""
+    """Bring the extensions up to what the new packages have, and note that the site serves, and from which transaction on."""
+    for database in databases(port):
+        due = "SELECT format('ALTER EXTENSION %I UPDATE', name) FROM pg_available_extensions WHERE installed_version <> default_version"
+        for statement in sql(port, due, database=database).splitlines():
+            sql(port, statement, database=database)
     note(old=old, new=new, phase="finished", next=json.loads(sql(port, QUERY))["next"])

@@ -163,6 +163,7 @@ def test_postgresql_becomes_the_next_version(site, host, known):
     assert host.index_is_right()
     assert host.run("pg_lsclusters --no-header | awk '{print $1, $2, $4}'").splitlines() == ["15 main down", "17 main online"]
     assert host.run("postgresql-backup check --quiet && postgresql-backup status >/dev/null && echo fine") == "fine"
+    assert host.sql("SELECT count(*) FROM pg_available_extensions WHERE installed_version <> default_version") == "0"
     # Statistics are there, by which queries are planned.
     assert int(host.sql("SELECT count(*) FROM pg_stats WHERE tablename = 'words'")) == 1
 
@@ -219,4 +220,5 @@ def test_forward_again_once_the_former_attempt_is_removed(site, host):
     assert host.index_is_right()
     site.apply("upgrade_postgresql", *NEW, "-e", "upgrade_remove=15/main")
     assert host.run("pg_lsclusters --no-header | awk '{print $1, $2}'") == "17 main"
+    site.apply("site", *NEW)
     second(site, "site", *NEW)
