@@ -103,7 +103,7 @@ def look(version, name, port):
 # --- Before ----------------------------------------------------------------------------------
 
 
-def missing_extensions(old, new, port):
+def missing_extensions(new, port):
     """Return the extensions that databases have and that no package brings for the new version, with a database of each."""
     found = {}
     for database in databases(port):
@@ -115,7 +115,7 @@ def missing_extensions(old, new, port):
 
 def checked(old, new, name, port):
     """Have pg_upgrade look at the cluster, which runs on meanwhile, and at an empty one of the new version, which is gone afterwards."""
-    if lacking := missing_extensions(old, new, port):
+    if lacking := missing_extensions(new, port):
         extension, database = next(iter(lacking.items()))
         raise Wrong(
             "The database %s has the extension %s, which no package brings for PostgreSQL %s: name the package in postgresql_packages." % (database, extension, new)
