@@ -22,6 +22,7 @@ SSH_CONFIG = ROOT / ".cache/lab/ssh_config"
 # These are run a hundred times here, and take half the time where one process on a host runs all tasks (mitogen, of PyPI). What is killed or
 # rebooted meanwhile is run as users do it; with PLAIN=1 in the environment all is.
 QUICK = {"backup", "balancer", "database", "deploy", "maintenance", "restore", "restore_drill", "restore_media", "rollback", "status", "web"}
+QUICK |= {"upgrade_postgresql"}
 
 # What else may run on such hosts, and what is often forgotten.
 OFTEN_OPEN = {21, 22, 23, 25, 53, 80, 111, 323, 443, 2375, 3000, 3031, 3306, 5000, 5355, 5432, 5433, 6379}

@@ -77,10 +77,21 @@ def _history(backup, backups, seconds, histories):
     return "latest"
 
 
-def postgresql_restore_plan(information, moment="", name="", label="", timeline="", histories="", now=0, free_bytes=0, headroom_mb=0, repository=0):
-    """Return how to get to a moment: `type`, `target`, `timeline`, `sets` to try in turn, `bytes`, `repository`, or an `error`.
+def _cluster(information, backup):
+    """Return the cluster that a backup is of, as its repository knows it: `system-id`, `version`; each version of the server has its own."""
+    of = backup.get("database") or {}
+    known = {(row.get("repo-key", 1), row["id"]): row for row in information.get("db", [])}
+    row = known.get((of.get("repo-key", 1), of.get("id")), {})
+    return {"system-id": row.get("system-id", of.get("id")), "version": str(row.get("version", ""))}
 
-    `repository` is the number of the one that is asked for, 0 for any.
+
+def postgresql_restore_plan(
+    information, moment="", name="", label="", timeline="", histories="", now=0, free_bytes=0, headroom_mb=0, repository=0, version="", in_place=False
+):
+    """Return how to get to a moment: `type`, `target`, `timeline`, `sets` to try in turn, `bytes`, `repository`, `version`, or an `error`.
+
+    `repository` is the number of the one that is asked for, 0 for any; version is that of the server that runs: what is of another one, from
+    before an upgrade, is restored beside it.
     """
     if not isinstance(information, dict):
         raise AnsibleFilterError("postgresql_restore_plan: what the repository says is no mapping")
@@ -116,6 +127,17 @@ def postgresql_restore_plan(information, moment="", name="", label="", timeline=
     if not chosen:
         oldest = min(backup["timestamp"]["stop"] for backup in backups)
         return {"error": f"restore_target_time is '{moment}', before the oldest backup, which ended at {_words(oldest)}"}
+    cluster = _cluster(information, chosen[0])
+    plan["version"] = cluster["version"] or str(version)
+    if in_place and version and plan["version"] != str(version):
+        return {
+            "error": f"what is asked for is of PostgreSQL {plan['version']}, and {version} serves: restore it beside, without restore_in_place, or go back "
+            "with upgrade_postgresql.yml (README of the role postgresql, The next version)"
+        }
+    if cluster != _cluster(information, max(backups, key=lambda backup: backup["timestamp"]["stop"])):
+        # The log's histories are of the newest cluster.
+        histories = ""
+    backups, chosen = ([row for row in rows if _cluster(information, row) == cluster] for rows in (backups, chosen))
     if not plan["timeline"]:
         plan["timeline"] = "current" if plan["type"] == "immediate" else "latest"
         if seconds is not None:

@@ -59,8 +59,8 @@ def refuse_cluster(host, found, version, port):
         if row["name"] == "main" and not ours:
             return (
                 "%s already has the PostgreSQL cluster %s, and postgresql_version is %s: an empty cluster would take its place; set postgresql_version "
-                "to %s, or upgrade it there first (pg_upgradecluster %s main), or, where nobody needs its data, drop it (pg_dropcluster %s main)."
-                % (host, cluster, version, row["version"], row["version"], row["version"])
+                "to %s, or upgrade it by the playbook upgrade_postgresql, or, where nobody needs its data, drop it (pg_dropcluster %s main)."
+                % (host, cluster, version, row["version"], row["version"])
             )
         if row["active"] and row["port"] == port:
             return (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from . import app, database, hosts, notify
+from . import app, database, hosts, notify, upgrades
 from .names import misspelt
 from .values import Unreadable, is_list
 
@@ -41,6 +41,8 @@ WISHES = {
     "restore_media": (database.restore_media, PARTS),
     "status": (hosts.status, ()),
     "switchover": (database.switchover, ("database",)),
+    "upgrade_debian": (upgrades.upgrade_debian, PARTS),
+    "upgrade_postgresql": (upgrades.upgrade_postgresql, ("database",)),
 }
 # What Ansible says where a fact is missing, be it one of a host's own.
 FACT = re.compile("ansible_|has no attribute")

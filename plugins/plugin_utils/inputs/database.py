@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from .places import meetings, place_of_system
 from .repositories import wrong_repositories
+from .upgrades import repository
 from .values import HOSTS_OF_SITE, PATH, given_ports, is_list, is_network, is_rows, is_true, is_whole, listed, matches, text_of, whole_numbers
 
 LISTS = {
@@ -55,6 +56,7 @@ def server(site):
     version = site.get("postgresql_version", known[0])
     if not any(str(version) == str(one) for one in known):
         yield f"postgresql_version is '{version}': known are {listed(known)}."
+    yield from repository(site)
     yield from given_ports(site, "postgresql_port")
     addresses = site["postgresql_listen_addresses"]
     name = "[*]|[A-Za-z0-9][A-Za-z0-9.-]*|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"

@@ -51,6 +51,9 @@ def hardening(site):
             f"hardening_ssh_options is {text_of(options)}: give values by keyword, such as {{MaxSessions: 20}}; Include and Match belong into a file "
             "of yours in /etc/ssh/sshd_config.d."
         )
+    sources = site["hardening_upgrade_sources"]
+    if not is_list(sources) or not all(matches(r"/etc/apt/sources\.list(\.d/[A-Za-z0-9._-]+\.(list|sources))?", path) for path in sources):
+        yield f"hardening_upgrade_sources is {text_of(sources)}: give a list of files such as /etc/apt/sources.list.d/monitoring.sources."
     ignored = site["hardening_fail2ban_ignore"]
     if strange := [value for value in (ignored if is_list(ignored) else [ignored]) if not is_list(ignored) or not is_network(value)]:
         yield f"hardening_fail2ban_ignore holds {listed(strange)}: give a list of addresses or networks such as 192.0.2.0/24 and 2001:db8::/32."

@@ -11,6 +11,7 @@ WORDS = (
     "backup_type", "deploy_allow_breaking_migrations", "deploy_break_lock", "deploy_serial", "deploy_version", "maintenance", "reboot_all",
     "restore_backup_label", "restore_database", "restore_dump", "restore_in_place", "restore_media", "restore_remove", "restore_repository",
     "restore_target_name", "restore_target_time", "restore_target_timeline", "rollback_to", "switchover_dead", "switchover_force", "switchover_max_lag_mb", "switchover_to",
+    "upgrade_back", "upgrade_remove",
 )  # fmt: skip
 # What defaults read from the vault.
 VAULT = (

@@ -204,7 +204,7 @@ class Restore:
             "paused": bool(common) and "pause: true" in common.stdout.splitlines(),
             "voters": not common or common.returncode == 0,
             "journal": journal,
-            "beside": note or ({"words": "something else", "finished": True} if self.beside_data.exists() or self.beside_settings.exists() else None),
+            "beside": next((found for found in (one.stands_beside() for one in self.every_version()) if found), None),
             "kept": sorted(glob.glob(f"{self.main}.before-*")),
             "tablespaces": tablespaces.is_dir() and any(tablespaces.iterdir()),
             "free_bytes": space.f_bavail * space.f_frsize + self.size(self.beside_data) * bool(note) + self.size(self.new),
@@ -212,6 +212,22 @@ class Restore:
             "histories": self.histories(information),
             "trouble": self.trouble(information) if done.returncode == 0 else (done.stderr or done.stdout).strip(),
         }
+
+    def stands_beside(self):
+        """Return what is noted of what was restored beside, in this version; None where there is nothing."""
+        return read(self.beside_note) or ({"words": "something else", "finished": True} if self.beside_data.exists() or self.beside_settings.exists() else None)
+
+    def every_version(self):
+        """Return the same for each version of the server that the host has or had: a moment before an upgrade is of another one."""
+        others = {path.name for path in self.base.parent.glob("[1-9]*") if path.is_dir()} - {self.version}
+        return [self, *(Restore(self.asked | {"version": version}) for version in sorted(others))]
+
+    @staticmethod
+    def newest(information):
+        """Return what the archive holds of the cluster that serves, not of those before an upgrade."""
+        archives = information.get("archive", [])
+        last = {row["database"]["repo-key"]: row["database"]["id"] for row in sorted(archives, key=lambda row: row["database"]["id"])}
+        return [row["max"] or "" for row in archives if last[row["database"]["repo-key"]] == row["database"]["id"]]
 
     @staticmethod
     def trouble(information):
@@ -231,7 +247,7 @@ class Restore:
 
     def histories(self, information):
         """Return what the archive says of the newest timeline's ancestors."""
-        newest = max((entry["max"] or "" for entry in information.get("archive", [])), default="")[:8]
+        newest = max(self.newest(information), default="")[:8]
         if not newest or int(newest, 16) < 2:
             return ""
         target = self.base / f".{newest}.history"
@@ -255,8 +271,7 @@ class Restore:
         while time.monotonic() < deadline:
             done = self.pgbackrest("--output=json", "--log-level-console=off", "info", check=False)
             if done.returncode == 0:
-                held = [entry["max"] or "" for entry in json.loads(done.stdout, strict=False)[0].get("archive", [])]
-                if max(held, default="") >= segment:
+                if max(self.newest(json.loads(done.stdout, strict=False)[0]), default="") >= segment:
                     return True
             time.sleep(1)
         return False
@@ -383,6 +398,11 @@ class Restore:
     # --- Beside ---------------------------------------------------------------------------------
 
     def beside(self):
+        if not self.program("postgres").exists():
+            raise Failure(f"{self.asked['words']} is of PostgreSQL {self.version}, which is not installed here any more: install postgresql-{self.version}.")
+        self.base.mkdir(mode=0o755, exist_ok=True)
+        for other in self.every_version()[1:]:
+            other.remove_beside()
         self.flush()
         run("systemctl", "stop", self.beside_unit, user="root", check=False)
         self.stop_private(self.beside_data)
@@ -443,7 +463,8 @@ class Restore:
         if sql("SELECT NOT pg_is_in_recovery()", self.port, check=False) == "t":
             for name in sql(f"SELECT datname FROM pg_database WHERE {MADE_HERE}", self.port).splitlines():
                 sql(f'DROP DATABASE "{name}" WITH (FORCE)', self.port)
-        self.remove_beside()
+        for one in self.every_version():
+            one.remove_beside()
         return {}
 
     def remove_beside(self):

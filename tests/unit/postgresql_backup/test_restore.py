@@ -254,3 +254,20 @@ def test_what_a_recovery_needs_as_much_of_is_what_a_standby_does():
     from ansible_collections.selfhost.django.plugins.filter.postgresql_limits import LIMITS
 
     assert module.LIMITS == LIMITS
+
+
+def test_the_archive_of_the_server_that_serves_is_the_one_that_is_waited_for():
+    """Before an upgrade the timelines may have gone further than since."""
+    rows = [(2, "000000010000000000000021"), (1, "000000030000000000000019"), (3, None)]
+    information = {"archive": [{"database": {"id": number, "repo-key": 1}, "max": newest} for number, newest in rows[:2]]}
+    assert module.Restore.newest(information) == ["000000010000000000000021"]
+    assert module.Restore.newest({"archive": [{"database": {"id": 3, "repo-key": 1}, "max": None}, *information["archive"]]}) == [""]
+    assert module.Restore.newest({}) == []
+
+
+def test_what_was_restored_beside_is_found_whatever_version_it_is_of(tmp_path, monkeypatch):
+    restore = module.Restore(SPECIFICATION)
+    restore.base = tmp_path / "17"
+    for version in ("15", "17"):
+        (tmp_path / version).mkdir()
+    assert [one.version for one in restore.every_version()] == ["17", "15"]

@@ -231,3 +231,43 @@ BESIDE = {"words": "the restore point x", "finished": True}
 def test_what_is_not_restored(looks, action, more, sentence):
     said = module.postgresql_restore_refusal(looks, ["db1", "db2"], "db1", action, **more)
     assert said.startswith(sentence) and bool(said) == bool(sentence)
+
+
+# --- Before and after an upgrade --------------------------------------------------------------
+
+
+UPGRADED = {
+    "db": [{"id": 1, "repo-key": 1, "version": "15"}, {"id": 2, "repo-key": 1, "version": "17"}],
+    "backup": [
+        # The former server was on its third timeline; a new one begins with its first.
+        backup("20260104-031500F", SUNDAY, timeline=3, database={"id": 1, "repo-key": 1}),
+        backup("20260105-031500F", SUNDAY + DAY, timeline=3, database={"id": 1, "repo-key": 1}),
+        backup("20260106-031500F", SUNDAY + 2 * DAY, database={"id": 2, "repo-key": 1}),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "version", "sets"),
+    [
+        (SUNDAY + DAY - 60, "15", ["20260104-031500F"]),
+        (SUNDAY + DAY + 60, "15", ["20260105-031500F", "20260104-031500F"]),
+        (SUNDAY + 2 * DAY + 60, "17", ["20260106-031500F"]),
+        (None, "17", ["20260106-031500F"]),
+    ],
+)
+def test_a_moment_is_of_the_server_that_ran_then(seconds, version, sets):
+    found = decide(UPGRADED, moment=at(seconds) if seconds else "", now=SUNDAY + 9 * DAY, free_bytes=10**12, version=17)
+    assert (found["error"], found["version"], found["sets"]) == ("", version, sets)
+
+
+def test_what_is_of_another_version_takes_nobodys_place():
+    wishes = {"now": SUNDAY + 9 * DAY, "free_bytes": 10**12, "version": 17, "in_place": True}
+    assert decide(UPGRADED, moment=at(SUNDAY + DAY + 60), **wishes)["error"].startswith("what is asked for is of PostgreSQL 15, and 17 serves: restore it beside")
+    assert decide(UPGRADED, moment=at(SUNDAY + 2 * DAY + 60), **wishes)["error"] == ""
+    assert decide(UPGRADED, label="20260104-031500F", **wishes)["error"].startswith("what is asked for is of PostgreSQL 15")
+
+
+def test_the_histories_of_the_new_server_say_nothing_of_the_former_one():
+    histories = f"1\t0/5000000\tbefore {at(SUNDAY + 3 * DAY)}\n"
+    assert decide(UPGRADED, moment=at(SUNDAY + DAY + 60), histories=histories, now=SUNDAY + 9 * DAY, free_bytes=10**12)["timeline"] == "latest"

@@ -209,7 +209,7 @@ def test_clusters(tree, clusters, sentence):
 def test_the_sentence_says_what_to_do(tree):
     tree.cluster("15", "main")
     said = tree.refusal(**WANTED)
-    assert "set postgresql_version to 15" in said and "pg_upgradecluster 15 main" in said and "pg_dropcluster 15 main" in said
+    assert "set postgresql_version to 15" in said and "the playbook upgrade_postgresql" in said and "pg_dropcluster 15 main" in said
 
 
 def test_data_without_a_configuration_is_a_cluster(tree):

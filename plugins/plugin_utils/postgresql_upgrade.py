@@ -1,0 +1,122 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""What an upgrade of PostgreSQL has to do, or why it is refused: pure functions of what the hosts say and of what the inventory wants."""
+
+from __future__ import annotations
+
+# Free MB that are to stay beside the copy.
+RESERVE_MB = 500
+# Slots that the roles make anew by themselves.
+OURS = ("standby_", "backup_")
+# MB that are copied in a second, on a slow disk.
+COPIED_MB = 50
+
+
+def versions(look):
+    """Return the versions of a host's clusters, oldest first."""
+    return sorted({row["version"] for row in look["clusters"]}, key=int)
+
+
+def serving(look):
+    """Return the version that serves on a host, or is to: the one that is started at boot, or else the only one."""
+    active = [row["version"] for row in look["clusters"] if row["active"]]
+    return (active or versions(look) or [""])[-1]
+
+
+def primary_of(looks):
+    """Return the host whose server is the primary: by what the servers say, or else by what an interrupted run has left, or the only one."""
+    hosts = [host for host, look in looks.items() if look["clusters"] and look["server"] and not look["server"]["standby"]]
+    begun = [host for host, look in looks.items() if look["journal"].get("phase") == "upgraded"]
+    return (begun or hosts or [host for host, look in looks.items() if look["clusters"]] or [""])[0]
+
+
+def action(look, wanted, back="", removed=""):
+    """Return what there is to do on the primary: `copy`, `finish`, `back`, `remove` or nothing."""
+    now = serving(look)
+    if removed:
+        return "remove"
+    if look["journal"].get("phase") == "upgraded" and look["journal"].get("new") == wanted == now:
+        return "finish"
+    if not now or now == wanted:
+        return ""
+    return "back" if back and wanted in versions(look) else "copy"
+
+
+def lost(look):
+    """Return how many transactions the server has had since the upgrade was finished; a few are the server's own."""
+    server, finished = look["server"] or {}, look["journal"].get("next")
+    return max(0, server.get("next", 0) - finished) if finished else 0
+
+
+def reasons_to_copy(look, now, wanted, clone=False):
+    """Yield what speaks against an upgrade, each a sentence without its end."""
+    server = look["server"]
+    if int(wanted) < int(now):
+        kept = [version for version in versions(look) if version == wanted]
+        yield (
+            "it serves PostgreSQL %s, and postgresql_version is %s: %s"
+            % (now, wanted, "the former cluster is kept; say -e upgrade_back=true to go back to it" if kept else "there is no way to an older one")
+        )
+        return
+    if wanted in versions(look):
+        yield "it has a cluster %s/main that serves nobody: remove it first, by -e upgrade_remove=%s/main" % (wanted, wanted)
+    if not look["offered"]:
+        yield "apt has no package postgresql-%s: give postgresql_repository, or another postgresql_version" % wanted
+    if not server:
+        yield "its server does not answer: start it first"
+        return
+    if server["prepared"]:
+        yield "%d prepared transactions wait to be ended (pg_prepared_xacts), which an upgrade does not carry over" % server["prepared"]
+    if server["tablespaces"]:
+        yield "it has tablespaces, whose folders this playbook does not look after: move what is in them to pg_default first"
+    if others := sorted(name for name, kind in server["slots"].items() if kind == "logical" or not name.startswith(OURS)):
+        yield "the replication slot %s is not carried over: end what reads it, drop it, and have it made anew afterwards" % others[0]
+    needed = RESERVE_MB + (0 if clone else look["size_mb"].get(now, 0))
+    if look["free_mb"] < needed:
+        yield "a copy of the cluster takes %d MB, and %d are free" % (needed, look["free_mb"])
+
+
+def reasons_to_remove(look, wanted, removed):
+    """Yield what speaks against the removal of a cluster."""
+    version = removed.split("/")[0]
+    kept = [one for one in versions(look) if one != serving(look)]
+    if version == serving(look) or version == wanted and wanted == serving(look):
+        yield "upgrade_remove is '%s', which serves" % removed
+    elif version not in kept:
+        yield "upgrade_remove is '%s', and %s" % (removed, "kept is %s/main" % kept[0] if kept else "no former cluster is kept")
+    elif look["journal"].get("phase") == "upgraded":
+        yield "the upgrade is not finished: run it again first, without upgrade_remove"
+
+
+def plan(looks, hosts, wanted, back="", removed="", clone=False):
+    """Return what is to be done: `refusals` (sentences), `primary`, `action`, `old`, `standbys` (those whose copy is of the old version), `warning`.
+
+    looks are what the database hosts say; hosts are those of the inventory; wanted is postgresql_version; back and removed are the words of the
+    command line.
+    """
+    wanted = str(wanted)
+    away = [host for host in hosts if host not in looks]
+    refusals = ["%s cannot be asked: an upgrade needs every host of the database." % host for host in away]
+    primary = primary_of(looks)
+    if not primary:
+        return {"refusals": refusals or ["No host has a cluster: database.yml makes one."], "primary": "", "action": "", "old": "", "standbys": [], "warning": ""}
+    look = looks[primary]
+    now, what = serving(look), action(look, wanted, back, removed)
+    reasons, warning = [], ""
+    if what == "copy":
+        reasons = list(reasons_to_copy(look, now, wanted, clone))
+        waiting = [host for host in hosts if host != primary and host in looks and "streaming" not in (look["server"] or {}).get("standbys", {}).values()]
+        reasons += ["no standby streams from it, and %s is one: mend that first" % host for host in waiting[:1] if look["server"]]
+        warning = "PostgreSQL %s becomes %s on %s: the application is away for about %d minutes. The old cluster stays." % (
+            now, wanted, primary, 3 + look["size_mb"].get(now, 0) // COPIED_MB // 60
+        )  # fmt: skip
+    elif what == "back":
+        if lost(look) and back != "lose":
+            reasons = ["%d transactions since the upgrade would be lost: say -e upgrade_back=lose if that may be" % lost(look)]
+        warning = "PostgreSQL %s goes back to %s on %s. What was written since is in the backups of %s alone." % (now, wanted, primary, now)
+    elif what == "remove":
+        reasons = list(reasons_to_remove(look, wanted, removed))
+    standbys = [host for host in hosts if host in looks and host != primary and what in ("copy", "finish", "back")]
+    old = look["journal"].get("old", "") if what == "finish" else now
+    refusals += ["%s: %s." % (primary, reason) for reason in reasons]
+    return {"refusals": refusals, "primary": primary, "action": what, "old": old, "standbys": standbys, "warning": warning}

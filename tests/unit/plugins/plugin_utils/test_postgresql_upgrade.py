@@ -1,0 +1,109 @@
+"""What an upgrade of PostgreSQL has to do, and what speaks against it."""
+
+import pytest
+from ansible_collections.selfhost.django.plugins.filter.postgresql_upgrade import postgresql_backup_is_of_another, postgresql_upgrade_groups
+from ansible_collections.selfhost.django.plugins.plugin_utils.postgresql_upgrade import plan
+
+SERVER = {"standby": False, "checksums": True, "next": 900, "prepared": 0, "slots": {}, "standbys": {}, "tablespaces": 0}
+
+
+def cluster(version, active=True):
+    return {"version": version, "name": "main", "port": 5432, "active": active}
+
+
+def look(*clusters, **change):
+    rows = [cluster(*row) if isinstance(row, tuple) else cluster(row) for row in clusters or ("15",)]
+    return {"clusters": rows, "journal": {}, "server": SERVER, "offered": True, "size_mb": {"15": 100, "17": 100}, "free_mb": 9000, **change}
+
+
+UPGRADED = {"old": "15", "new": "17", "phase": "upgraded"}
+FINISHED = {"old": "15", "new": "17", "phase": "finished", "next": 880}
+BOTH = (("15", False), ("17", True))
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted", "words", "what", "old"),
+    [
+        (look(), "17", {}, "copy", "15"),
+        (look(), 17, {"clone": True}, "copy", "15"),
+        (look(), "15", {}, "", "15"),
+        (look(*BOTH, journal=FINISHED), "17", {}, "", "17"),
+        # Killed after the copy, whether the server was started or not.
+        (look(*BOTH, journal=UPGRADED), "17", {}, "finish", "15"),
+        (look(*BOTH, journal=UPGRADED, server=None), "17", {}, "finish", "15"),
+        # Killed within it: what is not finished is no cluster.
+        (look("15"), "17", {}, "copy", "15"),
+        # The way back.
+        (look(*BOTH, journal={**FINISHED, "next": 900}), "15", {"back": "true"}, "back", "17"),
+        (look(*BOTH, journal=FINISHED), "15", {"back": "lose"}, "back", "17"),
+        (look(("15", True), ("17", False), journal={**UPGRADED, "old": "17", "new": "15"}), "15", {"back": "true"}, "finish", "17"),
+        (look(*BOTH, journal=FINISHED), "17", {"removed": "15/main"}, "remove", "17"),
+        (look("17", journal=FINISHED), "17", {}, "", "17"),
+        # An older upgrade leaves its journal.
+        (look("17", journal={**FINISHED, "phase": "finished"}), "18", {}, "copy", "17"),
+    ],
+)
+def test_what_is_to_be_done(seen, wanted, words, what, old):
+    planned = plan({"h": seen}, ["h"], wanted, **words)
+    assert (planned["refusals"], planned["action"], planned["old"], planned["primary"]) == ([], what, old, "h")
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted", "words", "sentence"),
+    [
+        (look("17"), "15", {}, "h: it serves PostgreSQL 17, and postgresql_version is 15: there is no way to an older one."),
+        (look("17"), "15", {"back": "true"}, "h: it serves PostgreSQL 17, and postgresql_version is 15: there is no way"),
+        (look(*BOTH, journal=FINISHED), "15", {"back": "true"}, "h: 20 transactions since the upgrade would be lost: say -e upgrade_back=lose"),
+        (look(offered=False), "17", {}, "h: apt has no package postgresql-17"),
+        (look(server=None), "17", {}, "h: its server does not answer"),
+        (look(server={**SERVER, "prepared": 2}), "17", {}, "h: 2 prepared transactions wait"),
+        (look(server={**SERVER, "tablespaces": 1}), "17", {}, "h: it has tablespaces"),
+        (look(server={**SERVER, "slots": {"cdc": "logical"}}), "17", {}, "h: the replication slot cdc is not carried over"),
+        (look(server={**SERVER, "slots": {"mine": "physical"}}), "17", {}, "h: the replication slot mine is not carried over"),
+        (look(free_mb=599), "17", {}, "h: a copy of the cluster takes 600 MB, and 599 are free."),
+        (look(("15", True), ("17", False)), "17", {}, "h: it has a cluster 17/main that serves nobody: remove it first, by -e upgrade_remove=17/main"),
+        (look(*BOTH, journal=FINISHED), "17", {"removed": "17/main"}, "h: upgrade_remove is '17/main', which serves."),
+        (look("17"), "17", {"removed": "15/main"}, "h: upgrade_remove is '15/main', and no former cluster is kept."),
+        (look(*BOTH, journal=FINISHED), "17", {"removed": "16/main"}, "h: upgrade_remove is '16/main', and kept is 15/main."),
+        (look(*BOTH, journal=UPGRADED), "17", {"removed": "15/main"}, "h: the upgrade is not finished"),
+        (look(clusters=[]), "17", {}, "No host has a cluster: database.yml makes one."),
+    ],
+)
+def test_what_is_refused(seen, wanted, words, sentence):
+    (said,) = plan({"h": seen}, ["h"], wanted, **words)["refusals"]
+    assert said.startswith(sentence)
+
+
+def test_slots_of_ours_are_made_anew():
+    server = {**SERVER, "slots": {"standby_db2": "physical", "backup_b1": "physical"}, "standbys": {"standby_db2": "streaming", "pg_receivewal": "streaming"}}
+    pair = {"db1": look(server=server), "db2": look(server={**SERVER, "standby": True, "next": 0})}
+    planned = plan(pair, ["db1", "db2"], "17")
+    assert (planned["refusals"], planned["primary"], planned["standbys"]) == ([], "db1", ["db2"])
+    assert postgresql_upgrade_groups(planned, "db1") == ["copy", "begun"] and postgresql_upgrade_groups(planned, "db2") == ["standby", "begun"]
+
+
+def test_a_standby_that_is_away_is_mended_first():
+    pair = {"db1": look(), "db2": look(server=None)}
+    (said,) = plan(pair, ["db1", "db2"], "17")["refusals"]
+    assert said == "db1: no standby streams from it, and db2 is one: mend that first."
+    (said,) = plan({"db1": look(server={**SERVER, "standbys": {"standby_db2": "streaming"}})}, ["db1", "db2"], "17")["refusals"]
+    assert said == "db2 cannot be asked: an upgrade needs every host of the database."
+
+
+def test_a_killed_run_knows_its_primary_though_no_server_answers():
+    pair = {"db2": look(*BOTH, journal=UPGRADED, server=None), "db1": look(server=None)}
+    planned = plan(pair, ["db1", "db2"], "17")
+    assert (planned["primary"], planned["action"], planned["standbys"], planned["refusals"]) == ("db2", "finish", ["db1"], [])
+
+
+@pytest.mark.parametrize(
+    ("repository", "is_due"),
+    [
+        ({"db": [{"id": 1, "repo-key": 1}], "backup": [{"database": {"id": 1, "repo-key": 1}}]}, False),
+        ({"db": [{"id": 2, "repo-key": 1}, {"id": 1, "repo-key": 1}], "backup": [{"database": {"id": 1, "repo-key": 1}}]}, True),
+        ({"db": [{"id": 1, "repo-key": 1}], "backup": [{"database": {"id": 1, "repo-key": 1}, "error": True}]}, True),
+        ({"db": [{"id": 2, "repo-key": 1}, {"id": 2, "repo-key": 2}], "backup": [{"database": {"id": 2, "repo-key": 1}}]}, True),
+    ],
+)
+def test_every_repository_has_a_backup_of_the_new_server(repository, is_due):
+    assert postgresql_backup_is_of_another(repository) is is_due
