@@ -140,5 +140,5 @@ def test_a_refusal_tells_no_secret(preflight):
 
 
 def test_an_unknown_kind_of_backup(each_is_refused):
-    bad = [({"backup_type": kind}, f"backup_type is '{kind}': known are full, diff, incr and logical.") for kind in ("weekly", "")]
+    bad = [({"backup_type": kind}, f"backup_type is '{kind}': known are full, diff, incr, logical, media and offsite.") for kind in ("weekly", "")]
     each_is_refused(bad, "backup", good=[{}, {"backup_type": "logical"}])
