@@ -106,12 +106,12 @@ def connect_socket(path, seconds):
     return connection
 
 
-def connect_web_server(port, host, proxy_protocol, seconds):
-    """Connect to the web server of this host, which shows the certificate of a name."""
+def connect_web_server(port, host, proxy_protocol, seconds, address="127.0.0.1"):
+    """Connect to a web server, by default that of this host, which shows the certificate of a name."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    connection = socket.create_connection(("127.0.0.1", port), timeout=seconds)
+    connection = socket.create_connection((address, port), timeout=seconds)
     try:
         if proxy_protocol:
             line = "PROXY TCP4 127.0.0.1 127.0.0.1 %d %d\r\n" % (connection.getsockname()[1], port)

@@ -55,3 +55,20 @@ def test_what_only_site_takes_is_named(site):
     assert run.code == 0 and changed(run) == 0
     assert "Changed since the last site.yml, which gives it to the other parts of the site: firewall_log_dropped. Run site.yml." in run.text, run.output[-4000:]
     assert "Run site.yml" not in deploy(site).text
+
+
+def test_a_site_that_nobody_gets_to_is_not_said_to_be_well(site):
+    """As behind a provider's packet filter that is shut."""
+    host = site.hosts[site.web[0]]
+    here = site.addresses[site.web[0]].rpartition(".")[0] + ".1"
+    host.check_output("nft add table inet shut && nft add chain inet shut visitors '{ type filter hook input priority -300; }'")
+    try:
+        host.check_output(f"nft add rule inet shut visitors ip saddr {here} tcp dport 443 drop")
+        run = deploy(site)
+        assert run.code != 0
+        assert f"this machine does not get there: {site.addresses[site.web[0]]} (no answer within 10 s)" in run.text, run.output[-4000:]
+        assert "Open the ports 80 and 443" in run.text
+        assert deploy(site, django_visited_from_controller=False).code == 0
+    finally:
+        host.check_output("nft delete table inet shut")
+    assert deploy(site).code == 0

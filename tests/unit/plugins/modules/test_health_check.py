@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils import health
+from ansible_collections.selfhost.django.plugins.plugin_utils import reach
 from conftest import make_certificate
 from hypothesis import given
 from hypothesis import strategies as st
@@ -226,6 +227,21 @@ def web_server(certificate):
     yield serve
     for listener in listeners:
         listener.close()
+
+
+def test_a_site_is_reached_where_any_place_answers_whatever_it_says(web_server):
+    port, asked = web_server({})
+    assert reach.visit("127.0.0.1", port, "example.org", "/", 5) == 404
+    assert asked[0] == "example.org"
+    free = socket.create_server(("127.0.0.1", 0))
+    nowhere = free.getsockname()[1]
+    free.close()
+
+    def visit_one(place):
+        return reach.visit("127.0.0.1", {"here": port, "there": nowhere}[place], "example.org", "/", 5)
+
+    assert reach.unreached(["there", "here"], visit_one) == ""
+    assert reach.unreached(["there", "there"], visit_one) == f"there (no connection to port {nowhere}: Connection refused)"
 
 
 def run_round(port, **changes):
