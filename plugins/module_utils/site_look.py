@@ -105,6 +105,8 @@ class Host:
             "failed_units": [line.split()[0] for line in failed],
             "memory_percent": memory_percent(read("/proc/meminfo")),
             "upgrade_error": upgrade_error(read("/var/log/unattended-upgrades/unattended-upgrades.log")),
+            "security_upgrades": security_upgrades(self.output(*SIMULATED)) if self.parameters["upgrades"] else None,
+            "foreign_tables": foreign_tables(self.output("nft", "list", "tables")) if os.path.exists("/usr/sbin/nft") else [],
             "disks": disks,
         }
 
@@ -285,6 +287,21 @@ def upgrade_error(text):
     """Return the first error of the last run in the log of unattended-upgrades; empty for a run without one."""
     last = text.rpartition("Starting unattended upgrades script")[2]
     return next((line.partition(" ERROR ")[2].strip() for line in last.splitlines() if " ERROR " in line), "")
+
+
+# What apt would do, by the lists that it has; it waits for nobody, and changes nothing.
+SIMULATED = ("apt-get", "--quiet=2", "--simulate", "--option=Debug::NoLocking=true", "--option=APT::Get::Show-User-Simulation-Note=false", "dist-upgrade")
+
+
+def security_upgrades(text):
+    """Return the names of the packages for which a security upgrade waits, of what apt would do."""
+    return sorted({line.split()[1] for line in text.splitlines() if line.startswith("Inst ") and "-security" in line.lower()})
+
+
+def foreign_tables(text):
+    """Return the tables of nftables that no role of ours has made, of lines such as `table inet filter`; fail2ban's are there by one of ours."""
+    tables = (line.split(" ", 2)[1:] for line in text.splitlines() if line.startswith("table "))
+    return [" ".join(table) for table in tables if not table[1].startswith(("selfhost", "f2b-"))]
 
 
 def servers(text):

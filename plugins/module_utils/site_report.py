@@ -386,12 +386,12 @@ def balancer_rows(page, host, data):
 def machine_row(page, host, data):
     """Return the row of a machine."""
     if data.get("unreachable"):
-        return [host, cell("not reached", "bad")] + [""] * 4
+        return [host, cell("not reached", "bad")] + [""] * 6
     if "machine" not in data["status"]:
-        return [host, cell("unknown", "bad")] + [""] * 4
+        return [host, cell("unknown", "bad")] + [""] * 6
     machine, status = subject(page, host, data, "machine"), data["status"]
     if machine is None:
-        return [host, cell("unknown", "bad")] + [""] * 4
+        return [host, cell("unknown", "bad")] + [""] * 6
     disks, worst = [], ""
     for disk in machine["disks"]:
         if disk["used_percent"] >= page.limits["disk_percent"]:
@@ -413,6 +413,10 @@ def machine_row(page, host, data):
         page.problem(host, "machine/memory", f"The memory is {memory} % in use.")
     if machine.get("upgrade_error"):
         page.problem(host, "machine/upgrade", f"The last automatic upgrade failed: {machine['upgrade_error']}", "warn")
+    tables, waiting = machine.get("foreign_tables") or [], machine.get("security_upgrades")
+    if tables:
+        text = f"Somebody else's packet filter is in force, too: {', '.join(tables)}. What it denies, firewall_policy does not open."
+        page.problem(host, "machine/tables", text, "note")
     reboot = page.problem(host, "machine/reboot", "A reboot is required.", "warn") if machine["reboot_required"] else ""
     failed = machine["failed_units"]
     for unit in failed:
@@ -421,7 +425,9 @@ def machine_row(page, host, data):
         host,
         f"up for {age(machine['up_seconds'])}",
         cell(", ".join(disks), worst),
+        f"{memory} %" if memory else "",
         cell(", ".join(ends), end_level),
+        "" if waiting is None else f"{len(waiting)} wait" if waiting else "none wait",
         cell("required" if machine["reboot_required"] else "", reboot),
         cell(", ".join(failed), "warn" if failed else ""),
     ]
@@ -490,7 +496,7 @@ def site_report(hosts, limits):
     )
     page.section(
         "Machines",
-        ["Host", "State", "Disks", "Days of certificates", "Reboot", "Failed units"],
+        ["Host", "State", "Disks", "Memory", "Days of certificates", "Security upgrades", "Reboot", "Failed units"],
         [machine_row(page, host, data) for host, data in hosts.items()],
     )
     page.section("Certificates", COLUMNS, [row for host, data in known.items() for row in certificate_rows(page, host, data["status"])])

@@ -94,6 +94,10 @@ options:
       notify:
         description: File that says whom the host tells of problems; without it nobody asks.
         type: path
+      upgrades:
+        description: Whether to tell for which packages a security upgrade waits.
+        type: bool
+        default: true
       timeout_seconds:
         description: Seconds that a single question may take.
         type: int
@@ -146,7 +150,7 @@ def main():
     options |= {name: {"type": "list", "elements": kind, "default": []} for name, kind in LISTS.items()}
     options |= {name: {"type": "str"} for name in ("service", "mark", "host", "tls", "patroni", "voter")}
     options |= {name: {"type": "dict"} for name in ("release", "visitor")}
-    options |= {"proxy_protocol": {"type": "bool", "default": False}, "timeout_seconds": {"type": "int", "default": 30}}
+    options |= {"proxy_protocol": {"type": "bool", "default": False}, "upgrades": {"type": "bool", "default": True}, "timeout_seconds": {"type": "int", "default": 30}}
     required = {"root": ["service", "mark"], "patroni": ["patroni_certificates"]}
     module = AnsibleModule(
         argument_spec={"questions": {"type": "dict", "required": True, "options": options, "required_by": required}},

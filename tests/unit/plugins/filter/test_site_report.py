@@ -238,6 +238,15 @@ def test_what_keeps_them_from_replacing_a_primary_is_a_problem():
     assert failover_of(paused=True)[0] == ["Patroni is paused: nobody takes the place of a dead primary (patronictl resume)."]
 
 
+def test_what_a_machine_tells_beside_its_problems():
+    said = page(broken("machine", "foreign_tables", value=["ip nat"]))
+    assert said["headline"] == "All is well on 1 host."
+    (problem,) = [problem for problem in said["problems"] if problem["about"] == "machine/tables"]
+    assert problem["level"] == "note" and problem["text"].startswith("Somebody else's packet filter is in force, too: ip nat.")
+    assert "none wait" in page(broken("machine", "security_upgrades", value=[]))["text"]
+    assert "2 wait" in page(broken("machine", "security_upgrades", value=["a", "b"]))["text"]
+
+
 def test_a_place_elsewhere_that_lacks_what_was_made_is_told():
     kinds = {"full": {"verdict": "ok", "succeeded": NOW - 3600}, "logical": {"verdict": "ok", "succeeded": NOW - 3600}}
     places = {"/srv/b": {"is_elsewhere": False, "backup": NOW - 3600}, "b at s3": {"is_elsewhere": True, "backup": NOW - 3 * DAY}}

@@ -78,6 +78,21 @@ def test_memory_that_can_be_had_is_not_in_use():
     assert site_look.memory_percent("") is None
 
 
+def test_security_upgrades_that_wait():
+    text = """Inst libssl3t64 [3.5.1-1] (3.5.1-1+deb13u1 Debian-Security:13/stable-security [amd64])
+Inst base-files [13.8] (13.8+deb13u1 Debian:13.1/stable [amd64])
+Conf libssl3t64 (3.5.1-1+deb13u1 Debian-Security:13/stable-security [amd64])
+"""
+    assert site_look.security_upgrades(text) == ["libssl3t64"]
+    assert site_look.security_upgrades("") == []
+
+
+def test_tables_of_somebody_else():
+    text = "table inet selfhost\ntable inet selfhost_visitors\ntable inet f2b-table\ntable ip nat\ntable inet filter\n"
+    assert site_look.foreign_tables(text) == ["ip nat", "inet filter"]
+    assert site_look.foreign_tables("") == []
+
+
 def test_the_last_automatic_upgrade():
     begin, error = "2027-01-15 06:00:00,000 INFO Starting unattended upgrades script\n", "2027-01-15 06:01:00,000 ERROR Installing the upgrades failed!\n"
     assert site_look.upgrade_error(begin + error + error) == "Installing the upgrades failed!"
