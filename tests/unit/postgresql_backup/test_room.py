@@ -100,7 +100,8 @@ def test_what_is_past_its_time_goes_before_anything_is_refused(monkeypatch, tmp_
 
 
 def test_the_room_of_a_directory_that_is_not_there_yet_is_that_of_its_disk(tmp_path):
-    assert room.free(tmp_path / "a" / "b") == room.free(tmp_path)
+    # Others write to that disk meanwhile.
+    assert room.free(tmp_path / "a" / "b") == pytest.approx(room.free(tmp_path), rel=0.1)
 
 
 def test_what_takes_more_than_was_expected_is_stopped(tmp_path):
