@@ -119,7 +119,7 @@ docs: .cache/docs/venv/ready ## Build the documentation site into .cache/docs/si
 	@cp --parents LICENSE *.md docs/*.md docs/*.css docs/operations/*.md roles/*/README.md molecule/README.md benchmarks/*.md benchmarks/*.svg .cache/docs/source
 	@.cache/docs/venv/bin/python -B docs/variables.py .cache/docs/source/docs/variables
 	@NO_MKDOCS_2_WARNING=1 .cache/docs/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
-	@printf 'file://%s/.cache/docs/site/index.html\n' '$(CURDIR)'
+	@printf 'file://%s, and with its search: python3 -m http.server --bind 127.0.0.1 --directory .cache/docs/site\n' '$(CURDIR)/.cache/docs/site/index.html'
 
 .cache/docs/venv/ready: docs/requirements.txt
 	@rm -rf .cache/docs/venv
