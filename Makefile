@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit static specs try try-down images scenarios test-vm bench collection clean
+.PHONY: help demo demo-down test lint unit static specs try try-down images scenarios test-vm bench collection docs clean
 
 # 3.11 to 3.13: Debian's own will do.
 PYTHON ?= python3
@@ -111,6 +111,21 @@ bench: .cache/venv/ready .cache/bench/venv/ready ## Measure speed on hosts of it
 
 collection: .cache/venv/ready ## Build the collection's archive into .cache/build.
 	ansible-galaxy collection build --force --output-path .cache/build .
+
+# Pages lie there as they lie here, so that a link leads to the same page in both.
+docs: .cache/docs/venv/ready ## Build the documentation site into .cache/docs/site, to be opened in a browser as it is.
+	@rm -rf .cache/docs/source
+	@mkdir -p .cache/docs/source
+	@cp --parents LICENSE *.md docs/*.md docs/*.css docs/operations/*.md roles/*/README.md molecule/README.md benchmarks/*.md benchmarks/*.svg .cache/docs/source
+	@.cache/docs/venv/bin/python -B docs/variables.py .cache/docs/source/docs/variables
+	@NO_MKDOCS_2_WARNING=1 .cache/docs/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
+	@printf 'file://%s, and with its search: python3 -m http.server --bind 127.0.0.1 --directory .cache/docs/site\n' '$(CURDIR)/.cache/docs/site/index.html'
+
+.cache/docs/venv/ready: docs/requirements.txt
+	@rm -rf .cache/docs/venv
+	@$(PYTHON) -m venv .cache/docs/venv
+	@.cache/docs/venv/bin/pip install -qq --requirement docs/requirements.txt
+	@touch $@
 
 clean: ## Remove the lab's hosts, networks and images, and .cache.
 	@$(SHARED)/engine clean

@@ -23,7 +23,7 @@ Include /etc/ssh/ssh_config
 IdentityFile ~/.cache/lab/id_ed25519
 StrictHostKeyChecking accept-new
 """
-# What the README recommends to whom none of our settings reach.
+# What docs/first-hour.md recommends to whom none of our settings reach.
 RECOMMENDED = """
 [defaults]
 stdout_callback = selfhost.django.calm
