@@ -57,6 +57,14 @@ def check_version(version, told, heading, tags):
         raise Refusal(f"Version {version} is not new, since there is a tag of {last}: give a newer one in galaxy.yml and the changelog.")
 
 
+def check_plugins(version, texts):
+    """Refuse plugins (dict of their texts by path) that say that they came with a version that is not out yet."""
+    ours = semantic_version.Version(version)
+    found = {path: re.search(r"^ *version_added: [\"']?([0-9][^\s\"']*)", text, re.MULTILINE) for path, text in texts.items()}
+    if ahead := sorted(path for path, said in found.items() if said and semantic_version.Version.coerce(said[1]) > ours):
+        raise Refusal(f"Version {version} is before the version_added of {listed(ahead)}: correct that.")
+
+
 def versions_of(tags):
     """Return the versions (list of str) that tags (list of str) stand for: v1.2.3 or 1.2.3."""
     return [name for name in (tag.removeprefix("v") for tag in tags) if semantic_version.validate(name)]
@@ -136,7 +144,7 @@ def judged(words, directory, environment):
 
 
 def check_papers():
-    """Return the collection's version, which its papers agree on."""
+    """Refuse a collection whose papers do not agree on what is released."""
     check_tree(output("git", "status", "--porcelain"))
     fragments = ROOT / "changelogs/fragments"
     check_fragments([path.name for path in [*fragments.glob("*.yml"), *fragments.glob("*.yaml")]])
@@ -146,7 +154,8 @@ def check_papers():
     here = set(output("git", "tag", "--points-at", "HEAD").split())
     others = [tag for tag in output("git", "tag").split() if tag not in here]
     check_version(version, told, newest_heading((ROOT / "CHANGELOG.rst").read_text()), versions_of(others))
-    return version
+    plugins = [*ROOT.glob("plugins/*/*.py"), *ROOT.glob("plugins/*/*.yml")]
+    check_plugins(version, {str(path.relative_to(ROOT)): path.read_text() for path in plugins})
 
 
 def make(key, folder, importer):

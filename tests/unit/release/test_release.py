@@ -73,6 +73,17 @@ def test_the_version(version, told, heading, tags, sentence):
     assert said.startswith(sentence) and bool(said) == bool(sentence)
 
 
+@pytest.mark.parametrize(
+    ("texts", "sentence"),
+    [
+        ({"a.py": "version_added: 0.2.0\n", "b.yml": "  version_added: 0.1.0\n", "c.py": "import this\n"}, ""),
+        ({"a.py": "version_added: 0.2.0\n", "b.yml": "  version_added: '0.10'\n"}, "Version 0.2.0 is before the version_added of b.yml: correct that."),
+    ],
+)
+def test_no_plugin_is_of_a_later_version(texts, sentence):
+    assert refused(release.check_plugins, "0.2.0", texts) == sentence
+
+
 def test_tags_that_are_versions():
     assert release.versions_of(["v0.2.0", "0.1.0", "nightly", "v2"]) == ["0.2.0", "0.1.0"]
 
