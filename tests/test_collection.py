@@ -258,6 +258,11 @@ def test_the_archive_holds_what_runs_a_site_and_nothing_else(archive):
     }  # fmt: skip
 
 
+def test_what_an_execution_environment_needs_is_in_the_archive(archive):
+    with tarfile.open(archive) as contents:
+        assert set(load("meta/execution-environment.yml")["dependencies"].values()) <= set(contents.getnames())
+
+
 @pytest.fixture(scope="module")
 def installed(archive, tmp_path_factory):
     """A directory away from the checkout in which the collection is installed, and the environment to run it in."""
