@@ -161,8 +161,13 @@ def check_papers():
 def make(key, folder, importer):
     """Make the files of a release in a folder; importer is the virtualenv of Galaxy's importer."""
     # What is missing or mistaken is said before anything takes long.
-    signature(key, "", pathlib.Path(key).is_file())
+    is_file = pathlib.Path(key).is_file()
+    signature(key, "", is_file)
     check_papers()
+    folder.mkdir(parents=True, exist_ok=True)
+    # What is refused below leaves no archive, nor one of another time.
+    for old in folder.glob("*.tar.gz*"):
+        old.unlink()
     # The settings of a checkout are none of the archive's.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     with tempfile.TemporaryDirectory() as scratch:
@@ -171,23 +176,19 @@ def make(key, folder, importer):
         output("git", "clone", "--quiet", ROOT, clone)
         output("ansible-galaxy", "collection", "build", "--output-path", scratch, directory=clone)
         (built,) = pathlib.Path(scratch).glob("*.tar.gz")
+        built.with_name(f"{built.name}.sha256").write_text(sum_of(built))
+        words, _signed = signature(key, str(built), is_file)
+        if words:
+            output(*words)
         print(f"== Galaxy's importer reads {built.name} (a minute)", flush=True)
         path = {"PATH": f"{importer}/bin:{environment['PATH']}"}
         check_importer(*judged([f"{importer}/bin/python", "-m", "galaxy_importer.main", str(built)], scratch, environment | IMPORTER_SETTINGS | path))
         print("== Ansible's sanity tests (minutes)", flush=True)
         status, said = judged(["ansible-test", "sanity", "--local", "--python", f"3.{sys.version_info.minor}"], clone, environment)
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / "sanity.log").write_text(said)
         check_sanity(status, said, folder / "sanity.log")
-        archive = pathlib.Path(shutil.copy(built, folder))
-    sums = archive.with_name(f"{archive.name}.sha256")
-    sums.write_text(sum_of(archive))
-    words, signed = signature(key, str(archive), pathlib.Path(key).is_file())
-    if words:
-        # ssh-keygen asks whether to write over one.
-        pathlib.Path(signed).unlink(missing_ok=True)
-        output(*words)
-    print(f"\n{archive}\n{sums}\n{signed or 'unsigned, as was asked for'}")
+        made = [shutil.copy(path, folder) for path in sorted(pathlib.Path(scratch).glob("*.tar.gz*"))]
+    print("", *made, *([] if words else ["unsigned, as was asked for"]), sep="\n")
 
 
 def main():

@@ -218,8 +218,18 @@ def test_a_release_is_of_one_commit(checkout):
 
 def test_what_was_judged_bad_is_not_there(checkout):
     _folder, made, importer = checkout
+    release.make("none", made, importer)
+    assert list(made.glob("*.tar.gz*"))
     (importer / "bin/ansible-test").write_text(f"#!/bin/sh\necho '{FAILED}'\nexit 1\n")
     assert refused(release.make, "none", made, importer).startswith("The sanity tests failed: import --python 3.11, pep8;")
+    assert not list(made.glob("*.tar.gz*"))
+
+
+def test_what_cannot_be_signed_is_not_there(checkout, tmp_path):
+    _folder, made, importer = checkout
+    (tmp_path / "key").write_text("no key\n")
+    (tmp_path / "key").chmod(0o600)
+    assert refused(release.make, str(tmp_path / "key"), made, importer).startswith("ssh-keygen -Y sign failed: ")
     assert not list(made.glob("*.tar.gz*"))
 
 
