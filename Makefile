@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit static specs try try-down images scenarios test-vm bench collection docs clean
+.PHONY: help demo demo-down test lint unit static specs try try-down images scenarios test-vm bench collection docs release clean
 
 # 3.11 to 3.13: Debian's own will do.
 PYTHON ?= python3
@@ -125,6 +125,18 @@ docs: .cache/docs/venv/ready ## Build the documentation site into .cache/docs/si
 	@rm -rf .cache/docs/venv
 	@$(PYTHON) -m venv .cache/docs/venv
 	@.cache/docs/venv/bin/pip install -qq --requirement docs/requirements.txt
+	@touch $@
+
+# What signs a release: the file of an SSH key, or the name of a gpg key; none for an archive without a signature.
+SIGN_KEY ?=
+
+release: .cache/venv/ready .cache/release/venv/ready ## Of what is committed: built, judged as Galaxy does and by the sanity tests, signed by SIGN_KEY; into .cache/release.
+	@python -B release/release.py --sign-key '$(SIGN_KEY)' --folder .cache/release --importer .cache/release/venv
+
+.cache/release/venv/ready: release/requirements.txt
+	@rm -rf .cache/release/venv
+	@$(PYTHON) -m venv .cache/release/venv
+	@.cache/release/venv/bin/pip install -qq --requirement release/requirements.txt
 	@touch $@
 
 clean: ## Remove the lab's hosts, networks and images, and .cache.

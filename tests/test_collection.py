@@ -182,6 +182,20 @@ def test_no_template_stands_for_the_arguments_of_a_module():
     assert not found
 
 
+def test_every_filter_is_documented():
+    """Beside its code, or in a file of its name. Ansible looks for nothing else, and tells nobody what is missing until somebody asks."""
+    documented = {path.stem for path in ROOT.glob("plugins/filter/*.yml")}
+    filters = set()
+    for path in ROOT.glob("plugins/filter/*.py"):
+        text = path.read_text()
+        # What looks for documentation takes an assignment to several names amiss, and warns of it.
+        assert not [node for node in ast.parse(text).body if isinstance(node, ast.Assign) and not isinstance(node.targets[0], ast.Name)], path
+        documented |= set(re.findall(r'^DOCUMENTATION = r"""\nname: (\w+)$', text, re.MULTILINE))
+        (registered,) = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef) and node.name == "filters")
+        filters |= {key.value for node in ast.walk(registered) if isinstance(node, ast.Dict) for key in node.keys}
+    assert filters and documented == filters
+
+
 def test_names_are_identifiers():
     names = [path.stem for path in ROOT.glob("playbooks/*.yml")] + [path.name for path in ROOT.glob("roles/*")]
     assert not [name for name in names if not name.isidentifier()]
@@ -246,6 +260,11 @@ def test_the_archive_holds_what_runs_a_site_and_nothing_else(archive):
     }  # fmt: skip
 
 
+def test_what_an_execution_environment_needs_is_in_the_archive(archive):
+    with tarfile.open(archive) as contents:
+        assert set(load("meta/execution-environment.yml")["dependencies"].values()) <= set(contents.getnames())
+
+
 @pytest.fixture(scope="module")
 def installed(archive, tmp_path_factory):
     """A directory away from the checkout in which the collection is installed, and the environment to run it in."""
@@ -307,3 +326,59 @@ def test_an_installed_playbook_refuses_away_from_the_checkout(installed):
     )  # fmt: skip
     assert result.returncode != 0
     assert "app_name is not set: give an identifier" in result.stdout + result.stderr
+
+
+# --- Whoever has the archive alone --------------------------------------------------------------
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG2s8m8sZ4HC5p3RT3iVg2943hjpF8cQ9ITTlFH3VA6c me@laptop"
+OFTEN = ["site", "deploy", "backup", "status", "doctor", "preflight"]
+
+
+def program(installed, folder, *words):
+    """Run a program in a folder, by the settings that lie there; one of the collection's by its name."""
+    directory, environment = installed
+    first, *rest = words
+    own = directory / "collections/ansible_collections/selfhost/django/bin" / first
+    return subprocess.run(
+        [own if own.is_file() else first, *rest], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(installed, tmp_path_factory):
+    """A folder that the installed `selfhost init` has made, for an application of two files."""
+    repository = tmp_path_factory.mktemp("code") / "shop"
+    (repository / "shop").mkdir(parents=True)
+    (repository / "manage.py").write_text('os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")\n')
+    (repository / "shop/wsgi.py").touch()
+    for words in (["init", "--quiet", "--initial-branch=main"], ["add", "."], ["-c", "user.name=me", "-c", "user.email=me@example.org", "commit", "-qm1"]):
+        subprocess.run(["git", *words], cwd=repository, check=True)
+    site = tmp_path_factory.mktemp("home") / "site"
+    made = program(
+        installed, site.parent, "selfhost-init", site, "--repository", repository, "--host", "127.0.0.1", "--admin", "ops", "--key", KEY,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    assert {str(path.relative_to(site)) for path in site.rglob("*") if path.is_file()} == {
+        ".gitignore", ".vault-password", "ansible.cfg", "hosts.yml", *(f"group_vars/all/{name}.yml" for name in ("app", "network", "vault")),
+    }  # fmt: skip
+    return site
+
+
+@pytest.mark.parametrize("question", ["--syntax-check", "--list-tasks"])
+def test_playbooks_are_understood_in_a_folder_of_init(installed, folder, question):
+    asked = program(installed, folder, "ansible-playbook", question, *(f"selfhost.django.{name}" for name in OFTEN))
+    assert asked.returncode == 0 and "WARNING" not in asked.stderr, asked.stdout + asked.stderr
+    playbooks = f"{installed[0]}/collections/ansible_collections/selfhost/django/playbooks"
+    assert re.findall(r"(?m)^playbook: (.*)$", asked.stdout) == [f"{playbooks}/{name}.yml" for name in OFTEN]
+
+
+def test_the_inputs_of_a_folder_of_init_are_good(installed, folder):
+    asked = program(installed, folder, "selfhost", "preflight")
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+
+
+def test_doctor_tells_of_a_host_that_does_not_answer(installed, folder):
+    # Nobody listens on port 1.
+    asked = program(installed, folder, "selfhost", "doctor", "-e", "ansible_port=1")
+    assert asked.returncode == 2
+    assert asked.stdout.rstrip().endswith("Nothing answers on port 1 of 127.0.0.1 (site): start its SSH server, or correct ansible_port.")

@@ -38,7 +38,6 @@ GOOD = [
 ]
 
 
-
 def test_each_is_refused_in_one_sentence_and_good_ones_are_not(each_is_refused):
     each_is_refused(BAD, "haproxy", good=GOOD, groups=GROUPS, app_addresses=ADDRESSES)
 

@@ -19,6 +19,7 @@ KINDS = {
     "trivial page": (TRIVIAL, "Accept-Encoding: identity", GUNICORNS),
 }
 
+
 def ask(url, header, connections, seconds):
     """Ask for a page on so many connections, which are kept. One thread of the client leaves the servers a core."""
     words = ["wrk", "--threads=1", f"--connections={connections}", f"--duration={seconds}s", "--timeout=30s", "--latency", f"--header={header}", url]

@@ -4,21 +4,12 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-import threading
-import time
-
-from ansible import constants
-from ansible.plugins.callback.default import CallbackModule as Default
-from ansible_collections.selfhost.django.plugins.plugin_utils.last_words import failure, last_words, still_running
-
 DOCUMENTATION = r"""
 name: calm
 type: stdout
 short_description: Tell a failure once, last, in a sentence
 version_added: 0.2.0
-author: selfhost.django contributors
+author: selfhost.django contributors (@selfhost)
 description:
   - Prints what C(ansible.builtin.default) prints, with these differences.
   - A task that fails is marked where it fails. What it said is told after the recap, once for all hosts that said the same. Where a rescue went
@@ -36,6 +27,15 @@ options:
     ini: [{section: callback_calm, key: progress_seconds}]
 requirements: [stdout_callback = selfhost.django.calm in ansible.cfg]
 """
+
+import shutil
+import sys
+import threading
+import time
+
+from ansible import constants
+from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.selfhost.django.plugins.plugin_utils.last_words import failure, last_words, still_running
 
 
 class CallbackModule(Default):

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: patroni
 short_description: What all servers of a database under Patroni have in common
-version_added: 0.3.0
+version_added: 0.2.0
 author: selfhost.django contributors
 description:
   - Patroni's dynamic configuration (Patroni's documentation, "Dynamic Configuration Settings"), which the voters keep for all servers.

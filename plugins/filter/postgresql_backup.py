@@ -10,7 +10,8 @@ from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_
 
 # pgBackRest's own numbers: a usable backup is there; the server is known, only without a backup. What else it tells is cured by
 # a first backup, too: no repository yet, an unfinished one.
-OK, EMPTY = 0, 2
+OK = 0
+EMPTY = 2
 
 
 def postgresql_backup_repository_paths(rows):

@@ -9,7 +9,7 @@ import ipaddress
 DOCUMENTATION = r"""
 name: tls_source
 short_description: Where the certificate that a site's visitors see comes from
-version_added: 0.3.0
+version_added: 0.2.0
 author: selfhost.django contributors
 description:
   - C(files) where it is given, C(acme) where an authority can be asked for one, else C(self_signed).

@@ -457,7 +457,7 @@ def site_report(hosts, limits):
         ["Host", "Release", "Version", "Revision", "Since (UTC)", "By", "Release answers", "Visitors get", "Migrations", "Maintenance page"],
         [web_row(page, host, data) for host, data in web.items()],
     )
-    currents = {str(data["status"]["application"]["current"]).split("-")[0] for data in web.values() if isinstance(data["status"].get("application"), dict)}
+    currents = {str(data["status"]["application"]["current"]).split("-", maxsplit=1)[0] for data in web.values() if isinstance(data["status"].get("application"), dict)}
     if len(currents) > 1:
         page.problem(", ".join(web), "revisions", "The web hosts serve different revisions.")
     told_problems(page, known)

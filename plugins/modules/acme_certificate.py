@@ -10,7 +10,7 @@ short_description: Have the visitors' certificate asked for where that is due
 description:
   - Asks the program of role C(acme) whether a certificate is to be asked for, starts its unit if so, and waits for the end.
   - What stands in the way is a warning, and no failure. The site is served with what it has, and the timer tries again.
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
 options:

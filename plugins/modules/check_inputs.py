@@ -8,7 +8,7 @@ DOCUMENTATION = r"""
 module: check_inputs
 short_description: Refuse bad input, all of it in one answer
 version_added: 0.2.0
-author: selfhost.django contributors
+author: selfhost.django contributors (@selfhost)
 description:
   - Checks what the inventory, the command line and the roles' defaults say of all hosts of the play, on the controller and without a connection.
   - Fails with one sentence for each mistake, which names the variable and what would be right, and no secret. A variable that nothing reads, since

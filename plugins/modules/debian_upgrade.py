@@ -12,7 +12,7 @@ description:
     asked; of configuration files that somebody changed, those on the host stay.
   - The upgrade runs in a unit of its own, so a connection that breaks does not end it, and another run waits for it. One that was ended goes on
     where it was.
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
 options:

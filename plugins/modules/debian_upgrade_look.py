@@ -11,7 +11,7 @@ description:
   - Tells which Debian a host is, whether its packages are whole, where they come from, how much room there is, and what apt would do, by package
     lists of the next Debian that are fetched into a folder of their own and thrown away. Changes nothing.
   - The filter P(selfhost.django.debian_upgrade_refusals#filter) says what speaks against it.
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
 options:

@@ -10,7 +10,7 @@ short_description: Let nobody ask the voters without a password
 description:
   - Turns on etcd's authentication, with C(root), who administers it, and a user who may read and write what is below a prefix.
   - A user's password that has changed is set anew. Passwords travel in the body of requests over TLS and are in no argument.
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
 options:

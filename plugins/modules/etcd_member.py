@@ -12,7 +12,7 @@ description:
   - One that voted before under its name or at its address is taken off the list first, since it would vote anew on what it has voted on. If
     there is none, one that is not among O(voters) any more makes room for it.
   - The voters refuse what would leave too few of them.
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
 options:

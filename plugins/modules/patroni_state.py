@@ -11,7 +11,7 @@ description:
   - Waits until the server leads or follows, restarts it for settings that wait for that, writes down with the voters what all servers have in
     common, or makes another server the primary.
   - Patroni does it, and refuses what would lose rows.
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
 extends_documentation_fragment: [selfhost.django.patroni]

@@ -61,7 +61,7 @@ server:
   type: dict
   contains:
     standby: {description: Whether it follows another one., type: bool, returned: always}
-    system: {description: Number that its cluster was given when it was made and that its copies have, too., type: str, returned: always}
+    system: {description: "Number that its cluster was given when it was made and that its copies have, too.", type: str, returned: always}
     settings: {description: What it archives with., type: dict, returned: always}
 units:
   description:

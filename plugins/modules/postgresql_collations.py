@@ -12,7 +12,7 @@ description:
     and lets others in twice. PostgreSQL writes down by which version each collation was used, and warns.
   - Rebuilds what depends on a collation whose version is no longer the one that is written down, then writes the new one down.
   - Nobody may write meanwhile. A run that is killed is gone on with by the next one.
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
 options:

@@ -11,7 +11,7 @@ description:
   - Debian's C(pg_upgradecluster) with PostgreSQL's C(pg_upgrade) makes a copy of the cluster, of the later version. The old cluster stays as it
     was, stopped, and is the way back.
   - A run that is killed has changed nothing yet, or is gone on with by the next one.
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
 options:

@@ -10,7 +10,7 @@ short_description: Look what a host has of PostgreSQL's versions
 description:
   - Tells which clusters there are, what their server says, what has become of an upgrade, and whether there is another version to be had.
   - The filter P(selfhost.django.postgresql_upgrade_plan#filter) says what is to be done about it.
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
 options:

@@ -19,7 +19,7 @@ options:
     elements: str
     required: true
   commands:
-    description: Commands for sh, as in O(selfhost.django.app#role:app_build_commands). Variables in them are the release's shell's.
+    description: Commands for sh, as in O(selfhost.django.app#role:main:app_build_commands). Variables in them are the release's shell's.
     type: list
     elements: str
     default: []

@@ -42,7 +42,7 @@ options:
     choices: [uv, pip]
     default: uv
   requirements:
-    description: Entries as in O(selfhost.django.app#role:app_requirements).
+    description: Entries as in O(selfhost.django.app#role:main:app_requirements).
     type: list
     elements: str
     default: []

@@ -45,7 +45,7 @@ options:
     type: bool
     default: true
   commands:
-    description: Commands for sh that follow, as in O(selfhost.django.app#role:app_static_commands).
+    description: Commands for sh that follow, as in O(selfhost.django.app#role:main:app_static_commands).
     type: list
     elements: str
     default: []

@@ -19,12 +19,12 @@ author:
 extends_documentation_fragment: [selfhost.django.application, selfhost.django.application.units]
 options:
   processes:
-    description: As in O(selfhost.django.app#role:app_processes). A process is a service on all hosts, unless its C(hosts) says otherwise.
+    description: As in O(selfhost.django.app#role:main:app_processes). A process is a service on all hosts, unless its C(hosts) says otherwise.
     type: list
     elements: dict
     required: true
   timers:
-    description: As in O(selfhost.django.app#role:app_timers). A timer is one with its service, on the first host, unless its C(hosts) says otherwise.
+    description: As in O(selfhost.django.app#role:main:app_timers). A timer is one with its service, on the first host, unless its C(hosts) says otherwise.
     type: list
     elements: dict
     required: true

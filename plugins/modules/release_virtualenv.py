@@ -83,7 +83,7 @@ options:
     type: str
     required: true
   requirements:
-    description: What is installed, as in O(selfhost.django.app#role:app_requirements).
+    description: What is installed, as in O(selfhost.django.app#role:main:app_requirements).
     type: list
     elements: str
     default: []

@@ -128,7 +128,7 @@ def test_who_asks_another_host_for_files_reads_what_that_is_for_and_no_secret(si
         }.items()
     )  # fmt: skip
     plain = "printf '[global]\n[main]\npg1-path=/nowhere\n' >/tmp/plain.conf"
-    asking.check_output(f"runuser -u postgres -- sh -c %s", plain)
+    asking.check_output("runuser -u postgres -- sh -c %s", plain)
 
     def ask(path, *words):
         raw = "--raw" if words[0] == "repo-get" else ""

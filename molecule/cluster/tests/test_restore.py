@@ -77,7 +77,7 @@ def primary(site):
     before = {name: host.kept(name) for name in site.groups["database"]}
     host.sql("DROP TABLE IF EXISTS restore_probe; CREATE TABLE restore_probe (number int PRIMARY KEY, at timestamptz NOT NULL)")
     host.run(f"systemd-run --quiet --collect --unit={UNIT} --uid=postgres --working-directory=/ psql -XAtq -d probe -c %s", WRITE)
-    site.wait("the first row", lambda: host.rows())
+    site.wait("the first row", host.rows)
     yield host
     host.host.run(f"systemctl stop {UNIT}")
     host.restore(*wish(remove=True))

@@ -29,7 +29,7 @@ ARGUMENTS = ("-e", json.dumps(HOSTILE))
 # What root, the database and others have, as far as somebody could have changed it.
 STATE = (
     f"cd / && {{ find {VICTIM} /etc /root/.ssh /usr/local /var/spool/cron -xdev -path /etc/systemd/system -prune -o -printf '%p %u:%g %m %s %T@\\n'; "
-    "ls /etc/systemd/system | grep -v '^probe-attack\|^probe.service.wants'; sha256sum /etc/shadow /etc/sudoers; } | sort"
+    "ls /etc/systemd/system | grep -v '^probe-attack\\|^probe.service.wants'; sha256sum /etc/shadow /etc/sudoers; } | sort"
 )
 
 

@@ -46,7 +46,7 @@ def _paths(site, certificate):
         if value and (not matches(PATH, value) or ".." in value.split("/")):
             yield f"{name} is '{value}': give the absolute path of a file on the host, of letters, digits, dots, hyphens and underscores."
             return
-    if certificate and (bad := [path for path in {certificate, key} if path.startswith(("/home/", "/root/", "/run/user/"))]):
+    if certificate and (bad := [path for path in dict.fromkeys((certificate, key)) if path.startswith(("/home/", "/root/", "/run/user/"))]):
         yield f"app_tls_certificate_path names {listed(bad)}: give a place outside of homes, which the servers do not see."
     # HAProxy finds a key in the file of its certificate, or beside it under this name.
     elif certificate and site["app_balancer_hosts"] and site["app_balancer_tls"] == "terminate" and key not in (certificate, f"{certificate}.key"):

@@ -9,9 +9,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509 import load_pem_x509_certificate
-
 
 class Unreadable(Exception):
     """A variable whose own text is at fault: it names one that is not there, say."""
@@ -162,6 +159,10 @@ def is_key(value):
 
 def belong_together(certificate, key):
     """Return whether a private key is that of a certificate, both in PEM form."""
+    # Ansible brings it. Here, since what only reads the plugins' documentation has no need of it, and often lacks it.
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.x509 import load_pem_x509_certificate
+
     try:
         public = load_pem_x509_certificate(certificate.strip().encode()).public_key()
         return public == load_pem_private_key(key.strip().encode(), None).public_key()
