@@ -88,7 +88,7 @@ print(len(words), sum(word in text for word in words))
 def test_no_secret_is_told(here, copied):
     assert here.check_output("python3 -c %s", SEARCH) == "2 0"
     assert not here.check_output("find /etc/pgbackrest -type f -perm /o=r ! -name '*.crt' ! -name known_hosts")
-    assert here.check_output("stat -c '%%U %%a' /etc/pgbackrest/repository-3.key") == "postgres 600"
+    assert here.check_output("stat -c '%U %a' /etc/pgbackrest/repository-3.key") == "postgres 600"
 
 
 def test_a_server_with_another_key_is_not_believed(here, copied):
