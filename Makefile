@@ -9,7 +9,7 @@ SHELL := bash
 PYTHON ?= python3
 # What `make scenarios` runs, the longest first. SCENARIOS=default for one alone; LONG=1 for all of their tests; pair, upgrade,
 # projects and interruptions are run by hand, since they take too long for every time.
-SCENARIOS ?= cluster release default failover hostile internet rolling offsite notify rebuild
+SCENARIOS ?= cluster release default failover rolling internet offsite hostile notify rebuild
 
 # What the demo's host is: container, or vm.
 LAB ?= container
