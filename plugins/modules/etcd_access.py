@@ -13,19 +13,12 @@ description:
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
+extends_documentation_fragment: [selfhost.django.voters]
 options:
   endpoints:
     description: Addresses and ports of the voters.
     type: list
     elements: str
-    required: true
-  certificates:
-    description: Directory with C(ca.crt), C(host.crt) and C(host.key).
-    type: path
-    required: true
-  root_password:
-    description: Password of C(root).
-    type: str
     required: true
   user:
     description: Name of the user.

@@ -15,15 +15,8 @@ description:
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
+extends_documentation_fragment: [selfhost.django.server]
 options:
-  socket:
-    description: Directory of the server's socket, over which the account that runs the task logs in as C(postgres).
-    type: path
-    default: /var/run/postgresql
-  port:
-    description: Port of the server.
-    type: int
-    default: 5432
   patience_seconds:
     description: How long is waited for a server that does not take connections yet.
     type: int
