@@ -105,10 +105,16 @@ class Host:
             "failed_units": [line.split()[0] for line in failed],
             "memory_percent": memory_percent(read("/proc/meminfo")),
             "upgrade_error": upgrade_error(read("/var/log/unattended-upgrades/unattended-upgrades.log")),
-            "security_upgrades": security_upgrades(self.output(*SIMULATED)) if self.parameters["upgrades"] else None,
-            "foreign_tables": foreign_tables(self.output("nft", "list", "tables")) if os.path.exists("/usr/sbin/nft") else [],
             "disks": disks,
         }
+
+    def upgrades(self):
+        """Return the packages for which a security upgrade waits."""
+        return security_upgrades(self.output(*SIMULATED))
+
+    def tables(self):
+        """Return the tables of packet filters that are not ours."""
+        return foreign_tables(self.output("nft", "list", "tables")) if os.path.exists("/usr/sbin/nft") else []
 
     def application(self):
         """Return the releases and what runs of them."""
@@ -359,7 +365,7 @@ def load(path):
 
 
 SUBJECTS = {
-    "machine": None, "application": "root", "certificates": None, "backup": "backup", "alone": "backup", "places": "backup", "unkept": "unkept",
+    "machine": None, "upgrades": "at_length", "tables": "at_length", "application": "root", "certificates": None, "backup": "backup", "alone": "backup", "places": "backup", "unkept": "unkept",
     "database": "database_port", "failover": "patroni", "voter": "voter", "balancer": "balancer", "told": "notify",
 }  # fmt: skip
 

@@ -413,7 +413,7 @@ def machine_row(page, host, data):
         page.problem(host, "machine/memory", f"The memory is {memory} % in use.")
     if machine.get("upgrade_error"):
         page.problem(host, "machine/upgrade", f"The last automatic upgrade failed: {machine['upgrade_error']}", "warn")
-    tables, waiting = machine.get("foreign_tables") or [], machine.get("security_upgrades")
+    tables, waiting = subject(page, host, data, "tables"), subject(page, host, data, "upgrades")
     if tables:
         text = f"Somebody else's packet filter is in force, too: {', '.join(tables)}. What it denies, firewall_policy does not open."
         page.problem(host, "machine/tables", text, "note")

@@ -94,8 +94,8 @@ options:
       notify:
         description: File that says whom the host tells of problems; without it nobody asks.
         type: path
-      upgrades:
-        description: Whether to tell for which packages a security upgrade waits.
+      at_length:
+        description: Whether to ask what takes its time or root's rights, too, which is apt for security upgrades, and nftables for its tables.
         type: bool
         default: true
       timeout_seconds:
@@ -150,7 +150,7 @@ def main():
     options |= {name: {"type": "list", "elements": kind, "default": []} for name, kind in LISTS.items()}
     options |= {name: {"type": "str"} for name in ("service", "mark", "host", "tls", "patroni", "voter")}
     options |= {name: {"type": "dict"} for name in ("release", "visitor")}
-    options |= {"proxy_protocol": {"type": "bool", "default": False}, "upgrades": {"type": "bool", "default": True}, "timeout_seconds": {"type": "int", "default": 30}}
+    options |= {"proxy_protocol": {"type": "bool", "default": False}, "at_length": {"type": "bool", "default": True}, "timeout_seconds": {"type": "int", "default": 30}}
     required = {"root": ["service", "mark"], "patroni": ["patroni_certificates"]}
     module = AnsibleModule(
         argument_spec={"questions": {"type": "dict", "required": True, "options": options, "required_by": required}},

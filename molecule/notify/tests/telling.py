@@ -48,6 +48,11 @@ class Teller:
         self.host.check_output("systemctl start selfhost-notify-send.service && systemctl start selfhost-notify-send.service")
         return self.outside.messages(since)
 
+    def known(self):
+        """Return what it holds to be wrong, after a look."""
+        self.look()
+        return json.loads(self.host.file("/var/lib/selfhost-notify/state.json").content_string)["things"]
+
     def change(self, path, change):
         self.host.check_output("python3 -c %s", CHANGE.format(path=path, change=change))
 

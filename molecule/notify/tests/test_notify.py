@@ -54,6 +54,7 @@ def bring_about(teller, part):
 @pytest.fixture(scope="module")
 def course(site, teller, figure):
     """All of it, brought about and ended: what came after the first look, the second one, more of them, and after the end."""
+    rest = teller.known()
     bring_about(teller, 0)
     try:
         begun = time.monotonic()
@@ -65,7 +66,11 @@ def course(site, teller, figure):
     site.healthy()
     early, over, after = teller.look(2), teller.look(2), teller.look(2)
     teller.change(SETTINGS, "del content['hosts']['web2']")
-    return {"first": first, "second": second, "more": more, "early": early, "over": over, "after": after}
+    return {"rest": rest, "first": first, "second": second, "more": more, "early": early, "over": over, "after": after}
+
+
+def test_at_rest_nothing_is_wrong(course):
+    assert course["rest"] == {}
 
 
 @pytest.mark.parametrize("text", EVENTS)

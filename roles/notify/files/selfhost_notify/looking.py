@@ -74,8 +74,8 @@ def watched(settings, is_alive=None):
 
 def judged(status, host):
     """Return what was found out, and the problems of the host as the status page has them."""
-    # Django would be started every minute to ask for its migrations, and apt.
-    asked = look(status["questions"] | {"run": None, "upgrades": False})
+    # Django would be started every minute to ask for its migrations, and apt; nftables answers to root's full rights alone.
+    asked = look(status["questions"] | {"run": None, "at_length": False})
     return asked["status"], site_report({host: asked}, status["limits"])["problems"]
 
 

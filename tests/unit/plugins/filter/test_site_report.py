@@ -239,12 +239,13 @@ def test_what_keeps_them_from_replacing_a_primary_is_a_problem():
 
 
 def test_what_a_machine_tells_beside_its_problems():
-    said = page(broken("machine", "foreign_tables", value=["ip nat"]))
+    said = page(broken("tables", value=["ip nat"]))
     assert said["headline"] == "All is well on 1 host."
     (problem,) = [problem for problem in said["problems"] if problem["about"] == "machine/tables"]
     assert problem["level"] == "note" and problem["text"].startswith("Somebody else's packet filter is in force, too: ip nat.")
-    assert "none wait" in page(broken("machine", "security_upgrades", value=[]))["text"]
-    assert "2 wait" in page(broken("machine", "security_upgrades", value=["a", "b"]))["text"]
+    assert "could not be looked at" in page(broken("tables", value="no right to"))["problems"][0]["text"]
+    assert "none wait" in page(broken("upgrades", value=[]))["text"]
+    assert "2 wait" in page(broken("upgrades", value=["a", "b"]))["text"]
 
 
 def test_a_place_elsewhere_that_lacks_what_was_made_is_told():
