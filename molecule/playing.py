@@ -56,9 +56,8 @@ class Run:
 
 def quick():
     """Return the environment of a run whose tasks share a process; without a warning that users of the lab can do nothing about."""
-    plugins = pathlib.Path(importlib.util.find_spec("ansible_mitogen").origin).parent / "plugins/strategy"
     return {
-        "ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": str(plugins),
+        "ANSIBLE_STRATEGY": "quick", "ANSIBLE_STRATEGY_PLUGINS": str(ROOT / "molecule/shared/strategy"),
         "ANSIBLE_DEPRECATION_WARNINGS": "false", "ANSIBLE_HOST_KEY_CHECKING": "false",
     }  # fmt: skip
 

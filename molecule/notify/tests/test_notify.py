@@ -12,6 +12,10 @@ BACKUP = "/var/lib/postgresql-backup/status.json"
 UPGRADES = "/var/log/unattended-upgrades/unattended-upgrades.log"
 STATE = "/var/lib/selfhost-notify/state.json"
 OLDER = "[row.update(succeeded=row['succeeded'] {} 80 * 3600) for kind, row in content['kinds'].items() if kind in ('full', 'diff', 'incr')]"
+# Of two pieces of log that are in the archive, and have to be for what came after them, the first one is gone.
+LOST = """postgresql-backup check --quiet && postgresql-backup check --quiet
+rm "$(ls /var/lib/pgbackrest/archive/*/*/*/*.zst | tail -n 2 | head -n 1)"
+! postgresql-backup check --quiet"""
 # By what is told: how it is brought about, and ended. A pair is a change of a JSON file.
 EVENTS = {
     "The unit broken.service failed.": ("systemd-run --quiet --unit=broken false; sleep 1", "systemctl reset-failed broken.service"),
@@ -26,9 +30,7 @@ EVENTS = {
     "The last restore drill failed: a row is missing": (
         (BACKUP, "content['kinds']['drill'] = dict(content['kinds']['full'], verdict='failed', message='a row is missing', succeeded=None)"),
         (BACKUP, "del content['kinds']['drill']")),
-    "The last archive backup failed: there is a gap": (
-        (BACKUP, "content['kinds']['archive'].update(verdict='failed', message='there is a gap')"),
-        (BACKUP, "content['kinds']['archive'].update(verdict='ok', message='')")),
+    "The last archive backup failed: the log from ": (LOST, "postgresql-backup diff --quiet"),
     "The memory is ": ((STATUS, "content['limits']['memory_percent'] = 1"), (STATUS, "content['limits']['memory_percent'] = 95")),
     "The certificate of port 443 ends in ": ((STATUS, "content['limits']['certificate_days'] = 99999"), (STATUS, "content['limits']['certificate_days'] = 21")),
     "A reboot is required.": ("touch /run/reboot-required", "rm /run/reboot-required"),
