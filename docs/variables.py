@@ -72,7 +72,7 @@ def variable(name, option, defaults):
 
 def page(role):
     """Return the page of a role (str)."""
-    spec = load(ROLES / role / "meta/argument_specs.yml")["argument_specs"]["main"]
+    spec = load(ROLES / role / "meta/argument_specs.yml")["argument_specs"]["inputs"]
     defaults = load(ROLES / role / "defaults/main.yml")
     lines = [f"# Variables of {role}\n", f"{markdown(spec['description'])}\n", f"What the role does: [{role}](../../roles/{role}/README.md).\n"]
     for name, option in spec["options"].items():

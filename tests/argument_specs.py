@@ -120,8 +120,9 @@ def specs(role, defaults, short):
             wrong.append(f"{name}: {error}")
     if wrong:
         raise ValueError("\n".join(f"roles/{role}/defaults/main.yml: {sentence}." for sentence in wrong))
-    main = {"short_description": short, "description": marked(about, comments), "options": options}
-    return HEAD + yaml.dump({"argument_specs": {"main": main}}, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=80)
+    about_role = {"short_description": short, "description": marked(about, comments), "options": options}
+    # Under the name `main` Ansible would check it again as a task of each role, once in each play, after all inputs were checked at once.
+    return HEAD + yaml.dump({"argument_specs": {"inputs": about_role}}, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=80)
 
 
 class Dumper(yaml.SafeDumper):

@@ -17,7 +17,7 @@ def test_generated_again_nothing_changes(path):
 def options(text):
     """Return the options of the role `box` with these lines in its defaults."""
     written = specs("box", f"---\n# A box, and `box_lid`.\n\n{text}", "A box")
-    main = yaml.safe_load(written)["argument_specs"]["main"]
+    main = yaml.safe_load(written)["argument_specs"]["inputs"]
     assert (main["short_description"], main["description"][:10]) == ("A box", "A box, and")
     return main["options"]
 

@@ -29,7 +29,7 @@ def load(path):
 
 
 def options(role):
-    return load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    return load(f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["inputs"]["options"]
 
 
 def defaults(role):
@@ -315,7 +315,7 @@ def test_an_installed_role_tells_its_inputs(installed):
     directory, environment = installed
     names = [f"selfhost.django.{role}" for role in ROLES]
     result = subprocess.run(["ansible-doc", "--json", "--type", "role", *names], cwd=directory, env=environment, capture_output=True, text=True)
-    told = {name: json.loads(result.stdout)[name]["entry_points"]["main"]["options"].keys() for name in names}
+    told = {name: json.loads(result.stdout)[name]["entry_points"]["inputs"]["options"].keys() for name in names}
     assert told == {f"selfhost.django.{role}": options(role).keys() for role in ROLES}, result.stderr
 
 

@@ -119,7 +119,7 @@ def test_every_playbook_and_command_is_told_of():
 
 
 def test_what_is_given_by_an_option_is_a_word_that_a_playbook_knows():
-    known = {name for role in ROLES for name in VARIABLES.load(ROOT / f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]}
+    known = {name for role in ROLES for name in VARIABLES.load(ROOT / f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["inputs"]["options"]}
     words = program("plugins/plugin_utils/inputs/names.py")
     known |= {name for value in vars(words).values() if isinstance(value, (set, frozenset, tuple, list)) for name in value if isinstance(name, str)}
     given = {found for name, text in pages().items() if name.startswith(("docs/", "README")) for found in re.findall(r"-e '?(\w+)=", text)}
@@ -143,7 +143,7 @@ def test_every_variable_has_its_place_on_a_page_of_its_role(tmp_path):
     VARIABLES.main(tmp_path)
     for role in ROLES:
         text = (tmp_path / f"{role}.md").read_text()
-        options = VARIABLES.load(ROOT / f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+        options = VARIABLES.load(ROOT / f"roles/{role}/meta/argument_specs.yml")["argument_specs"]["inputs"]["options"]
         assert re.findall(r"^### (.*)$", text, flags=re.MULTILINE) == list(options)
         assert "{%" not in text, "a program in place of a default"
 

@@ -62,7 +62,7 @@ def _types():
 def _options():
     """Return what the specs say of every input, by its name."""
     specs = [yaml.load(path.read_bytes(), yaml.CSafeLoader) for path in sorted(ROLES.glob("*/meta/argument_specs.yml"))]
-    return {name: option for spec in specs for name, option in spec["argument_specs"]["main"]["options"].items()}
+    return {name: option for spec in specs for name, option in spec["argument_specs"]["inputs"]["options"].items()}
 
 
 def _merged(*mappings):
