@@ -75,6 +75,7 @@ BAD = [
     ({"app_static_root": "/mnt/x", "app_media_root": "/mnt/x/media"}, "app_static_root is '/mnt/x', which meets /mnt/x/media of app_media_root"),
     ({"app_request_timeout_seconds": 0}, "app_request_timeout_seconds is '0': give a whole number of at least 1."),
     ({"app_request_header_kb": 64}, "app_request_header_kb is '64': give a whole number from 4 to 40."),
+    ({"app_http3": "on"}, "app_http3 is 'on': give true or false."),
     ({"app_connections_per_address": -1}, "app_connections_per_address is '-1': give a whole number of at least 0."),
     ({"uwsgi_backlog": "many"}, "uwsgi_backlog is 'many': give a whole number"),
 ]

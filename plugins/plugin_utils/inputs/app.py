@@ -68,6 +68,7 @@ def application(site):
     )
     yield from ports(site, *PORTS)
     yield from _same_ports(site)
+    yield from _http3(site)
     yield from _environments(site)
     yield from _build_commands(site)
     yield from _modules(site)
@@ -100,6 +101,13 @@ def _build_commands(site):
                 f"app_build_commands holds {text_of(entry)}: give commands, and one that imports the settings as "
                 "{command: …, imports_settings: true}."
             )
+
+
+def _http3(site):
+    if not isinstance(site["app_http3"], bool):
+        yield f"app_http3 is '{site['app_http3']}': give true or false."
+    elif site["app_http3"] and site["app_balancer_hosts"]:
+        yield "app_http3 is true, and visitors reach the group balancer, whose HAProxy speaks HTTP/2 with them: leave it at false."
 
 
 def _same_ports(site):
