@@ -44,7 +44,7 @@ def test_a_browser_comes_by_http3(site, visit):
     # The host that was asked for is known by it, as by others.
     assert visit("/status/")[0] == "h3"
     host = site.hosts[site.web[0]]
-    assert "HTTP/3.0" in host.check_output("tail -n 5 /var/log/nginx/access.log")
+    site.wait("its line in the log", lambda: "GET /number/7/ HTTP/3.0" in host.check_output("tail -n 20 /var/log/nginx/access.log"), seconds=20)
     # Others go on by TCP, and are told of it.
     assert site.get("/status/").headers["Alt-Svc"] == 'h3=":443"; ma=86400'
     # Two workers share the port, and after a reload there are new ones, to which it comes at once.
