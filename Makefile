@@ -116,7 +116,7 @@ collection: .cache/venv/ready ## Build the collection's archive into .cache/buil
 docs: .cache/docs/venv/ready ## Build the documentation site into .cache/docs/site, to be opened in a browser as it is.
 	@rm -rf .cache/docs/source
 	@mkdir -p .cache/docs/source
-	@cp --parents LICENSE *.md docs/*.md docs/*.css docs/operations/*.md roles/*/README.md molecule/README.md benchmarks/*.md benchmarks/*.svg .cache/docs/source
+	@cp --parents LICENSE *.md docs/*.md docs/*.css docs/*.png docs/operations/*.md roles/*/README.md molecule/README.md benchmarks/*.md benchmarks/*.svg .cache/docs/source
 	@.cache/docs/venv/bin/python -B docs/variables.py .cache/docs/source/docs/variables
 	@NO_MKDOCS_2_WARNING=1 .cache/docs/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
 	@printf 'file://%s, and with its search: python3 -m http.server --bind 127.0.0.1 --directory .cache/docs/site\n' '$(CURDIR)/.cache/docs/site/index.html'

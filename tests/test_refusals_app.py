@@ -75,6 +75,7 @@ BAD = [
     ({"app_static_root": "/mnt/x", "app_media_root": "/mnt/x/media"}, "app_static_root is '/mnt/x', which meets /mnt/x/media of app_media_root"),
     ({"app_request_timeout_seconds": 0}, "app_request_timeout_seconds is '0': give a whole number of at least 1."),
     ({"app_request_header_kb": 64}, "app_request_header_kb is '64': give a whole number from 4 to 40."),
+    ({"app_http3": "on"}, "app_http3 is 'on': give true or false."),
     ({"app_connections_per_address": -1}, "app_connections_per_address is '-1': give a whole number of at least 0."),
     ({"uwsgi_backlog": "many"}, "uwsgi_backlog is 'many': give a whole number"),
 ]
@@ -166,18 +167,32 @@ PACKAGES = [
     ),
     (
         {"app_pip_arguments": ["--extra-index-url=https://x:swordfish@packages.example.org/simple/"]},
-        "app_pip_arguments holds a login, which every list of processes would show: give the address as UV_EXTRA_INDEX_URL in app_environment.",
+        "app_pip_arguments holds a login, which every list of processes would show: give the address as UV_EXTRA_INDEX_URL in app_build_environment.",
     ),
     (
         {"app_pip_packages": ["own @ git+https://swordfish@git.example.org/own.git"], "django_installer": "pip"},
-        "app_pip_packages holds a login, which every list of processes would show: give the address as PIP_EXTRA_INDEX_URL in app_environment.",
+        "app_pip_packages holds a login, which every list of processes would show: give the address as PIP_EXTRA_INDEX_URL in app_build_environment.",
     ),
+    ({"app_build_environment": ["TOKEN"]}, "app_build_environment has to be a mapping whose names are letters, digits and underscores"),
+    (
+        {"app_environment": {"UV_INDEX_OWN_PASSWORD": "swordfish", "PIPES": "a"}},
+        "app_environment has UV_INDEX_OWN_PASSWORD, which the application alone gets: give the installer its own in app_build_environment.",
+    ),
+    *[
+        ({"app_build_commands": ["make", entry]}, "app_build_commands holds %s: give commands, and one that imports the settings as {command: …" % told)
+        for entry, told in (
+            ("", '""'), (5, "5"), ({"imports_settings": True}, '{"imports_settings": true}'), ({"command": "make", "environment": True}, '{"command": "make", "environment": true}'),
+            ({"command": "make", "imports_settings": "all"}, '{"command": "make", "imports_settings": "all"}'),
+        )
+    ],
 ]
 GOOD_PACKAGES = [
     {"app_python": "3.13"},
     {"app_python": "/opt/python/bin/python3"},
     {"app_requirements": ["uv.lock --extra postgres --group production", "-e .[extra]", "deps/pylock.web.toml --extra=postgres", "reqs/pro duction.txt"]},
     {"app_pip_packages": ["own @ git+ssh://git@git.example.org/own.git"], "app_requirements": []},
+    {"app_environment": {"PIP_NO_CACHE_DIR": "1"}, "app_build_environment": {"PIP_NO_CACHE_DIR": "1", "NODE_ENV": "production"}},
+    {"app_build_commands": ["npm ci\nnpm run build", {"command": "make"}, {"command": "python manage.py compilemessages", "imports_settings": True}]},
 ]
 
 

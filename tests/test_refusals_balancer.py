@@ -52,3 +52,9 @@ def test_the_preflight_knows_the_group(refuse):
 
 def test_a_visitor_s_address_is_believed_by_addresses_alone(refuse):
     refuse("nginx_balancers holds 'lb.example.org': give IP addresses", nginx_balancers=["lb.example.org"])
+
+
+def test_http3_is_for_visitors_who_reach_the_web_host(sentences):
+    (said,) = sentences(GROUPS, ["app"], app_addresses=ADDRESSES, app_http3=True)
+    assert said == "app_http3 is true, and visitors reach the group balancer, whose HAProxy speaks HTTP/2 with them: leave it at false."
+    assert sentences(app_http3=True) == []

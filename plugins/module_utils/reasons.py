@@ -28,6 +28,18 @@ STATIC = "A project without django.contrib.staticfiles sets app_collectstatic to
 PACKAGES = "app_build_packages is for the Debian packages that it is compiled with (gcc, libc6-dev, python3-dev, libpq-dev, …)."
 
 
+def lacks_settings(command, output, withheld):
+    """Return what is said after the output of a build command that failed for lack of a setting, on a line of its own; else an empty text.
+
+    withheld are the names of variables that it did not get.
+    """
+    names = [name for name in withheld if re.search(r"\b%s\b" % re.escape(name), output)]
+    if not names and "ImproperlyConfigured" not in output:
+        return ""
+    missing = "it has no %s" % names[0] if names else "it has none of the application's variables"
+    return "\nWhere it imports the settings, write {command: %s, imports_settings: true} in app_build_commands: %s.\n" % (command.strip().splitlines()[0], missing)
+
+
 def failure_reason(result):
     """Return why a task failed; documented above."""
     failed = [item for item in result.get("results") or [] if item.get("failed")]

@@ -30,6 +30,8 @@ PYTHON = re.compile(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?")
 INCLUDE = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)[\s=]*([^\s#]+)")
 # A path has a slash before anything that a specifier or a URL has.
 LOCAL = re.compile(r"\s*(?:(?:-e|--editable)[\s=]*)?(?:file:|\.|(?!-)[^\s:@;#\[]*/)")
+# What installers read of their environment.
+VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 # git gets the whole address as an argument.
 SHOWN = re.compile(r"[^#\n]*git\+https?://[^/\s]*\$\{")
 
@@ -149,6 +151,15 @@ def depends(requirements, arguments, show, revision):
         if any(SHOWN.match(line) for line in lines):
             raise Refusal(
                 f"{path} has a variable in the address of a Git repository, which every list of processes would show: give an SSH address, "
-                "or the token by http.<url>.extraHeader in app_environment (GIT_CONFIG_COUNT, GIT_CONFIG_KEY_0, GIT_CONFIG_VALUE_0)."
+                "or the token by http.<url>.extraHeader in app_build_environment (GIT_CONFIG_COUNT, GIT_CONFIG_KEY_0, GIT_CONFIG_VALUE_0)."
             )
     return seen, own
+
+
+def check_variables(texts, withheld):
+    """Refuse requirement files (dict of texts) that read a variable which is the application's alone; withheld are the names of these."""
+    for path, text in texts.items():
+        lines = text.splitlines() if parse(path)[0] == "requirements.txt" else []
+        named = [name for line in lines for name in VARIABLE.findall(line.partition("#")[0]) if name in withheld]
+        if named:
+            raise Refusal(f"{path} reads {named[0]}, which the installer does not get from app_environment: give it in app_build_environment.")

@@ -11,7 +11,7 @@ import posixpath
 import shutil
 import subprocess
 
-from ansible_collections.selfhost.django.plugins.module_utils.requirements import Refusal, depends, table, taken
+from ansible_collections.selfhost.django.plugins.module_utils.requirements import Refusal, check_variables, depends, table, taken
 
 # How a pointer begins that stands for a file of Git LFS.
 POINTER = "version https://git-lfs.github.com/spec/v1"
@@ -88,11 +88,12 @@ def check_code(mirror, revision, repository):
     return bool(pointers)
 
 
-def resolve(mirror, version, repository, subdirectory, python, requirements, arguments):
+def resolve(mirror, version, repository, subdirectory, python, requirements, arguments, withheld=()):
     """Return what a release is built from; Refusal where it cannot be.
 
     version is a branch, a tag or a commit; repository is how a sentence calls it; subdirectory holds manage.py; python is the version of the
-    interpreter; requirements are entries of app_requirements; arguments are a list of words for pip. The answer has `revision`;
+    interpreter; requirements are entries of app_requirements; arguments are a list of words for pip; withheld are names of variables
+    that the installer does not get. The answer has `revision`;
     `requirements`, the entries that hold; `digest` of every file that they depend on; `own`, whether code of the repository itself is
     installed, so that a virtualenv fits this one release only; `lfs`, whether files are in Git LFS.
     """
@@ -109,5 +110,6 @@ def resolve(mirror, version, repository, subdirectory, python, requirements, arg
     paths = (git(mirror, "ls-tree", "-r", "--name-only", "-z", revision) or "").split("\0")
     entries = taken(requirements, show, paths, subdirectory, called)
     seen, own = depends(entries, arguments, show, called)
+    check_variables(seen, withheld)
     digest = hashlib.sha256(json.dumps(sorted(seen.items())).encode()).hexdigest()
     return {"revision": revision, "requirements": entries, "digest": digest, "own": own, "lfs": lfs}

@@ -18,8 +18,20 @@ options:
     type: list
     elements: str
     required: true
+  settings:
+    description: What follows O(run) where a command imports the settings, for the application's environment.
+    type: list
+    elements: str
+    default: []
   commands:
-    description: Commands for sh, as in O(selfhost.django.app#role:main:app_build_commands). Variables in them are the release's shell's.
+    description:
+      - Commands for sh, as in O(selfhost.django.app#role:main:app_build_commands), or mappings of a C(command) and C(imports_settings).
+      - Variables in them are the release's shell's.
+    type: list
+    elements: raw
+    default: []
+  withheld:
+    description: Names of variables that only a command gets which imports the settings. One that fails and speaks of them is told what to write.
     type: list
     elements: str
     default: []
@@ -44,7 +56,9 @@ EXAMPLES = r"""
 - name: Build the release
   selfhost.django.release_build:
     run: [/usr/local/bin/shop-run, --release, 4f1c2d3e5a6b-0a1b2c3d, --build]
-    commands: [npm ci, npm run build]
+    settings: [--settings]
+    commands: [npm ci, npm run build, {command: python manage.py compilemessages, imports_settings: true}]
+    withheld: [SECRET_KEY, DATABASE_URL]
     code: /srv/shop/releases/4f1c2d3e5a6b-0a1b2c3d/code
     user: shop-build
     group: shop
@@ -61,7 +75,23 @@ commands:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed, ask
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
+from ansible_collections.selfhost.django.plugins.module_utils.reasons import lacks_settings
 from ansible_collections.selfhost.django.plugins.module_utils.seals import seal_all
+
+
+def build(given):
+    """Run the commands one after the other; yield the line of each that ran. Failed says why one did not."""
+    for command in given["commands"]:
+        entry = {"command": command} if isinstance(command, str) else command
+        imports = bool(entry.get("imports_settings"))
+        line = [*given["run"], *(given["settings"] if imports else []), "sh", "-euc", entry["command"]]
+        try:
+            ask(*line)
+        except Failed as error:
+            if not imports:
+                error.details["stderr"] += lacks_settings(entry["command"], error.details["stdout"] + error.details["stderr"], given["withheld"])
+            raise
+        yield line
 
 
 def main():
@@ -69,17 +99,17 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "run": {"type": "list", "elements": "str", "required": True},
-            "commands": {"type": "list", "elements": "str", "default": []},
+            "settings": {"type": "list", "elements": "str", "default": []},
+            "commands": {"type": "list", "elements": "raw", "default": []},
+            "withheld": {"type": "list", "elements": "str", "default": []},
             "code": {"type": "path", "required": True},
             "user": {"type": "str", "required": True},
             "group": {"type": "str", "required": True},
         },
     )
     given = module.params
-    lines = [[*given["run"], "sh", "-euc", command] for command in given["commands"]]
     try:
-        for line in lines:
-            ask(*line)
+        lines = list(build(given))
         sealed = seal_all([given["code"]], given["user"], given["group"])
     except Failed as error:
         module.fail_json(**error.details)

@@ -53,7 +53,11 @@ options:
     type: str
     required: true
   environment:
-    description: Content of the release's environment file, which installers and build commands read, too.
+    description: Content of the file C(environment) of the release, which the application reads.
+    type: str
+    required: true
+  build_environment:
+    description: Content of the file C(build-environment), which installers and build commands read.
     type: str
     required: true
   virtualenv:
@@ -80,6 +84,7 @@ EXAMPLES = r"""
     user: shop-build
     group: shop
     environment: "{{ {'SECRET_KEY': secret_key} | selfhost.django.environment_file }}"
+    build_environment: "{{ {'NODE_ENV': 'production'} | selfhost.django.environment_file }}"
     virtualenv: /srv/shop/venvs/0a1b2c3d4e5f
 """
 
@@ -174,7 +179,8 @@ def begin(given):
     commands += check_out(run, variables(given["mirror"], given["git_environment"], os.environ), *asked)
     folder = open_directory(release)
     try:
-        write_file(folder, "environment", given["environment"].encode(), 0, group, 0o640)
+        for name in ("environment", "build_environment"):
+            write_file(folder, name.replace("_", "-"), given[name].encode(), 0, group, 0o640)
         os.symlink("../../venvs/" + os.path.basename(given["virtualenv"]), "venv", dir_fd=folder)
     finally:
         os.close(folder)
@@ -191,6 +197,7 @@ def main():
             "lfs": {"type": "bool", "default": False},
             "git_environment": {"type": "dict", "default": {}},
             "environment": {"type": "str", "required": True, "no_log": True},
+            "build_environment": {"type": "str", "required": True, "no_log": True},
             "lock": {"type": "path"},
         },
     )

@@ -51,6 +51,11 @@ options:
     type: list
     elements: str
     default: []
+  withheld:
+    description: Names of the application's variables that the installer does not get. A requirement file that reads one of them is refused.
+    type: list
+    elements: str
+    default: []
   packages:
     description: Further packages of the virtualenv.
     type: list
@@ -160,6 +165,7 @@ from ansible_collections.selfhost.django.plugins.module_utils.releases import AP
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import PYTHON, Refusal
 from ansible_collections.selfhost.django.plugins.module_utils.sources import fetch, is_there, resolve
 
+LISTS = ("requirements", "packages", "arguments", "withheld", "schedules", "host_keys")
 # Version, and what it really is: Debian's application server fits Debian's interpreter only.
 QUESTION = "import os, platform, sys; print(platform.python_version(), os.path.realpath(sys.executable), sep='\\n')"
 
@@ -238,7 +244,7 @@ def named_and_resolved(given):
     interpreter = interpreter_of(given["python"], given["installer"])
     resolved = resolve(
         given["mirror"], given["commit"] or given["version"], given["repository"], given["subdirectory"],
-        interpreter[0], given["requirements"], given["arguments"],
+        interpreter[0], given["requirements"], given["arguments"], given["withheld"],
     ) | {"interpreter": interpreter}  # fmt: skip
     packages = given["packages"] + [given["server_requirement"]] * ("other" in interpreter)
     release, virtualenv = named(resolved, given["inputs"], [given["installer"], given["requirements"], packages, given["arguments"]])
@@ -254,7 +260,7 @@ def main():
         | {
             **{name: {"type": "str", "required": True, "no_log": False} for name in texts},
             **{name: {"type": "str", "default": ""} for name in ("subdirectory", "commit", "recent", "bundle", "inputs", "maintenance", "server_requirement")},
-            **{name: {"type": "list", "elements": "str", "default": [], "no_log": False} for name in ("requirements", "packages", "arguments", "schedules", "host_keys")},
+            **{name: {"type": "list", "elements": "str", "default": [], "no_log": False} for name in LISTS},
             "key": {"type": "str", "default": "", "no_log": True},
             "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
         },

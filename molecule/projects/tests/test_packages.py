@@ -118,7 +118,7 @@ def test_a_token_reaches_the_installer_and_nobody_else(site, repository, before)
         version = fresh("private")
         repository.commit(private, version)
         for token, is_right in (("another-word", False), (TOKEN, True)):
-            run = site.play("deploy", "-vvv", "-e", json.dumps({"app_environment": {"INDEX_TOKEN": token}}))
+            run = site.play("deploy", "-vvv", "-e", json.dumps({"app_build_environment": {"INDEX_TOKEN": token}}))
             assert (run.code == 0) is is_right, run.output[-4000:]
             assert [line for line in run.output.splitlines() if token in line] == []
         assert site.version() == version

@@ -13,7 +13,7 @@ MEDIA = "/srv/probe/shared/media"
 # As the role's README has it: the repository in its place, before anything else is there.
 SAVE = "tar -C /var/lib -c pgbackrest media-backup"
 PUT = (
-    "adduser --quiet --system --group --home /var/lib/postgresql --no-create-home --shell /bin/bash postgres && tar -C /var/lib -x"
+    "adduser --system --group --home /var/lib/postgresql --no-create-home --shell /bin/bash postgres && tar -C /var/lib -x"
     " && chown -R postgres:postgres /var/lib/pgbackrest && chown -R root:root /var/lib/media-backup"
 )
 

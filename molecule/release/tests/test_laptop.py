@@ -11,7 +11,7 @@ import time
 import pytest
 import requests
 import yaml
-from playing import ROOT, SSH_CONFIG, Site
+from playing import ROOT, SSH_CONFIG, Site, fresh
 
 testinfra_hosts = ["ansible://probe"]
 
@@ -118,6 +118,26 @@ def test_the_environment_without_its_secrets(site):
 def test_what_runs(site):
     (row,) = [row for row in selfhost(site, "ps").splitlines() if "probe@" in row]
     assert row.split()[:3] == [site.web[0], f"probe@{current(site)}.service", "active"]
+
+
+def test_a_login_and_a_command_on_a_host(site):
+    terminal = Terminal(PROGRAM, "-i", site.inventory, "ssh")
+    terminal.read(b"$ ")
+    terminal.type(b"exit 3\n")
+    assert terminal.wait() == 3
+    assert "load average" in selfhost(site, "--on", site.web[0], "ssh", "uptime")
+    assert "status: ok" in selfhost(site, "ssh", *"sudo -u postgres pgbackrest info".split())
+
+
+def test_what_site_would_do_is_told_and_not_done(site, repository):
+    version, serving = site.version(), current(site)
+    repository.commit("good", fresh("dry"))
+    try:
+        said = selfhost(site, "site", "--check", "--diff")
+    finally:
+        repository.commit("good", version)
+    assert re.search(rf"Release \S+ is\s+to\s+take\s+the\s+place\s+of\s+{serving}", said), said[-4000:]
+    assert (site.version(), current(site)) == (version, serving)
 
 
 def test_nothing_stands_in_the_way_of_a_site_that_is_there(site):

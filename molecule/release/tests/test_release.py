@@ -18,20 +18,21 @@ BAD = {
     "requirement": ([], "virtualenv", "selfhost-django-no-such-package"),
     "migration": ([], "migrate", "this migration fails"),
     "breaking": ([], "migrate", "pages.0002_breaking forbids NULL"),
+    "secrets": (["-e", '{"app_build_commands": ["python manage.py check"]}'], "build", "write {command: python manage.py check, imports_settings: true}"),
     "static": ([], "collectstatic", "missing.png"),
     "load": ([], "start", "this revision does not load"),
     "error": (["-e", "django_health_timeout_seconds=3"], "health", "/ answered 500 instead of 200"),
     "folder": (["-e", "app_subdirectory=src"], "checkout", "has no src/manage.py: give app_subdirectory the folder of manage.py."),
     "check": ([], "check", "this check fails"),
 }
-LONG = {"folder", "check"}
+LONG = {"folder", "check", "secrets"}
 
 
 @pytest.mark.parametrize("variant", [pytest.param(name, marks=pytest.mark.long if name in LONG else ()) for name in BAD])
 def test_a_bad_release_is_noticed_by_nobody_and_names_its_step(variant, repository, site):
     arguments, step, reason = BAD[variant]
     before = site.version()
-    if variant not in ("revision", "folder"):
+    if variant not in ("revision", "folder", "secrets"):
         repository.commit(variant, "bad")
     try:
         with site.visitors(pause_seconds=1) as loads:

@@ -34,6 +34,8 @@ PORTS = (
     "app_etcd_metrics_port", "app_patroni_port",
 )  # fmt: skip
 FILE_KEYS = (["path", "content"], ["owner", "group", "mode"])
+# What uv, pip, Poetry and git read of their environment.
+INSTALLER = "(UV|PIP|POETRY|GIT_CONFIG)_.*"
 
 
 def name(site):
@@ -66,15 +68,46 @@ def application(site):
     )
     yield from ports(site, *PORTS)
     yield from _same_ports(site)
-    environment = site["app_environment"]
-    if not isinstance(environment, Mapping) or not all(matches("[A-Za-z_][A-Za-z0-9_]*", key) for key in environment):
-        yield "app_environment has to be a mapping whose names are letters, digits and underscores, none beginning with a digit."
+    yield from _http3(site)
+    yield from _environments(site)
+    yield from _build_commands(site)
     yield from _modules(site)
     yield from visitors_tls(site)
     yield from _steps(site)
     yield from _paths(site)
     yield from _files(site)
     yield from _units(site)
+
+
+def _environments(site):
+    """What the installer reads is of no use to the application, which does not share its own."""
+    environments = {name: site[name] for name in ("app_environment", "app_build_environment")}
+    strange = [
+        name for name, value in environments.items()
+        if not isinstance(value, Mapping) or not all(matches("[A-Za-z_][A-Za-z0-9_]*", key) for key in value)
+    ]  # fmt: skip
+    for name in strange:
+        yield f"{name} has to be a mapping whose names are letters, digits and underscores, none beginning with a digit."
+    if not strange and (of_installer := [key for key in environments["app_environment"] if matches(INSTALLER, key) and key not in environments["app_build_environment"]]):
+        yield f"app_environment has {listed(of_installer)}, which the application alone gets: give the installer its own in app_build_environment."
+
+
+def _build_commands(site):
+    for entry in site["app_build_commands"] if is_list(site["app_build_commands"]) else []:
+        row = {"command": entry} if isinstance(entry, str) else entry
+        is_right = is_rows([row], ["command"]) and not set(row) - {"command", "imports_settings"} and isinstance(row.get("imports_settings", False), bool)
+        if not is_right or not isinstance(row["command"], str) or not row["command"].strip():
+            yield (
+                f"app_build_commands holds {text_of(entry)}: give commands, and one that imports the settings as "
+                "{command: …, imports_settings: true}."
+            )
+
+
+def _http3(site):
+    if not isinstance(site["app_http3"], bool):
+        yield f"app_http3 is '{site['app_http3']}': give true or false."
+    elif site["app_http3"] and site["app_balancer_hosts"]:
+        yield "app_http3 is true, and visitors reach the group balancer, whose HAProxy speaks HTTP/2 with them: leave it at false."
 
 
 def _same_ports(site):

@@ -24,7 +24,7 @@ def packages(site):
     for variable in ("app_pip_arguments", "app_pip_packages", "app_requirements"):
         if is_list(site[variable]) and any(LOGIN.search(str(word)) for word in site[variable]):
             name = "PIP_EXTRA_INDEX_URL" if site["django_installer"] == "pip" else "UV_EXTRA_INDEX_URL"
-            yield f"{variable} holds a login, which every list of processes would show: give the address as {name} in app_environment."
+            yield f"{variable} holds a login, which every list of processes would show: give the address as {name} in app_build_environment."
     yield from _requirements(site)
 
 

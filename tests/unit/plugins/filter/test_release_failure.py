@@ -2,7 +2,7 @@
 
 import pytest
 from ansible_collections.selfhost.django.plugins.filter.release_failure import put_back_words, release_failure
-from ansible_collections.selfhost.django.plugins.module_utils.reasons import PACKAGES, STATIC, failure_reason
+from ansible_collections.selfhost.django.plugins.module_utils.reasons import PACKAGES, STATIC, failure_reason, lacks_settings
 
 UV = """\
 error: Failed to build `psycopg2==2.9.9`
@@ -109,6 +109,15 @@ REASONS = {
 def test_the_words_that_say_why_are_found(name):
     output, reason = REASONS[name]
     assert failure_reason({"failed": True, "stderr": output, "stdout": "more", "msg": "non-zero return code"}) == reason
+
+
+def test_what_a_build_command_lacks_is_told_after_what_it_said():
+    sentence = "Where it imports the settings, write {command: make words, imports_settings: true} in app_build_commands: it has "
+    assert lacks_settings("make words\nmore", "KeyError: 'SECRET_KEY'", ["DEBUG", "SECRET_KEY"]) == f"\n{sentence}no SECRET_KEY.\n"
+    assert lacks_settings("make words", "ImproperlyConfigured: …", []) == f"\n{sentence}none of the application's variables.\n"
+    assert lacks_settings("make words", "MY_SECRET_KEY2 and no other", ["SECRET_KEY"]) == ""
+    said = "KeyError: 'SECRET_KEY'\n" + lacks_settings("make words", "SECRET_KEY", ["SECRET_KEY"])
+    assert failure_reason({"stderr": said}) == f"KeyError: 'SECRET_KEY' / {sentence}no SECRET_KEY."
 
 
 def test_what_a_package_says_that_has_no_word_for_an_error_is_told():

@@ -1,7 +1,7 @@
 """What app_requirements asks for: how an entry is read, what it depends on, and what is taken where nobody has said it."""
 
 import pytest
-from ansible_collections.selfhost.django.plugins.module_utils.requirements import Refusal, depends, parse, taken
+from ansible_collections.selfhost.django.plugins.module_utils.requirements import Refusal, check_variables, depends, parse, taken
 
 ENTRIES = [
     ("requirements.txt", "requirements.txt", []),
@@ -123,6 +123,13 @@ def test_code_of_the_repository_in_a_lock_makes_the_virtualenv_the_releases_own(
 def test_a_lock_that_is_not_there_is_named():
     with pytest.raises(Refusal, match="^app_requirements names uv.lock, which this revision does not have.$"):
         depends(["uv.lock --extra pg"], [], {"pyproject.toml": ANY}.get, "this revision")
+
+
+def test_a_variable_that_the_installer_does_not_get_is_refused():
+    texts = {"a.txt": "--extra-index-url https://x:${TOKEN}@packages.example.org/simple/\n# ${OLD}\n", "uv.lock": "${OLD}"}
+    check_variables(texts, ["OLD"])
+    with pytest.raises(Refusal, match=r"^a.txt reads TOKEN, which the installer does not get from app_environment: give it in app_build_environment.$"):
+        check_variables(texts, ["SECRET_KEY", "TOKEN"])
 
 
 @pytest.mark.parametrize(

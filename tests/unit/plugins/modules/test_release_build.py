@@ -23,7 +23,10 @@ def build(tmp_path, capsys):
 
     def run(*commands):
         prefix = ["setpriv", f"--reuid={BUILDER}", "--clear-groups", "env", f"--chdir={code}", "WHO=me"]
-        options = {"run": prefix, "commands": list(commands), "code": str(code), "user": str(BUILDER), "group": str(GROUP)}
+        options = {
+            "run": prefix, "settings": ["SECRET_KEY=swordfish"], "commands": list(commands), "withheld": ["SECRET_KEY", "DATABASE_URL"],
+            "code": str(code), "user": str(BUILDER), "group": str(GROUP),
+        }  # fmt: skip
         with patch_module_args(options), pytest.raises(SystemExit):
             main()
         return json.loads(capsys.readouterr().out)
@@ -51,6 +54,25 @@ def test_what_fails_is_said_in_its_own_words_and_nothing_follows(build):
     answer = build("echo half; echo no such thing >&2; exit 3", "touch never")
     assert (answer["failed"], answer["rc"], answer["stderr"], answer["stdout"]) == (True, 3, "no such thing\n", "half\n")
     assert not (build.code / "never").exists() and owners(build.code) == {(BUILDER, BUILDER)}
+
+
+def test_a_command_gets_the_settings_where_it_says_that_it_imports_them(build):
+    asks = 'echo "${SECRET_KEY-none}" >>seen'
+    build(asks, {"command": asks, "imports_settings": True}, {"command": asks, "imports_settings": False})
+    assert (build.code / "seen").read_text() == "none\nswordfish\nnone\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "is_told"),
+    [
+        ("echo \"KeyError: 'DATABASE_URL'\" >&2; exit 1", True),
+        ("echo Set the SECRET_KEY environment variable; exit 1", True),
+        ("echo no such thing >&2; exit 1", False),
+        ({"command": "echo \"KeyError: 'DATABASE_URL'\" >&2; exit 1", "imports_settings": True}, False),
+    ],
+)
+def test_one_that_lacks_a_setting_says_how_it_gets_them(build, command, is_told):
+    assert ("imports_settings: true} in app_build_commands: it has no " in build(command)["stderr"]) is is_told
 
 
 def test_without_commands_it_is_sealed_all_the_same(build):

@@ -14,6 +14,7 @@ from ansible_collections.selfhost.django.plugins.modules.release_checkout import
 BUILDER, GROUP = 4711, 4712
 RELEASE = "0123456789ab-01234567"
 TEXT = 'TOKEN="swordfish"\nLANG="C.UTF-8"\n'
+BUILD = 'LANG="C.UTF-8"\n'
 IDENTITY = ["-c", "user.name=unit", "-c", "user.email=unit@localhost", "-c", "commit.gpgSign=false", "-c", "protocol.file.allow=always"]
 # Says whether the lock is held, and that the units run where there is a file that says so.
 SYSTEMCTL = """#!/bin/sh
@@ -74,6 +75,7 @@ class Site:
         options = {
             "root": f"{self.home}", "service": "shop", "release": RELEASE, "mirror": f"{self.home}/build/repository.git",
             "repository": f"{self.home}/origin", "revision": self.revision, "user": str(BUILDER), "group": str(GROUP), "environment": TEXT,
+            "build_environment": BUILD,
             "virtualenv": f"{self.home}/venvs/0a1b2c", "lock": f"{self.home}/lock",
             "git_environment": {"GIT_CONFIG_GLOBAL": "/dev/null", "PATH": f"{self.home}/bin:/usr/bin:/bin", "GIT_ALLOW_PROTOCOL": "file"},
         }  # fmt: skip
@@ -114,11 +116,12 @@ def test_directories_code_and_environment_are_whose_they_have_to_be(site):
     answer = site.check_out()
     assert answer["changed"] and [words[:2] for words in answer["commands"]] == [["git", "clone"], ["git", "remote"], ["git", "checkout"]]
     assert {str(path.relative_to(site.release)): state(path) for path in site.release.glob("*")} == {
-        "code": (BUILDER, GROUP, "0750"), "tmp": (BUILDER, GROUP, "0700"), "environment": (0, GROUP, "0640"), "venv": (0, 0, "0777"),
+        "code": (BUILDER, GROUP, "0750"), "tmp": (BUILDER, GROUP, "0700"), "environment": (0, GROUP, "0640"), "build-environment": (0, GROUP, "0640"),
+        "venv": (0, 0, "0777"),
     }  # fmt: skip
     assert state(site.release) == (0, GROUP, "0711")
     assert state(site.release / "code/bin") == (BUILDER, GROUP, "0750") and state(site.release / "code/manage.py") == (BUILDER, GROUP, "0640")
-    assert (site.release / "environment").read_text() == TEXT
+    assert (site.release / "environment").read_text() == TEXT and (site.release / "build-environment").read_text() == BUILD
     assert os.readlink(site.release / "venv") == "../../venvs/0a1b2c"
 
 

@@ -62,7 +62,7 @@ def test_a_change_is_seen_where_it_has_to_be(of, variables, of_the_host, of_the_
 @pytest.mark.parametrize(
     "variables",
     [
-        {"app_version": "v2"}, {"app_environment": {"A": "1"}}, {"app_requirements": ["a.txt"]}, {"app_build_commands": ["make"]}, {"deploy_serial": 2},
+        {"app_version": "v2"}, {"app_environment": {"A": "1"}}, {"app_build_environment": {"A": "1"}}, {"app_requirements": ["a.txt"]}, {"app_build_commands": ["make"]}, {"deploy_serial": 2},
         {"deploy_version": "v2"}, {"app_timers": [{"name": "a", "command": "b", "schedule": "daily"}]}, {"app_release_steps": ["build"]},
     ],
 )  # fmt: skip
