@@ -133,7 +133,9 @@ def entry_of(line, identifier, path, boot, host):
     """Return an entry of the journal for the line of a file."""
     fields = {
         "__REALTIME_TIMESTAMP": time.time_ns() // 1000, "__MONOTONIC_TIMESTAMP": time.monotonic_ns() // 1000, "_BOOT_ID": boot, "_HOSTNAME": host,
-        "SYSLOG_IDENTIFIER": identifier, "SELFHOST_FILE": path,
+        "SYSLOG_IDENTIFIER": identifier,
+        # An application can give its own lines any name that does not begin so.
+        "_SELFHOST_LOG": identifier, "_SELFHOST_FILE": path,
     }  # fmt: skip
     return "".join(f"{name}={value}\n" for name, value in fields.items()).encode() + b"MESSAGE=" + line[:LINE] + b"\n\n"
 

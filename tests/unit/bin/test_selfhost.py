@@ -99,7 +99,7 @@ def test_nobody_sees_secrets_over_a_shoulder(name, value, shown):
             "sudo journalctl --directory=/var/log/selfhost-logs/web1 --no-pager --output=short-iso --lines=9 --follow "
             "--unit='shop.service' --unit='shop@*' --unit='shop-*'",
         ),
-        ("web", False, "web1", "sudo journalctl --directory=/var/log/selfhost-logs/web1 --no-pager --output=short-iso --lines=9  --identifier=nginx"),
+        ("web", False, "web1", "sudo journalctl --directory=/var/log/selfhost-logs/web1 --no-pager --output=short-iso --lines=9  _SELFHOST_LOG=nginx"),
     ],
 )  # fmt: skip
 def test_what_shows_a_log(part, follow, kept, expected):

@@ -230,7 +230,7 @@ def test_journal_and_files_are_kept_once_and_by_the_certificates_name(kept, send
     (folder / "access.log").write_text("GET /\n")
     first.send_all()
     assert list(content(kept[0])) == ["web1"], "whatever it calls itself"
-    assert b"MESSAGE=one\n" in content(kept[0])["web1"] and b"SYSLOG_IDENTIFIER=nginx\n" in content(kept[0])["web1"]
+    assert b"MESSAGE=one\n" in content(kept[0])["web1"] and b"_SELFHOST_LOG=nginx\n" in content(kept[0])["web1"]
     once = content(kept[0])
     first.send_all()
     assert content(kept[0]) == once
