@@ -217,8 +217,9 @@ class Sender:
     def send_file(self, name, path):
         for part, begin in unread(path, self.sent["files"].get(path)):
             for batch, end in lines(part, begin):
-                if batch:
-                    self.keeper.send([entry_of(line, name, path, self.boot, self.host) for line in batch])
+                # Short lines are much longer as entries.
+                for some in batches(entry_of(line, name, path, self.boot, self.host) for line in batch):
+                    self.keeper.send(some)
                 self.sent["files"][path] = end
                 self.note()
 

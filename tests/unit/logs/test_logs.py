@@ -304,6 +304,13 @@ def test_what_cannot_be_sent_is_sent_later(kept, sender):
     assert b"=one\n" in content(folder)["web1"] and b"=GET /\n" in content(folder)["web1"]
 
 
+def test_many_short_lines_are_kept(kept, sender):
+    made, own = sender()
+    (own / "access.log").write_text("x\n" * 30_000)
+    made.send_all()
+    assert content(kept[0])["web1"].count(b"MESSAGE=x\n") == 30_000
+
+
 def test_a_journal_that_cannot_be_read_is_told(sender):
     made, _folder = sender()
     made.journal = ["false"]
