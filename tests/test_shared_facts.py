@@ -60,10 +60,12 @@ GROUPS = {"web": ["web1"], "database": ["db1"], "backup": ["backup1"], "balancer
         ({"nginx_https_port": 8443}, "web1", [22, 8443, 8873]),
         ({"app_http_port": 8080, "app_https_port": 8443}, "lb1", [22, 8080, 8443]),
         ({"hardening_ssh_port": 2222}, "lb1", [80, 443, 2222]),
+        ({"logs_port": 9532}, "logs", [22, 8432, 8873, 9532]),
     ],
 )
 def test_the_firewall_opens_the_ports_that_roles_listen_on(controller, variables, host, wanted):
-    sites = {site.host: site for site in controller.sites(GROUPS, GOOD | {"app_addresses": ADDRESSES} | variables)}
+    groups, host = (GROUPS | {"logs": ["backup1"]}, "backup1") if host == "logs" else (GROUPS, host)
+    sites = {site.host: site for site in controller.sites(groups, GOOD | {"app_addresses": ADDRESSES} | variables)}
     # To nobody is not open.
     rows = [row["port"] for row in sites[host]["__firewall_rows"] if row.get("from", ["anywhere"])]
     assert sorted(int(port) for row in rows for port in (row if isinstance(row, list) else [row])) == wanted

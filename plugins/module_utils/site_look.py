@@ -229,6 +229,13 @@ class Host:
         settings = load(self.parameters["notify"]) or {}
         return {"ways": settings.get("ways", []), "failures": load(os.path.join(settings.get("spool", ""), "failures")) or {}}
 
+    def logs(self):
+        """Return for how many seconds nothing that is logged here has reached the host that keeps it; since the boot, where nothing has."""
+        try:
+            return max(0, int(time.time() - os.stat(self.parameters["logs"]).st_mtime))
+        except OSError:
+            return int(float(read("/proc/uptime").split()[0]))
+
     def database(self):
         """Return what the server says of itself."""
         port = str(self.parameters["database_port"])
@@ -365,8 +372,9 @@ def load(path):
 
 
 SUBJECTS = {
-    "machine": None, "upgrades": "at_length", "tables": "at_length", "application": "root", "certificates": None, "backup": "backup", "alone": "backup", "places": "backup", "unkept": "unkept",
-    "database": "database_port", "failover": "patroni", "voter": "voter", "balancer": "balancer", "told": "notify",
+    "machine": None, "upgrades": "at_length", "tables": "at_length", "application": "root", "certificates": None,
+    "backup": "backup", "alone": "backup", "places": "backup", "unkept": "unkept",
+    "database": "database_port", "failover": "patroni", "voter": "voter", "balancer": "balancer", "told": "notify", "logs": "logs",
 }  # fmt: skip
 
 

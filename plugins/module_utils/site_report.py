@@ -20,6 +20,8 @@ PENDING_SHOWN = 3
 LEVELS = ("bad", "warn", "note")
 REASON_LENGTH = 160
 SAME_DEPLOY_SECONDS = 120
+# A host that keeps logs may be rebooted.
+UNSENT_SECONDS = 600
 
 
 def age(seconds):
@@ -361,6 +363,13 @@ def told_problems(page, hosts):
             page.problem(host, f"told/{way}", f"Messages wait, since {way} fails: {failure['text']}.", "warn")
 
 
+def unsent_problem(page, host, data):
+    """Note a log that is on this host alone, though another one is to keep it, too."""
+    seconds = subject(page, host, data, "logs") or 0
+    if seconds > UNSENT_SECONDS:
+        page.problem(host, "logs", f"What is logged here has not reached the host that keeps it for {age(seconds)}.", "warn")
+
+
 def unkept_problem(page, host, data):
     """Note files that a lost machine would take with it."""
     paths = subject(page, host, data, "unkept")
@@ -463,6 +472,7 @@ def site_report(hosts, limits):
     told_problems(page, known)
     for host, data in known.items():
         alone_note(page, host, data)
+        unsent_problem(page, host, data)
         if "unkept" in data["status"]:
             unkept_problem(page, host, data)
     for host, data in web.items():

@@ -94,6 +94,9 @@ options:
       notify:
         description: File that says whom the host tells of problems; without it nobody asks.
         type: path
+      logs:
+        description: File whose time is when what is logged last reached the host that keeps it; without it nobody asks.
+        type: path
       at_length:
         description: Whether to ask what takes its time or root's rights, too, which is apt for security upgrades, and nftables for its tables.
         type: bool
@@ -139,7 +142,7 @@ visitor:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.site_look import look
 
-PATHS = ("acme", "root", "run", "log", "maintenance", "backup", "patroni_certificates", "balancer", "notify")
+PATHS = ("acme", "root", "run", "log", "maintenance", "backup", "patroni_certificates", "balancer", "notify", "logs")
 NUMBERS = ("port", "database_port")
 LISTS = {"units": "str", "certificates": "path", "paths": "path", "unkept": "path"}
 

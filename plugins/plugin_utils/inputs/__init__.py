@@ -29,6 +29,7 @@ INVENTORY = {
     "uwsgi": (app.application_server, ("web",)),
     "nginx": (app.web_server, ("web",)),
     "haproxy": (app.balancer, ("balancer",)),
+    "logs": (hosts.logs, PARTS),
     "notify": (notify.notify, PARTS),
 }
 # Lists that may be one word, since they are given on the command line.

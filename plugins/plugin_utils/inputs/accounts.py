@@ -21,7 +21,7 @@ OF_PACKAGES = set(
 # Units of Debian's and of this collection's, by whose names an application's would replace or extend them.
 UNITS = set(
     "apparmor auditd chrony cron dbus emergency etcd fail2ban getty haproxy media-server networking nftables nginx patroni pgbackrest-server postgresql "
-    "postgresql-backup postgresql-drill postgresql-guard postgresql-receive rescue rsync ssh sshd stunnel4 systemd sysstat udev unattended-upgrades user "
+    "postgresql-backup postgresql-drill postgresql-guard postgresql-receive rescue rsync selfhost-logs ssh sshd stunnel4 systemd sysstat udev unattended-upgrades user "
     "uwsgi".split()
 )
 # useradd(8): what Debian takes as the name of an account.

@@ -31,7 +31,7 @@ UNIT_KEYS = {
 }
 PORTS = (
     "app_database_port", "app_http_port", "app_https_port", "app_acme_port", "app_backup_port", "app_media_backup_port", "app_etcd_port", "app_etcd_peer_port",
-    "app_etcd_metrics_port", "app_patroni_port",
+    "app_etcd_metrics_port", "app_patroni_port", "app_logs_port",
 )  # fmt: skip
 FILE_KEYS = (["path", "content"], ["owner", "group", "mode"])
 # What uv, pip, Poetry and git read of their environment.

@@ -20,7 +20,7 @@ OF_WEB_HOSTS = (
 # What only the rest of a site reads, by the variable that says whether there are hosts of it.
 OF_THE_SITE = {
     "app_site_hosts": ("guard", "hardening", "firewall"), "app_database_hosts": ("postgresql", "postgresql_backup"),
-    "app_backup_hosts": ("postgresql_backup",), "app_balancer_hosts": ("haproxy", "acme"), "app_etcd_hosts": ("etcd",),
+    "app_backup_hosts": ("postgresql_backup",), "app_balancer_hosts": ("haproxy", "acme"), "app_etcd_hosts": ("etcd",), "app_logs_hosts": ("logs",),
 }  # fmt: skip
 NAME = re.compile(r"\b(?:__)?[a-z]+(?:_[a-z0-9]+)+\b")
 # Of one run alone, given on the command line or by its hosts.

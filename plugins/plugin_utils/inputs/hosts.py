@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from .values import (
-    HOSTS_OF_SITE, belong_together, is_certificate, is_list, is_network, is_port, is_rows, is_true, is_whole, listed, matches, ports, text_of, told, whole_numbers,
+    HOSTS_OF_SITE, belong_together, given_ports, is_certificate, is_list, is_network, is_port, is_rows, is_true, is_whole, listed, matches, ports, text_of, told, whole_numbers,
 )  # fmt: skip
 
 NAME = r"[a-z_][a-z0-9_-]{0,31}"
@@ -93,7 +93,7 @@ def _admins(site, admins):
 # --- Firewall ---------------------------------------------------------------------------------
 
 # Groups that the product knows, whether or not the site uses them.
-GROUPS = ("all", "web", "database", "balancer", "backup", "etcd")
+GROUPS = ("all", "web", "database", "balancer", "backup", "etcd", "logs")
 # What the rows of the default policy derive from.
 OF_POLICY = tuple(f"__firewall_{name}" for name in ("others", "web", "database", "balancers", "backup", "etcd", "backup_port", "media_port"))
 
@@ -167,6 +167,23 @@ def certificates(site):
     days, renewed = site["certificates_days"], site["certificates_renew_days"]
     if not is_whole(days, 1, 99999) or not is_whole(renewed) or int(renewed) >= int(days):
         yield f"certificates_renew_days is '{renewed}' and certificates_days '{days}': give whole numbers, the first one smaller."
+
+
+def logs(site):
+    """Say what is wrong with the host that keeps the logs."""
+    site.settle(*HOSTS_OF_SITE)
+    keepers = site["logs_hosts"]
+    if not is_list(keepers):
+        yield "logs_hosts has to be a list."
+        return
+    if len(keepers) > 1:
+        yield f"The group logs has {len(keepers)} hosts: give one, which keeps what all of them log, or none."
+    elif strange := [host for host in keepers if host not in site["app_site_hosts"]]:
+        yield f"The group logs names {listed(strange)}, which is in no other part of the site: give a host of web, database, balancer or backup."
+    elif keepers and len(site["app_site_hosts"]) < 2:
+        yield f"The group logs names {listed(keepers)}, which is the whole site: its log is there anyway. Leave the group out."
+    yield from given_ports(site, "logs_port")
+    yield from whole_numbers(site, {"logs_max_mb": (100, None), "logs_max_days": (1, None)})
 
 
 def status(site):

@@ -88,6 +88,33 @@ def test_nobody_sees_secrets_over_a_shoulder(name, value, shown):
     assert selfhost.masked({name: value}) == [f"{name}={shown}"]
 
 
+@pytest.mark.parametrize(
+    ("part", "follow", "kept", "expected"),
+    [
+        ("app", False, None, "sudo journalctl --no-pager --output=short-iso --lines=9  --unit='shop.service' --unit='shop@*' --unit='shop-*'"),
+        ("web", True, None, "sudo tail --lines=9 --follow=name --retry /var/log/nginx/access.log /var/log/nginx/error.log"),
+        # There all is a journal, and each host's its own.
+        (
+            "app", True, "web1",
+            "sudo journalctl --directory=/var/log/selfhost-logs/web1 --no-pager --output=short-iso --lines=9 --follow "
+            "--unit='shop.service' --unit='shop@*' --unit='shop-*'",
+        ),
+        ("web", False, "web1", "sudo journalctl --directory=/var/log/selfhost-logs/web1 --no-pager --output=short-iso --lines=9  _SELFHOST_LOG=nginx"),
+    ],
+)  # fmt: skip
+def test_what_shows_a_log(part, follow, kept, expected):
+    assert selfhost.log_command(part, 9, follow, "shop", "shop", kept) == expected
+
+
+@pytest.mark.parametrize("part", sorted(selfhost.LOGS))
+def test_every_log_is_kept_and_of_one_host_alone(part):
+    command = selfhost.log_command(part, 9, False, "shop", "shop", "db1")
+    assert "--directory=/var/log/selfhost-logs/db1 " in command and "/var/log/" not in command.replace("/var/log/selfhost-logs/db1", "")
+    for name in ("../web1", "web1; reboot", "."):
+        with pytest.raises(selfhost.Mistake, match="--on names"):
+            selfhost.log_command(part, 9, False, "shop", "shop", name)
+
+
 def test_what_runs():
     shown = """
 Id=shop-mail.timer
@@ -148,6 +175,7 @@ def test_an_inventory_is_read_without_its_secrets(inventory):
         (["depoly"], "There is no command depoly: give one of backup,"),
         (["logs", "nginx"], "There is no log of nginx: give one of app, web,"),
         (["logs", "balancer"], "No host of the inventory is in the group balancer"),
+        (["--on", "gone1", "logs", "web", "--kept"], "No host of the inventory is in the group logs"),
         (["--on", "db1", "shell"], "--on names db1, which is no host of the group web: give one of web1."),
     ],
 )

@@ -36,6 +36,7 @@ ADVICE = {
     "failover/primary": "Nothing can be written. Read journalctl -u 'patroni@*' -u etcd on the database hosts.",
     "failover/restart": "patronictl restart applies it.",
     "host": STATUS,
+    "logs": "It waits here, and is sent when it can be. Read journalctl -u selfhost-logs here, and -u selfhost-logs-keep on the other host.",
     "look": "What else is wrong may go unseen. Read journalctl -u selfhost-notify.",
     "machine": STATUS,
     "machine/disk": "What writes there will fail when it is full. du -xh --max-depth=2 PATH | sort -h shows what takes the room.",

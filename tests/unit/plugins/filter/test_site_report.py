@@ -98,6 +98,12 @@ def test_a_note_is_shown_and_is_no_problem():
     assert page(broken("alone", value=False))["problems"] == []
 
 
+def test_a_log_that_waits_is_a_warning_after_a_while():
+    assert page(GOOD | {"logs": 599})["problems"] == []
+    (problem,) = page(GOOD | {"logs": 7300})["problems"]
+    assert problem["level"] == "warn" and problem["text"] == "What is logged here has not reached the host that keeps it for 2 h."
+
+
 def test_that_nobody_is_told_is_a_note_for_all_such_hosts_and_that_messages_wait_a_warning():
     nobody, somebody = GOOD | {"told": {"ways": [], "failures": {}}}, GOOD | {"told": {"ways": ["mail"], "failures": {"mail": {"text": "refused"}}}}
     problems = page(nobody, web2={"status": nobody}, web3={"status": somebody})["problems"]

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import subprocess
+import time
 
 from ansible_collections.selfhost.django.plugins.module_utils import site_look
 
@@ -97,6 +98,15 @@ def test_the_last_automatic_upgrade():
     begin, error = "2027-01-15 06:00:00,000 INFO Starting unattended upgrades script\n", "2027-01-15 06:01:00,000 ERROR Installing the upgrades failed!\n"
     assert site_look.upgrade_error(begin + error + error) == "Installing the upgrades failed!"
     assert site_look.upgrade_error(begin + error + begin) == site_look.upgrade_error("") == ""
+
+
+def test_how_long_nothing_logged_has_reached_its_keeper(tmp_path):
+    reached = tmp_path / "reached"
+    # Since the boot.
+    assert host(logs=str(reached)).logs() == int(float(pathlib.Path("/proc/uptime").read_text().split()[0]))
+    reached.touch()
+    os.utime(reached, (0, time.time() - 90))
+    assert 89 <= host(logs=str(reached)).logs() <= 92
 
 
 def test_who_is_told(tmp_path):
