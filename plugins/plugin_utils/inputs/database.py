@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from ..postgresql_restore import conflicts, moment_of
 from .places import meetings, place_of_system
 from .repositories import wrong_repositories
 from .upgrades import repository
@@ -369,42 +370,42 @@ def restore(site):
             "hosts one that is lost is replaced by site.yml (README of the role etcd)."
         )
         return
-    moment = str(site["postgresql_backup_restore_time"])
-    if moment:
-        seconds = site["__postgresql_backup_restore_moment"]["seconds"]
+    wishes = {name: str(site[f"postgresql_restore_{name}"]) for name in ("time", "confirmation", *(variable for variable, *_form in WISHES.values()))}
+    if wishes["time"]:
+        seconds = moment_of(wishes["time"])["seconds"]
         if seconds is None:
-            yield f"restore_target_time is '{moment}': give a moment with its time zone, such as 2026-01-31 14:05:00+01:00."
+            yield f"restore_target_time is '{wishes['time']}': give a moment with its time zone, such as 2026-01-31 14:05:00+01:00."
         elif seconds > time.time():
-            yield f"restore_target_time is '{moment}', which is in the future."
+            yield f"restore_target_time is '{wishes['time']}', which is in the future."
     for word, (variable, form, give) in WISHES.items():
-        value = str(site[f"postgresql_backup_restore_{variable}"])
+        value = wishes[variable]
         if value and not matches(form, value):
             yield f"{word} is '{value}': give {give}."
     rows = site["postgresql_backup_repositories"]
-    most, number = len(rows) if is_rows(rows, ["type"]) else 0, site["postgresql_backup_restore_repository"]
+    most, number = len(rows) if is_rows(rows, ["type"]) else 0, site["postgresql_restore_repository"]
     if not is_whole(number, 0, most):
         yield f"restore_repository is '{number}': give the number of one of postgresql_backup_repositories, from 1 to {most}, or 0 for the first that has it."
-    wishes = site["__postgresql_backup_restore_wishes"]
-    confirmation, confirmed = str(site["postgresql_backup_restore_confirmation"]), site["__postgresql_backup_restore_confirmed"]
-    if len(wishes) > 1:
-        yield f"{' and '.join(wishes)} are given: give one of them."
-    elif confirmation and confirmation != confirmed:
-        yield f"restore_in_place is '{confirmation}': to put what is restored in the place of what runs, name it: {confirmed}."
-    yield from whole_numbers(site, {"postgresql_backup_restore_port": (1024, 65535), "postgresql_backup_restore_headroom_mb": (0, 100000000)})
-    port = site["postgresql_backup_restore_port"]
+    words = conflicts(wishes | {"removed": is_true(site["postgresql_restore_removed"])})
+    confirmed = wishes["database"] if wishes["dump"] else site["postgresql_restore_cluster"]
+    if len(words) > 1:
+        yield f"{' and '.join(words)} are given: give one of them."
+    elif wishes["confirmation"] not in ("", confirmed):
+        yield f"restore_in_place is '{wishes['confirmation']}': to put what is restored in the place of what runs, name it: {confirmed}."
+    yield from whole_numbers(site, {"postgresql_restore_port": (1024, 65535), "postgresql_restore_headroom_mb": (0, 100000000)})
+    port = site["postgresql_restore_port"]
     if str(port) == str(site["postgresql_backup_server_port"]):
-        yield f"postgresql_backup_restore_port is {port}, which the server itself listens on: give another."
+        yield f"postgresql_restore_port is {port}, which the server itself listens on: give another."
 
 
 def restore_media(site):
     """Say what is wrong with the wishes about the uploads."""
     wish = site["postgresql_backup_media_restored"]
-    confirmation, cluster = str(site["postgresql_backup_restore_confirmation"]), site["postgresql_backup_restore_cluster"]
+    confirmation, cluster = str(site["postgresql_backup_media_confirmation"]), site["postgresql_backup_media_cluster"]
     if str(wish).lower() not in ("true", "false", "yes", "no", "1", "0"):
         yield f"restore_media is '{wish}': give true or false."
     elif not is_true(wish):
         return
-    elif str(site["postgresql_backup_restore_dump"]):
+    elif str(site["postgresql_restore_dump"]):
         yield "restore_media does not go with restore_dump: a dump belongs to no named moment, so no uploads are of the same."
     elif not site["__postgresql_backup_media_keeper"]:
         reason = (

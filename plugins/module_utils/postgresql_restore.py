@@ -1,7 +1,9 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
 """Bring a moment of the database back: beside the running cluster, or in its place.
 
-Run as root on a database host, given to python3 on standard input: python3 - ACTION SPECIFICATION, the latter as JSON. All it reads and
-writes is postgres', so it works as postgres; root only starts and stops the servers.
+What the modules postgresql_restore_look and postgresql_restore do as root on a database host. All they read and write is postgres', so it is
+done as postgres, in a process of its own; root only starts and stops the servers.
 
 look       what there is: servers, repository, space, what an interrupted run left
 beside     restore into a second cluster of its own, which is left running
@@ -17,6 +19,8 @@ Everything is made in a directory of its own, and production's is exchanged for 
 either changed nothing yet, or left a journal by which the next one finishes it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import fcntl
@@ -29,8 +33,8 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
+import traceback
 import urllib.parse
 
 USER = "postgres"
@@ -45,7 +49,8 @@ RECOVERY_SETTINGS = (
     "restore_command", "recovery_target", "recovery_target_action", "recovery_target_inclusive", "recovery_target_lsn",
     "recovery_target_name", "recovery_target_time", "recovery_target_timeline", "recovery_target_xid",
 )  # fmt: skip
-# A recovery wants these to be no lower than where the log was written.
+# A recovery wants these to be no lower than where the log was written (PostgreSQL manual, "Hot Standby", section "Administrator's Overview");
+# and how pg_controldata calls them.
 LIMITS = {
     "max_connections": "max_connections setting",
     "max_worker_processes": "max_worker_processes setting",
@@ -57,6 +62,8 @@ LIMITS = {
 MADE_HERE = "shobj_description(oid, 'pg_database') LIKE 'restored from %' AND datname ~ '_restor(ed|ing)$'"
 # Of no use in a copy that is to be brought to another moment.
 NOT_COPIED = {"pg_wal", "pg_replslot", "pg_stat_tmp", "pg_notify", "pg_subtrans", "pg_snapshots", "postmaster.pid", "postmaster.opts"}
+# A segment that the server has just closed is in the archive within seconds.
+ARCHIVE_SECONDS = 60
 # How long a lease of a server that was killed may last.
 LEASE_SECONDS = 180
 # pgBackRest's number for a repository that cannot be read.
@@ -64,6 +71,7 @@ UNREADABLE = 99
 RENAME_EXCHANGE = 2
 AT_FDCWD = -100
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 
 
 class Failure(Exception):
@@ -178,7 +186,7 @@ class Restore:
         self.log = pathlib.Path(f"/var/log/postgresql/postgresql-{self.version}-{specification['cluster']}-restoring.log")
 
     def pgbackrest(self, *arguments, **options):
-        return run("pgbackrest", f"--config={self.asked['configuration']}", f"--stanza={self.asked['stanza']}", *arguments, **options)
+        return run("pgbackrest", f"--stanza={self.asked['stanza']}", *arguments, **options)
 
     def program(self, name):
         return self.programs / name
@@ -267,7 +275,7 @@ class Restore:
             return True
         sql("SELECT pg_current_xact_id()", self.port)
         segment = sql("SELECT pg_walfile_name(pg_switch_wal())", self.port)
-        deadline = time.monotonic() + self.asked["archive_seconds"]
+        deadline = time.monotonic() + ARCHIVE_SECONDS
         while time.monotonic() < deadline:
             done = self.pgbackrest("--output=json", "--log-level-console=off", "info", check=False)
             if done.returncode == 0:
@@ -629,7 +637,7 @@ class Restore:
         if needed > space.f_bavail * space.f_frsize:
             raise Failure(
                 f"the restored database takes about {max(size, 4 * os.path.getsize(source)) // 1024**2} MB and {self.asked['headroom_mb']} MB are to stay free "
-                f"(postgresql_backup_restore_headroom_mb), but only {space.f_bavail * space.f_frsize // 1024**2} MB are"
+                f"(postgresql_restore_headroom_mb), but only {space.f_bavail * space.f_frsize // 1024**2} MB are"
             )
         owner = sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{database}'", self.port) or "postgres"
         if new in there:
@@ -663,31 +671,74 @@ class Restore:
         return {"kept": f"the database {kept}" if former else "none"}
 
 
-ACTIONS = ("look", "beside", "remove", "prepare", "swap", "complete", "locate", "dump", "rename")
+# What changes something.
+STEPS = ("beside", "remove", "prepare", "swap", "complete", "dump", "rename")
+# The option of modules that says which cluster it is about.
+SERVER = {
+    "type": "dict",
+    "required": True,
+    "options": {
+        "version": {"type": "str", "required": True},
+        "cluster": {"type": "str", "required": True},
+        "stanza": {"type": "str", "required": True},
+        "port": {"type": "int", "required": True},
+        "beside_port": {"type": "int", "required": True},
+        "processes": {"type": "int", "default": 1},
+        "patroni": {"type": "str", "default": ""},
+    },
+}
 
 
-def main(action, specification):
-    restore = Restore(json.loads(specification))
+def perform(step, specification):
+    """Do a step with postgres' rights, and return what came of it."""
+    restore = Restore(specification)
+    if step == "look":
+        act_as_postgres()
+        return restore.look()
+    # The process of a run whose connection was lost may still be at work.
+    with open(LOCK, "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        act_as_postgres()
+        if step in ("beside", "remove", "dump"):
+            restore.forget()
+        return getattr(restore, step)()
+
+
+def answer(function, *arguments):
+    """Return what a function returns, or how it failed, as JSON."""
     try:
-        if action == "look":
-            act_as_postgres()
-            result = restore.look()
-        else:
-            # The program of a run whose connection was lost may still be at work.
-            with open(LOCK, "w", encoding="utf-8") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                act_as_postgres()
-                if action in ("beside", "remove", "dump"):
-                    restore.forget()
-                result = getattr(restore, action)()
+        return json.dumps({"result": function(*arguments)})
     except Failure as failure:
-        print(str(failure), file=sys.stderr)
-        return 1
-    print(json.dumps(result))
-    return 0
+        return json.dumps({"failure": str(failure)})
+    except Exception:
+        return json.dumps({"failure": traceback.format_exc()})
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ACTIONS:
-        sys.exit(__doc__)
-    sys.exit(main(sys.argv[1], sys.argv[2]))
+def apart(step, specification):
+    """Do a step in a process of its own, which `ps` shows as restore-<step>; return what came of it, or raise Failure.
+
+    Its rights are postgres' from then on, those of the caller stay; and it goes on when the caller's connection is lost.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            ctypes.CDLL(None).prctl(PR_SET_NAME, f"restore-{step}".encode())
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for number in (0, 1, 2):
+                os.dup2(nothing, number)
+            os.dup2(writer, 3)
+            os.closerange(4, os.sysconf("SC_OPEN_MAX"))
+            said = answer(perform, step, specification)
+            with os.fdopen(3, "w", encoding="utf-8") as pipe:
+                pipe.write(said)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, encoding="utf-8") as pipe:
+        text = pipe.read()
+    os.waitpid(child, 0)
+    said = json.loads(text or '{"failure": "the restore was killed"}')
+    if "failure" in said:
+        raise Failure(said["failure"])
+    return said["result"]

@@ -1,18 +1,11 @@
 """Which backup leads to a moment: the decisions of a restore."""
 
-import importlib.util
-import pathlib
-
 import pytest
+from ansible_collections.selfhost.django.plugins.plugin_utils import postgresql_restore as module
 from hypothesis import given
 from hypothesis import strategies as st
 
-FILE = pathlib.Path(__file__).parents[4] / "plugins/filter/postgresql_restore.py"
-spec = importlib.util.spec_from_file_location("postgresql_restore", FILE)
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-moment = module.FilterModule().filters()["postgresql_restore_moment"]
-decide = module.FilterModule().filters()["postgresql_restore_plan"]
+moment, decide = module.moment_of, module.way
 
 # 2026-01-04 03:15:00 in UTC
 SUNDAY = 1767496500
@@ -93,7 +86,7 @@ def test_a_moment_within_the_second_in_which_the_backup_ended_takes_the_one_befo
         ({"label": BACKUPS[1]["label"], "moment": at(SUNDAY + 60)}, "before the end of the backup 20260104-031500F_20260105-031500D"),
         ({"backups": []}, "the repository holds no backup"),
         ({"backups": [backup("a", SUNDAY, error=True)]}, "every backup in the repository is damaged"),
-        ({"free_bytes": 1100 * 1024**2}, "takes 100 MB and 1024 MB are to stay free (postgresql_backup_restore_headroom_mb), but only 1100 MB are"),
+        ({"free_bytes": 1100 * 1024**2}, "takes 100 MB and 1024 MB are to stay free (postgresql_restore_headroom_mb), but only 1100 MB are"),
     ],
 )
 def test_what_cannot_be_is_refused(wishes, words):
@@ -151,21 +144,33 @@ def test_the_timeline_that_is_named_is_followed():
 # --- What hosts said --------------------------------------------------------------------------
 
 
-def test_what_hosts_said_that_answered():
-    known = {
-        "db1": {"__postgresql_backup_restore_look": {"stdout": '{"primary": true}'}, "__postgresql_backup_restore_unsettled": {"msg": "it is not."}},
-        "db2": {"__postgresql_backup_restore_look": {"unreachable": True}},
-        "web1": {"__uwsgi_stopped": {"rc": 0}}, "web2": {"__uwsgi_stopped": {"rc": 1}}, "web3": {},
-    }  # fmt: skip
-    assert module.postgresql_restore_looks(["db1", "db2"], known) == {"db1": {"primary": True}}
-    assert module.postgresql_restore_complaints(["db1", "db2"], known) == ["it is not."]
-    assert module.postgresql_restore_serving(["web1", "web2", "web3"], known) == ["web2", "web3"]
+def test_an_application_serves_where_a_host_did_not_say_that_it_has_stopped():
+    said = {"web1": {"rc": 0}, "web2": {"rc": 1}, "web3": {}, "web4": {"unreachable": True}}
+    assert module.serving([*said, "web5"], said) == ["web2", "web3", "web4", "web5"]
 
 
 def test_patroni_stands_where_a_host_did_not_say_that_it_has_stopped():
     said = {"db1": {"state": "stopped", "failed": False}, "db2": {"failed": True}, "db3": {"unreachable": True}, "db4": {"skipped": True, "failed": False}}
-    known = {name: {"__postgresql_backup_restore_stood_down": row} for name, row in said.items()} | {"db5": {}}
-    assert module.postgresql_restore_standing(list(known), known) == ["db2", "db3", "db4", "db5"]
+    assert module.standing([*said, "db5"], said) == ["db2", "db3", "db4", "db5"]
+
+
+@pytest.mark.parametrize(
+    ("running", "left", "sentence"),
+    [
+        ([], [], ""),
+        (["web1", "web2"], ["db2"], "The application was not stopped on web1, web2: nothing was restored."),
+        ([], ["db2"], "Patroni was not stopped on db2: nothing was restored."),
+    ],
+)
+def test_why_nothing_takes_the_place_of_what_serves(running, left, sentence):
+    assert module.hindrance(running, left) == sentence
+
+
+@pytest.mark.parametrize(
+    ("said", "done"), [({"result": {"kept": "/x"}}, True), ({"failed": True, "msg": "x"}, False), ({"skipped": True}, False), ({"unreachable": True}, False), ({}, False)]
+)
+def test_what_is_restored_is_in_its_place_where_the_host_said_so(said, done):
+    assert module.is_done(said) is done
 
 
 @pytest.mark.parametrize(
@@ -182,7 +187,7 @@ def test_patroni_stands_where_a_host_did_not_say_that_it_has_stopped():
 )
 def test_which_host_is_restored(looks, host):
     looks = {name: {"primary": False, "journal": None} | row for name, row in looks.items()}
-    assert module.postgresql_restore_host(looks, ["db1", "db2"]) == host
+    assert module.host_of(looks, ["db1", "db2"]) == host
 
 
 # --- What is refused --------------------------------------------------------------------------
@@ -229,7 +234,7 @@ BESIDE = {"words": "the restore point x", "finished": True}
     ],
 )  # fmt: skip
 def test_what_is_not_restored(looks, action, more, sentence):
-    said = module.postgresql_restore_refusal(looks, ["db1", "db2"], "db1", action, **more)
+    said = module.refusal_of(looks, ["db1", "db2"], "db1", action, **more)
     assert said.startswith(sentence) and bool(said) == bool(sentence)
 
 
@@ -271,3 +276,130 @@ def test_what_is_of_another_version_takes_nobodys_place():
 def test_the_histories_of_the_new_server_say_nothing_of_the_former_one():
     histories = f"1\t0/5000000\tbefore {at(SUNDAY + 3 * DAY)}\n"
     assert decide(UPGRADED, moment=at(SUNDAY + DAY + 60), histories=histories, now=SUNDAY + 9 * DAY, free_bytes=10**12)["timeline"] == "latest"
+
+
+# --- The plan -----------------------------------------------------------------------------------
+
+
+NOTHING = {"time": "", "point": "", "label": "", "timeline": "", "dump": "", "database": "shop", "confirmation": ""}
+NOTHING |= {"repository": 0, "removed": False, "headroom_mb": 1024}
+SEEN = {"information": {"backup": BACKUPS}, "histories": "", "free_bytes": 10 * 1024**3}
+PAIR = {"db1": look(**SEEN), "db2": look(primary=False, **SEEN)}
+
+
+def planned(looks=PAIR, more=None, **wishes):
+    return module.plan(looks, ["db1", "db2"], NOTHING | wishes, "17", now=SUNDAY + 9 * DAY, **(more or {}))
+
+
+@pytest.mark.parametrize(
+    ("wishes", "action", "words"),
+    [
+        ({}, "beside", "the newest state"),
+        ({"time": "2026-01-04 04:16+01:00"}, "beside", "2026-01-04 03:16:00.000000+00"),
+        ({"point": "x", "confirmation": "shop/main"}, "swap", "the restore point x"),
+        ({"label": BACKUPS[0]["label"]}, "beside", "the end of the backup from the backup 20260104-031500F"),
+        ({"point": "x", "label": BACKUPS[0]["label"], "timeline": "2"}, "beside", "the restore point x from the backup 20260104-031500F on the timeline 2"),
+        ({"dump": "latest", "confirmation": "shop"}, "dump", "the dump latest of the database shop"),
+        ({"removed": True}, "remove", "the newest state"),
+        ({"removed": True, "point": "x"}, "beside", "the restore point x"),
+    ],
+)
+def test_what_is_done_with_what_is_asked_for(wishes, action, words):
+    plan = planned(**wishes)
+    assert (plan["host"], plan["action"], plan["words"], plan["order"]["words"]) == ("db1", action, words, words)
+    assert plan["in_place"] == bool(wishes.get("confirmation"))
+
+
+@pytest.mark.parametrize(
+    ("wishes", "words"),
+    [
+        ({}, []),
+        ({"time": "x"}, ["restore_target_time"]),
+        ({"time": "x", "label": "y"}, ["restore_target_time"]),
+        ({"time": "x", "point": "y"}, ["restore_target_time", "restore_target_name"]),
+        ({"dump": "latest", "label": "y"}, ["restore_dump", "restore_backup_label"]),
+        ({"removed": True, "time": "x"}, ["restore_target_time"]),
+        ({"removed": True, "confirmation": "x"}, ["restore_in_place", "restore_remove"]),
+        ({"removed": True, "dump": "x"}, ["restore_dump", "restore_remove"]),
+    ],
+)
+def test_which_words_do_not_go_together(wishes, words):
+    assert module.conflicts(NOTHING | wishes) == words
+
+
+@pytest.mark.parametrize(
+    ("wishes", "more", "stood_down", "rebuilt"),
+    [
+        ({"point": "x"}, {"managed": True}, [], []),
+        ({"point": "x", "confirmation": "shop/main"}, {}, [], ["db2"]),
+        ({"point": "x", "confirmation": "shop/main"}, {"managed": True}, ["db2"], ["db2"]),
+        ({"dump": "latest", "confirmation": "shop"}, {"managed": True}, [], []),
+    ],
+)
+def test_what_becomes_of_the_other_servers(wishes, more, stood_down, rebuilt):
+    plan = planned(more=more, **wishes)
+    assert (plan["stood_down"], plan["rebuilt"]) == (stood_down, rebuilt)
+
+
+@pytest.mark.parametrize(("backup_hosts", "keeper"), [([], "db1"), (["backup1"], "backup1"), (["db1"], "db1"), (["db2", "backup1"], "backup1")])
+def test_who_keeps_the_backups(backup_hosts, keeper):
+    assert planned(more={"backup_hosts": backup_hosts})["keeper"] == keeper
+
+
+def interrupted(phase, words="the newest state"):
+    # The repository is away meanwhile: what goes on needs none.
+    return {"db1": look(**SEEN | {"information": {}, "journal": {"phase": phase, "words": words}, "trouble": "too far"}), "db2": look(primary=False, **SEEN)}
+
+
+@pytest.mark.parametrize(
+    ("looks", "wishes", "sentence"),
+    [
+        (interrupted("swapping"), {}, ""),
+        (interrupted("swapped"), {}, ""),
+        # The newest state of then is no longer the newest.
+        (interrupted("prepared"), {}, "The repository does not answer: too far."),
+        (interrupted("prepared", "the restore point x"), {"point": "x"}, ""),
+        (interrupted("swapping"), {"point": "x"}, "A restore in place to the newest state was interrupted: run it again as it was, which finishes it."),
+        (interrupted("preparing", "the restore point x"), {"point": "x"}, "The repository does not answer: too far."),
+    ],
+)
+def test_what_was_interrupted_is_gone_on_with(looks, wishes, sentence):
+    wishes = wishes | {"confirmation": "shop/main"}
+    if sentence:
+        with pytest.raises(module.Refusal) as refusal:
+            planned(looks, **wishes)
+        assert str(refusal.value) == sentence
+    else:
+        plan = planned(looks, **wishes)
+        assert (plan["action"], plan["order"]["sets"], plan["order"]["complete_log"]) == ("swap", [], not wishes.get("point"))
+
+
+@pytest.mark.parametrize(
+    ("looks", "wishes", "sentence"),
+    [
+        ({}, {}, "db1, db2 did not answer."),
+        ({"db2": look(primary=False, **SEEN)}, {}, "No database host is the primary, and db1 did not answer."),
+        (PAIR, {"time": "2001-01-01 00:00Z"}, "restore_target_time is '2001-01-01 00:00Z', before the oldest backup, which ended at 2026-01-04 03:15:00+00."),
+        (PAIR, {"repository": 2}, "repository 2 holds no backup."),
+    ],
+)
+def test_why_a_restore_does_not_begin(looks, wishes, sentence):
+    looks = {host: look(**SEEN | {"information": {"backup": [backup("x", SUNDAY, database={"id": 1, "repo-key": 1})]}}) if wishes.get("repository") else row
+             for host, row in looks.items() if not wishes.get("repository") or host == "db1"}  # fmt: skip
+    with pytest.raises(module.Refusal) as refusal:
+        planned(looks, **wishes)
+    assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("wishes", "sentence"),
+    [
+        ({}, "On db1 the newest state is restored beside the cluster, from the backup 20260104-031500F_20260105-031500D."),
+        ({"point": "x", "confirmation": "shop/main"}, "On db1 the restore point x is restored in the place of the cluster, from the backup 20260104-031500F_20260105-031500D."),
+        ({"dump": "latest"}, "On db1 the dump latest of the database shop is restored beside the database."),
+        ({"dump": "latest", "confirmation": "shop"}, "On db1 the dump latest of the database shop is restored in the place of the database."),
+        ({"removed": True}, "What was restored beside is removed on db1."),
+    ],
+)
+def test_what_is_to_be_done_is_said(wishes, sentence):
+    assert planned(**wishes)["sentence"] == sentence

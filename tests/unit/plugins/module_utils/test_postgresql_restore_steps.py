@@ -1,7 +1,6 @@
 """A restore in place survives its own death at every step: the next run finishes it, and the name is never without a cluster."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import pathlib
@@ -9,13 +8,9 @@ import pwd
 import subprocess
 
 import pytest
+from ansible_collections.selfhost.django.plugins.module_utils import postgresql_restore as module
 
-FILE = pathlib.Path(__file__).parents[3] / "roles/postgresql_backup/files/restore.py"
-spec = importlib.util.spec_from_file_location("restore", FILE)
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-
-SPECIFICATION = {"version": "17", "cluster": "main", "stanza": "main", "configuration": "/x", "port": 5432, "beside_port": 5433, "words": "a moment"}
+SPECIFICATION = {"version": "17", "cluster": "main", "stanza": "main", "port": 5432, "beside_port": 5433, "words": "a moment"}
 
 
 class Killed(BaseException):
@@ -199,7 +194,7 @@ def test_root_writes_nothing_where_postgres_may_put_a_link_in_the_way(tmp_path, 
     child = os.fork()
     if not child:
         with contextlib.suppress(BaseException):
-            module.main("complete", json.dumps(SPECIFICATION))
+            module.perform("complete", SPECIFICATION)
         os._exit(0)
     os.waitpid(child, 0)
     assert precious.read_text() == "precious"
@@ -249,13 +244,6 @@ def test_a_server_of_another_history_has_no_log_that_a_restore_waits_for(restore
         make().flush()
 
 
-def test_what_a_recovery_needs_as_much_of_is_what_a_standby_does():
-    """The program travels alone, so it has the names of its own."""
-    from ansible_collections.selfhost.django.plugins.filter.postgresql_limits import LIMITS
-
-    assert module.LIMITS == LIMITS
-
-
 def test_the_archive_of_the_server_that_serves_is_the_one_that_is_waited_for():
     """Before an upgrade the timelines may have gone further than since."""
     rows = [(2, "000000010000000000000021"), (1, "000000030000000000000019"), (3, None)]
@@ -271,3 +259,45 @@ def test_what_was_restored_beside_is_found_whatever_version_it_is_of(tmp_path, m
     for version in ("15", "17"):
         (tmp_path / version).mkdir()
     assert [one.version for one in restore.every_version()] == ["17", "15"]
+
+
+# --- A process of its own -------------------------------------------------------------------------
+
+
+def test_a_step_is_done_in_a_process_of_its_own_which_is_told_by_its_name(monkeypatch):
+    def perform(step, specification):
+        os.chdir("/")
+        os.environ["OF_THE_STEP"] = "x"
+        return {"step": step, "asked": specification, "pid": os.getpid(), "name": pathlib.Path("/proc/self/comm").read_text().strip()}
+
+    monkeypatch.setattr(module, "perform", perform)
+    said = module.apart("swap", SPECIFICATION)
+    assert (said["step"], said["asked"], said["name"]) == ("swap", SPECIFICATION, "restore-swap")
+    assert said["pid"] != os.getpid() and "OF_THE_STEP" not in os.environ
+
+
+def failing(_step, _specification):
+    raise module.Failure("it cannot be reached")
+
+
+def breaking(_step, _specification):
+    raise ValueError("something else")
+
+
+def dying(_step, _specification):
+    os.kill(os.getpid(), 9)
+
+
+@pytest.mark.parametrize(("perform", "said"), [(failing, "^it cannot be reached$"), (breaking, "ValueError: something else"), (dying, "^the restore was killed$")])
+def test_what_goes_wrong_there_is_heard_here(monkeypatch, perform, said):
+    monkeypatch.setattr(module, "perform", perform)
+    with pytest.raises(module.Failure, match=said):
+        module.apart("swap", SPECIFICATION)
+
+
+def test_nothing_that_the_caller_has_open_is_open_there(monkeypatch):
+    """As the connection, which would be kept by it."""
+    monkeypatch.setattr(module, "perform", lambda _step, _specification: sorted(int(path.name) for path in pathlib.Path("/proc/self/fd").iterdir()))
+    with open("/dev/null", "rb"):
+        # Its three, the answer's, and that of the folder that is read.
+        assert module.apart("look", SPECIFICATION) == [0, 1, 2, 3, 4]

@@ -1,14 +1,12 @@
 # Copyright (c) selfhost.django contributors
 # MIT License (see LICENSE)
-"""Which backup leads to a moment, and whether any does."""
+"""What a restore of the database has to do: pure functions of what was seen on the database hosts and of what is asked for."""
 
 from __future__ import annotations
 
 import datetime
-import json
 import re
-
-from ansible.errors import AnsibleFilterError
+from collections.abc import Iterable, Mapping, Sequence
 
 MOMENT = re.compile(
     r"(?P<day>\d{4}-\d{2}-\d{2})[ T](?P<clock>\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?) ?(?P<zone>Z|UTC|[+-]\d{2}(:?\d{2})?)$",
@@ -23,7 +21,7 @@ def _words(epoch):
     return datetime.datetime.fromtimestamp(epoch, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S+00")
 
 
-def postgresql_restore_moment(text):
+def moment_of(text):
     """Return the moment as PostgreSQL takes it, in UTC, and as seconds since 1970; empty and nothing where it is none."""
     found = MOMENT.match(str(text).strip())
     nothing = {"target": "", "seconds": None}
@@ -71,7 +69,7 @@ def _history(backup, backups, seconds, histories):
         return "latest"
     # Before the moment that was restored to, all histories are the same.
     for fork in parted:
-        before = postgresql_restore_moment(fork["reason"].removeprefix("before "))
+        before = moment_of(fork["reason"].removeprefix("before "))
         if before["seconds"] is None or seconds > before["seconds"]:
             return None
     return "latest"
@@ -85,7 +83,7 @@ def _cluster(information, backup):
     return {"system-id": row.get("system-id", of.get("id")), "version": str(row.get("version", ""))}
 
 
-def postgresql_restore_plan(
+def way(
     information, moment="", name="", label="", timeline="", histories="", now=0, free_bytes=0, headroom_mb=0, repository=0, version="", in_place=False
 ):
     """Return how to get to a moment: `type`, `target`, `timeline`, `sets` to try in turn, `bytes`, `repository`, `version`, or an `error`.
@@ -93,8 +91,6 @@ def postgresql_restore_plan(
     `repository` is the number of the one that is asked for, 0 for any; version is that of the server that runs: what is of another one, from
     before an upgrade, is restored beside it.
     """
-    if not isinstance(information, dict):
-        raise AnsibleFilterError("postgresql_restore_plan: what the repository says is no mapping")
     repository = int(repository)
     backups = [row for row in information.get("backup", []) if not repository or row["database"]["repo-key"] == repository]
     if not backups:
@@ -102,7 +98,7 @@ def postgresql_restore_plan(
     plan = {"error": "", "type": "default", "target": "", "timeline": str(timeline), "sets": [], "repository": repository}
     seconds = None
     if moment:
-        parsed = postgresql_restore_moment(moment)
+        parsed = moment_of(moment)
         seconds = parsed["seconds"]
         if seconds is None:
             return {"error": f"restore_target_time is '{moment}': give a moment with its time zone, such as 2026-01-31 14:05:00+01:00"}
@@ -154,20 +150,20 @@ def postgresql_restore_plan(
     if needed > int(free_bytes):
         return {
             "error": f"the restored cluster takes {plan['bytes'] // 1024**2} MB and {headroom_mb} MB are to stay free "
-            f"(postgresql_backup_restore_headroom_mb), but only {int(free_bytes) // 1024**2} MB are"
+            f"(postgresql_restore_headroom_mb), but only {int(free_bytes) // 1024**2} MB are"
         }
     return plan
 
 
-def postgresql_restore_host(looks, hosts):
-    """Return the host that is restored: where an interrupted run has begun to exchange its cluster, else the primary."""
+def host_of(looks: Mapping[str, Mapping], hosts: Sequence[str]) -> str:
+    """Return the host that is restored: where an interrupted run has begun to exchange its cluster, else the primary; of those that answer."""
     exchanged = [name for name, look in looks.items() if (look["journal"] or {}).get("phase") in EXCHANGED]
     primaries = [name for name, look in looks.items() if look["primary"]]
     left = [name for name, look in looks.items() if look["journal"]]
-    return [*exchanged, *primaries, *left, *hosts][0]
+    return [*exchanged, *primaries, *left, *(name for name in hosts if name in looks), *hosts][0]
 
 
-def postgresql_restore_refusal(looks, hosts, host, action, removed=False, resumed=False, managed=False):
+def refusal_of(looks, hosts, host, action, removed=False, resumed=False, managed=False):
     """Return why a host is not restored, whatever the repository holds; an empty word where nothing speaks against it.
 
     `looks` is what each database host that answers has, `action` what is to be done: beside, swap, dump or remove. `removed` says that what was
@@ -201,41 +197,128 @@ def postgresql_restore_refusal(looks, hosts, host, action, removed=False, resume
     return ""
 
 
-def postgresql_restore_looks(hosts, known):
-    """Return by name what each database host that answers has."""
-    looks = {host: (known[host].get("__postgresql_backup_restore_look") or {}).get("stdout") for host in hosts}
-    return {host: json.loads(look) for host, look in looks.items() if look}
+# --- What is asked for --------------------------------------------------------------------------
 
 
-def postgresql_restore_serving(hosts, known):
+def conflicts(wishes: Mapping) -> list[str]:
+    """Return the words of the command line that are given, of which only one goes."""
+    is_removed, in_place = wishes["removed"], wishes["confirmation"]
+    given = {
+        "restore_target_time": wishes["time"],
+        "restore_target_name": wishes["point"],
+        "restore_dump": wishes["dump"],
+        "restore_backup_label": wishes["dump"] and wishes["label"],
+        "restore_in_place": is_removed and in_place,
+        "restore_remove": is_removed and (wishes["dump"] or in_place),
+    }
+    return [word for word, value in given.items() if value]
+
+
+def is_newest(wishes: Mapping) -> bool:
+    """Whether the newest state is asked for. It is not taken before the application has stopped: what that writes meanwhile would be lost."""
+    return not (wishes["time"] or wishes["point"] or wishes["label"])
+
+
+def words_of(wishes: Mapping) -> str:
+    """Return what is asked for, by which the next run recognizes an interrupted one."""
+    if wishes["dump"]:
+        words = f"the dump {wishes['dump']} of the database {wishes['database']}"
+    elif wishes["time"]:
+        words = moment_of(wishes["time"])["target"]
+    elif wishes["point"]:
+        words = f"the restore point {wishes['point']}"
+    else:
+        words = "the end of the backup" if wishes["label"] else "the newest state"
+    words += f" from the backup {wishes['label']}" if wishes["label"] else ""
+    return words + (f" on the timeline {wishes['timeline']}" if wishes["timeline"] else "")
+
+
+def action_of(wishes: Mapping) -> str:
+    """Return what is done with what is asked for: remove, dump, swap or beside."""
+    if wishes["removed"] and is_newest(wishes):
+        return "remove"
+    return "dump" if wishes["dump"] else "swap" if wishes["confirmation"] else "beside"
+
+
+# --- The plan -----------------------------------------------------------------------------------
+
+
+class Refusal(Exception):
+    """One sentence on why a restore must not begin."""
+
+
+def plan(
+    looks: Mapping[str, Mapping], hosts: Sequence[str], wishes: Mapping, version: str, now: float = 0, backup_hosts: Sequence[str] = (), managed: bool = False
+) -> dict:
+    """Return what is to be done, or raise Refusal.
+
+    looks are what each database host that answers has, by its name; hosts are all of them. wishes are the inputs of the role by their names, each
+    a text, `repository` and `headroom_mb` numbers and `removed` a boolean. version is that of the server, now the time; backup_hosts keep the
+    backups, of which each database host keeps its own where there are none; managed tells that Patroni runs the servers.
+
+    The answer is what the module postgresql_restore_plan returns.
+    """
+    host, action, words = host_of(looks, hosts), action_of(wishes), words_of(wishes)
+    if host not in looks:
+        raise Refusal(f"{', '.join(hosts)} did not answer.")
+    seen, in_place = looks[host], bool(wishes["confirmation"]) and not wishes["removed"]
+    journal = seen["journal"] or {}
+    of_use = EXCHANGED if is_newest(wishes) else ("prepared", *EXCHANGED)
+    resumed = action == "swap" and journal.get("words", "") == words and journal.get("phase") in of_use
+    found = {"error": "", "type": "default", "target": "", "timeline": "", "sets": []}
+    refusal = refusal_of(looks, hosts, host, action, removed=wishes["removed"], resumed=resumed, managed=managed)
+    if not refusal and action in ("swap", "beside") and not resumed:
+        found = way(
+            seen["information"], moment=wishes["time"], name=wishes["point"], label=wishes["label"], timeline=wishes["timeline"],
+            histories=seen["histories"], now=now, free_bytes=seen["free_bytes"], headroom_mb=wishes["headroom_mb"],
+            repository=wishes["repository"], version=version, in_place=in_place,
+        )  # fmt: skip
+    if refusal or found["error"]:
+        raise Refusal(f"{refusal or found['error']}.")
+    others = [name for name in hosts if name != host]
+    dump = {"database": wishes["database"], "dump": wishes["dump"], "in_place": in_place, "headroom_mb": wishes["headroom_mb"]}
+    return {
+        "host": host,
+        "keeper": [*(name for name in backup_hosts if name not in hosts), host][0],
+        "action": action,
+        "in_place": in_place,
+        "is_newest": is_newest(wishes),
+        "words": words,
+        "sentence": sentence(host, action, in_place, words, found["sets"]),
+        "order": {"words": words} | (dump if action == "dump" else found | {"complete_log": is_newest(wishes)}),
+        "stood_down": others if managed and action == "swap" else [],
+        "rebuilt": others if action == "swap" else [],
+    }
+
+
+def sentence(host: str, action: str, in_place: bool, words: str, sets: Sequence[str]) -> str:
+    """Return what is to be done, in words."""
+    if action == "remove":
+        return f"What was restored beside is removed on {host}."
+    end = {"swap": "in the place of the cluster", "beside": "beside the cluster"}.get(action, "in the place of the database" if in_place else "beside the database")
+    return f"On {host} {words} is restored {end}{f', from the backup {sets[0]}' if sets else ''}."
+
+
+# --- What came of it ----------------------------------------------------------------------------
+
+
+def serving(hosts: Iterable[str], said: Mapping[str, Mapping]) -> list[str]:
     """Return the web hosts that did not say that the application has stopped."""
-    return [host for host in hosts if (known[host].get("__uwsgi_stopped") or {}).get("rc", 1) != 0]
+    return [host for host in hosts if said.get(host, {}).get("rc", 1) != 0]
 
 
-def postgresql_restore_standing(hosts, known):
+def standing(hosts: Iterable[str], said: Mapping[str, Mapping]) -> list[str]:
     """Return the hosts that did not say that Patroni has stopped there."""
-    stopped = {host: known[host].get("__postgresql_backup_restore_stood_down") or {} for host in hosts}
-    return [host for host, said in stopped.items() if said.get("failed") or "state" not in said]
+    return [host for host in hosts if said.get(host, {}).get("failed") or "state" not in said.get(host, {})]
 
 
-def postgresql_restore_complaints(hosts, known):
-    """Return what is wrong with servers that are not what the site says."""
-    found = [known[host].get("__postgresql_backup_restore_unsettled") or {} for host in hosts]
-    return [row["msg"] for row in found if "msg" in row]
+def hindrance(running: Sequence[str], left: Sequence[str]) -> str:
+    """Return why what is restored must not take its place: where the application or else Patroni still runs."""
+    if running or left:
+        return f"{'The application' if running else 'Patroni'} was not stopped on {', '.join(running or left)}: nothing was restored."
+    return ""
 
 
-class FilterModule:
-    """Filters of this file."""
-
-    def filters(self):
-        """Return the filters."""
-        return {
-            "postgresql_restore_complaints": postgresql_restore_complaints,
-            "postgresql_restore_host": postgresql_restore_host,
-            "postgresql_restore_looks": postgresql_restore_looks,
-            "postgresql_restore_moment": postgresql_restore_moment,
-            "postgresql_restore_plan": postgresql_restore_plan,
-            "postgresql_restore_refusal": postgresql_restore_refusal,
-            "postgresql_restore_serving": postgresql_restore_serving,
-            "postgresql_restore_standing": postgresql_restore_standing,
-        }
+def is_done(said: Mapping) -> bool:
+    """Whether a host said that what was restored is in its place."""
+    return "result" in said and not said.get("failed")
