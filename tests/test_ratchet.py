@@ -70,11 +70,11 @@ def role_of(path):
 
 MOST = {
     "assignments in Jinja": 23,
-    "expressions over 240 characters": 12,
+    "expressions over 240 characters": 11,
     "shell over three lines in YAML": 11,
     "programs on standard input": 1,
-    "lines of vars beyond a hundred": 333,
-    "private names of another role": 12,
+    "lines of vars beyond a hundred": 290,
+    "private names of another role": 11,
 }
 
 

@@ -253,13 +253,13 @@ def _several_hosts(site):
 
 # --- Backups ----------------------------------------------------------------------------------
 
-SCHEDULES = ("full", "differential", "logical", "check", "drill", "media", "offsite")
+SCHEDULES = ("full", "differential", "logical", "check", "drill", "offsite")
 # Minute, hour, day, month, weekday (crontab(5)).
 SCHEDULE = "([0-9*][0-9,*/-]*[ ]+){2}[0-9*][0-9,*/-]*([ ]+[0-9*A-Za-z][0-9A-Za-z,*/-]*){2}"
 BOUNDS = {
     "retention_days": (1, 9999), "logical_retention_days": (1, 9999), "reserve_mb": (32, 100000000), "archive_limit_mb": (32, 1000000000),
     "archive_interval": (10, 86400), "drill_memory_mb": (16, 1000000),
-    "drill_hours": (1, 168), "media_retention_days": (1, 9999),
+    "drill_hours": (1, 168),
 }  # fmt: skip
 
 
@@ -268,7 +268,7 @@ def backups(site):
     name = site["postgresql_backup_name"]
     if not matches("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", name):
         yield f"postgresql_backup_name is '{name}': give letters, digits, underscores and hyphens."
-    for variable in ("path", "logical_path", "drill_path", "media_path"):
+    for variable in ("path", "logical_path", "drill_path"):
         path = site[f"postgresql_backup_{variable}"]
         if not matches(PATH, path):
             yield f"postgresql_backup_{variable} is '{path}': give an absolute path without spaces and without a slash at its end."
@@ -287,16 +287,28 @@ def backups(site):
             "vault_postgresql_backup_passphrase, or leave it empty for a repository that is not encrypted."
         )
     yield from whole_numbers(site, {f"postgresql_backup_{name}": bounds for name, bounds in BOUNDS.items()})
-    share = site["postgresql_backup_media_share"]
-    if not matches("[0-9]*[.]?[0-9]+", share) or not 0.01 <= float(share) <= 1:
-        yield f"postgresql_backup_media_share is '{share}': give a number from 0.01 to 1."
-    yield from given_ports(site, "postgresql_backup_tls_port", "postgresql_backup_media_port")
-    for variable in SCHEDULES:
-        schedule = site[f"postgresql_backup_{variable}_schedule"]
-        if not matches(SCHEDULE, schedule):
-            yield f"postgresql_backup_{variable}_schedule is '{schedule}': give the five fields of cron, such as '30 2 * * 0'."
+    yield from given_ports(site, "postgresql_backup_tls_port")
+    yield from _schedules(site, *(f"postgresql_backup_{name}_schedule" for name in SCHEDULES))
     if not matches(r"([^@\s\"]+(@[^@\s\",]+)?)?", site["postgresql_backup_notify"]):
         yield f"postgresql_backup_notify is '{site['postgresql_backup_notify']}': give a mail address or a local user, or leave it empty."
+
+
+def uploads(site):
+    """Say what is wrong with where copies of uploads go, and when."""
+    path, share = site["media_backup_path"], site["media_backup_share"]
+    if not matches(PATH, path):
+        yield f"media_backup_path is '{path}': give an absolute path without spaces and without a slash at its end."
+    if not matches("[0-9]*[.]?[0-9]+", share) or not 0.01 <= float(share) <= 1:
+        yield f"media_backup_share is '{share}': give a number from 0.01 to 1."
+    yield from whole_numbers(site, {"media_backup_retention_days": (1, 9999)})
+    yield from given_ports(site, "media_backup_port")
+    yield from _schedules(site, "media_backup_schedule")
+
+
+def _schedules(site, *names):
+    for name in names:
+        if not matches(SCHEDULE, site[name]):
+            yield f"{name} is '{site[name]}': give the five fields of cron, such as '30 2 * * 0'."
 
 
 def _places(site):
@@ -305,7 +317,7 @@ def _places(site):
     kept = [row["path"] for row in rows if row.get("type") == "path"] if is_rows(rows, ["path"]) else []
     places = [("app_root", site["app_root"])]
     places += [("postgresql_backup_path" if path == own else "postgresql_backup_repositories", path) for path in kept]
-    places += [(name, site[name]) for name in (f"postgresql_backup_{kind}_path" for kind in ("logical", "drill", "media"))]
+    places += [(name, site[name]) for name in ("postgresql_backup_logical_path", "postgresql_backup_drill_path", "media_backup_path")]
     places = {(name, path): place_of_system(path) for name, path in places if matches(PATH, path)}
     for (name, path), place in places.items():
         if place and name != "app_root":
@@ -399,18 +411,18 @@ def restore(site):
 
 def restore_media(site):
     """Say what is wrong with the wishes about the uploads."""
-    wish = site["postgresql_backup_media_restored"]
-    confirmation, cluster = str(site["postgresql_backup_media_confirmation"]), site["postgresql_backup_media_cluster"]
+    wish = site["media_backup_restored"]
+    confirmation, cluster = str(site["media_backup_confirmation"]), site["media_backup_cluster"]
     if str(wish).lower() not in ("true", "false", "yes", "no", "1", "0"):
         yield f"restore_media is '{wish}': give true or false."
     elif not is_true(wish):
         return
     elif str(site["postgresql_restore_dump"]):
         yield "restore_media does not go with restore_dump: a dump belongs to no named moment, so no uploads are of the same."
-    elif not site["__postgresql_backup_media_keeper"]:
+    elif not site["__media_backup_keeper"]:
         reason = (
             "the web hosts are others than the database hosts, and the group backup is empty"
-            if site["postgresql_backup_media_hosts"] else "the site has no web host"
+            if site["media_backup_hosts"] else "the site has no web host"
         )  # fmt: skip
         yield f"restore_media is true, yet the uploads are in no backup: {reason}."
     elif confirmation not in ("", cluster):

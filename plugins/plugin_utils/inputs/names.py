@@ -21,7 +21,12 @@ VAULT = (
     "vault_postgresql_replication_password",
 )  # fmt: skip
 # How names of former versions began, and how the same ones begin now.
-RENAMED = {"postgresql_backup_restore_": "postgresql_restore_"}
+RENAMED = {
+    "postgresql_backup_media_command": "app_run_command",
+    "postgresql_backup_media_database": "app_database_name",
+    "postgresql_backup_media_": "media_backup_",
+    "postgresql_backup_restore_": "postgresql_restore_",
+}
 # How alike two names are from which on the one is taken for the other (difflib's ratio). Sites have variables of their own, too.
 ALIKE = 0.8
 
