@@ -42,8 +42,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 result:
-  description: What came of the step; of V(beside) the backup (C(set)) and what was C(reached), of V(swap) and V(rename) where the former is C(kept), of V(locate)
-    the C(path) of the dump.
+  description: What came of the step; of V(beside) the backup (C(set)) and what was C(reached), of V(swap) and V(rename) where the former is C(kept),
+    of V(locate) the C(path) of the dump.
   type: dict
   returned: success, but in check mode
 """

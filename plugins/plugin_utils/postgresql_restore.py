@@ -295,8 +295,8 @@ def sentence(host: str, action: str, in_place: bool, words: str, sets: Sequence[
     """Return what is to be done, in words."""
     if action == "remove":
         return f"What was restored beside is removed on {host}."
-    end = {"swap": "in the place of the cluster", "beside": "beside the cluster"}.get(action, "in the place of the database" if in_place else "beside the database")
-    return f"On {host} {words} is restored {end}{f', from the backup {sets[0]}' if sets else ''}."
+    where = f"{'in the place of' if in_place else 'beside'} the {'database' if action == 'dump' else 'cluster'}"
+    return f"On {host} {words} is restored {where}{f', from the backup {sets[0]}' if sets else ''}."
 
 
 # --- What came of it ----------------------------------------------------------------------------

@@ -288,7 +288,9 @@ def dying(_step, _specification):
     os.kill(os.getpid(), 9)
 
 
-@pytest.mark.parametrize(("perform", "said"), [(failing, "^it cannot be reached$"), (breaking, "ValueError: something else"), (dying, "^the restore was killed$")])
+@pytest.mark.parametrize(
+    ("perform", "said"), [(failing, "^it cannot be reached$"), (breaking, "ValueError: something else"), (dying, "^the restore was killed$")]
+)
 def test_what_goes_wrong_there_is_heard_here(monkeypatch, perform, said):
     monkeypatch.setattr(module, "perform", perform)
     with pytest.raises(module.Failure, match=said):
