@@ -13,7 +13,7 @@ import yaml
 
 ROLES = pathlib.Path(__file__).resolve().parent.parent / "roles"
 # In the order in which one meets them.
-ORDER = ["app", "django", "uwsgi", "nginx", "acme", "haproxy", "postgresql", "etcd", "postgresql_backup"]
+ORDER = ["app", "django", "uwsgi", "nginx", "acme", "haproxy", "postgresql", "etcd", "postgresql_backup", "postgresql_restore", "media_backup"]
 # A list or mapping of at most so many characters stands in its line.
 SHORT = 100
 

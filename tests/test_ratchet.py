@@ -70,11 +70,11 @@ def role_of(path):
 
 MOST = {
     "assignments in Jinja": 23,
-    "expressions over 240 characters": 18,
+    "expressions over 240 characters": 11,
     "shell over three lines in YAML": 11,
-    "programs on standard input": 2,
-    "lines of vars beyond a hundred": 441,
-    "private names of another role": 13,
+    "programs on standard input": 1,
+    "lines of vars beyond a hundred": 290,
+    "private names of another role": 11,
 }
 
 

@@ -18,9 +18,9 @@ BAD = [
     ({"postgresql_backup_logical_path": "/var/lib"}, "postgresql_backup_logical_path gives '/var/lib', and /var/lib is the system's"),
     ({"postgresql_backup_drill_path": "/var/lib/postgresql/17/drill"}, "postgresql_backup_drill_path gives '/var/lib/postgresql/17/drill', and /var/lib/postgresql is"),
     ({"postgresql_backup_repositories": [PATH, {"type": "path", "path": "/mnt/../run/x"}]}, "postgresql_backup_repositories gives '/mnt/../run/x', and /run is"),
-    ({"postgresql_backup_media_path": "/srv/shop/shared/media"}, "postgresql_backup_media_path gives '/srv/shop/shared/media', which meets '/srv/shop' of app_root"),
+    ({"media_backup_path": "/srv/shop/shared/media"}, "media_backup_path gives '/srv/shop/shared/media', which meets '/srv/shop' of app_root"),
     ({"postgresql_backup_logical_path": "/var/lib/pgbackrest/dumps"}, "postgresql_backup_logical_path gives '/var/lib/pgbackrest/dumps', which meets"),
-    ({"postgresql_backup_path": "/backup", "postgresql_backup_media_path": "/backup/media"}, "postgresql_backup_media_path gives '/backup/media', which meets '/backup' of"),
+    ({"postgresql_backup_path": "/backup", "media_backup_path": "/backup/media"}, "media_backup_path gives '/backup/media', which meets '/backup' of"),
     ({"postgresql_backup_repositories": [S3 | {"reader_key": "AKREAD"}]}, "postgresql_backup_repositories: number 1 has one of reader_key and reader_secret"),
     ({"postgresql_backup_repositories": [S3 | {"endpoint": "https://s3.example.org"}]}, "postgresql_backup_repositories: number 1 has the endpoint 'https://s3.example.org': give a name or"),
     ({"postgresql_backup_repositories": [S3 | {"port": "https"}]}, "postgresql_backup_repositories: number 1 has the port 'https': give a number from 1"),
@@ -37,14 +37,14 @@ BAD = [
     ({"postgresql_backup_logical_path": "dumps"}, "postgresql_backup_logical_path is 'dumps': give an absolute path"),
     ({"postgresql_backup_logical_retention_days": 0}, "postgresql_backup_logical_retention_days is '0': give a whole number"),
     ({"postgresql_backup_tls_port": 0}, "postgresql_backup_tls_port is '0': give a port number from 1 to 65535"),
-    ({"postgresql_backup_media_port": "rsync"}, "postgresql_backup_media_port is 'rsync': give a port number from 1 to 65535"),
-    ({"postgresql_backup_media_share": "half"}, "postgresql_backup_media_share is 'half': give a number from 0.01 to 1"),
+    ({"media_backup_port": "rsync"}, "media_backup_port is 'rsync': give a port number from 1 to 65535"),
+    ({"media_backup_share": "half"}, "media_backup_share is 'half': give a number from 0.01 to 1"),
     ({"postgresql_backup_check_schedule": "hourly"}, "postgresql_backup_check_schedule is 'hourly': give the five fields"),
 ]
 
 
 def test_bad_values(each_is_refused):
-    each_is_refused(BAD, "postgresql_backup")
+    each_is_refused(BAD, "postgresql_backup", "media_backup")
 
 
 @pytest.mark.parametrize(

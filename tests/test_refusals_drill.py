@@ -6,12 +6,12 @@ import pytest
 BAD = [
     ({"postgresql_backup_drill_schedule": "weekly"}, "postgresql_backup_drill_schedule is 'weekly': give the five fields"),
     ({"postgresql_backup_drill_path": "drill"}, "postgresql_backup_drill_path is 'drill': give an absolute path"),
-    ({"postgresql_backup_media_retention_days": 0}, "postgresql_backup_media_retention_days is '0': give a whole number from 1"),
+    ({"media_backup_retention_days": 0}, "media_backup_retention_days is '0': give a whole number from 1"),
 ]
 
 
 def test_bad_values(each_is_refused):
-    each_is_refused(BAD, "postgresql_backup")
+    each_is_refused(BAD, "postgresql_backup", "media_backup")
 
 
 @pytest.mark.parametrize(

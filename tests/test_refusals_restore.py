@@ -1,5 +1,7 @@
 """Bad input about a restore is refused in one sentence, before any host is touched."""
 
+import pytest
+
 BAD = [
     ({"restore_target_time": "2026-01-04 03:15:00"}, "restore_target_time is '2026-01-04 03:15:00': give a moment with its time zone, such as"),
     ({"restore_target_time": "2999-01-01 00:00:00+00"}, "restore_target_time is '2999-01-01 00:00:00+00', which is in the future."),
@@ -13,13 +15,27 @@ BAD = [
     ({"restore_repository": 2}, "restore_repository is '2': give the number of one of postgresql_backup_repositories, from 1 to 1"),
     ({"restore_dump": "dumps/shop"}, "restore_dump is 'dumps/shop': give latest, or the absolute path"),
     ({"restore_database": "shop; x"}, "restore_database is 'shop; x': give the name of a database"),
-    ({"postgresql_backup_restore_headroom_mb": "much"}, "postgresql_backup_restore_headroom_mb is 'much': give a whole number"),
-    ({"postgresql_backup_restore_port": 5432}, "postgresql_backup_restore_port is 5432, which the server itself listens on"),
+    ({"postgresql_restore_headroom_mb": "much"}, "postgresql_restore_headroom_mb is 'much': give a whole number"),
+    ({"postgresql_restore_port": 5432}, "postgresql_restore_port is 5432, which the server itself listens on"),
 ]
 
 
 def test_wishes_that_cannot_be(each_is_refused):
     each_is_refused(BAD, "app", "restore", good=[{}, {"restore_target_time": "2026-01-04 03:15Z"}])
+
+
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [
+        ("postgresql_backup_restore_headroom_mb", "postgresql_restore_headroom_mb"),
+        ("postgresql_backup_media_path", "media_backup_path"),
+        ("postgresql_backup_media_port", "media_backup_port"),
+        ("postgresql_backup_media_database", "app_database_name"),
+    ],
+)
+def test_a_name_of_a_former_version_is_told_with_the_one_of_today(sentences, former, name):
+    (said,) = sentences(**{former: 2048})
+    assert said.startswith(f"{former} is no variable of this collection, and {name} is one")
 
 
 def test_the_playbook_refuses_before_it_connects(preflight):

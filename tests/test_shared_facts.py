@@ -55,7 +55,7 @@ GROUPS = {"web": ["web1"], "database": ["db1"], "backup": ["backup1"], "balancer
         ({"app_database_port": 6432}, "db1", [22, 6432, 8432]),
         ({"postgresql_port": 6432}, "db1", [22, 6432, 8432]),
         ({"postgresql_backup_tls_port": 9432}, "db1", [22, 5432, 9432]),
-        ({"postgresql_backup_tls_port": 9432, "postgresql_backup_media_port": 9873}, "backup1", [22, 9432, 9873]),
+        ({"postgresql_backup_tls_port": 9432, "media_backup_port": 9873}, "backup1", [22, 9432, 9873]),
         ({"app_backup_port": 9432, "app_media_backup_port": 9873}, "backup1", [22, 9432, 9873]),
         ({"nginx_https_port": 8443}, "web1", [22, 8443, 8873]),
         ({"app_http_port": 8080, "app_https_port": 8443}, "lb1", [22, 8080, 8443]),

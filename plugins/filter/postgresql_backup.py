@@ -1,12 +1,8 @@
 # Copyright (c) selfhost.django contributors
 # MIT License (see LICENSE)
-"""Where the repositories of backups are, which folders go into them, and what a host has to do for its backups."""
+"""Where the repositories of backups are, and what a host has to do for its backups."""
 
 from __future__ import annotations
-
-import posixpath
-
-from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_in_url
 
 # pgBackRest's own numbers: a usable backup is there; the server is known, only without a backup. What else it tells is cured by
 # a first backup, too: no repository yet, an unfinished one.
@@ -39,35 +35,6 @@ def postgresql_backup_repository_directories(rows):
 def postgresql_backup_connections(hosts, remote, addresses):
     """Return by name of host how its server is reached: libpq's keywords."""
     return {host: remote | {"host": addresses[host]} for host in hosts}
-
-
-def postgresql_backup_media_sources(hosts, own, role, addresses):
-    """Return the web hosts whose uploads a host copies, with their addresses; its own need none."""
-    if role == "database":
-        return {}
-    return {host: "" if host == own else host_in_url(addresses[host]) for host in hosts if role == "backup" or host == own}
-
-
-def postgresql_backup_media_packages(role, sources, is_all_here):
-    """Return the packages that copies of uploads need, and what brings them and dumps elsewhere, as each kind of host has them."""
-    copies = ["restic", "rsync", "openssl"] + (["stunnel4"] if role == "backup" else []) if sources else []
-    return copies or ([] if is_all_here else ["restic"])
-
-
-def postgresql_backup_trees(media, shared, paths):
-    """Return the folders that outlive a release, each once and with all that is in it: rows of path and name below `shared`.
-
-    The folder of the uploads has no name, so that copies of other versions have it in the same place. A folder inside another one goes with it.
-    """
-    trees = {posixpath.normpath(media): ""} if media else {}
-    for path in paths:
-        full = posixpath.normpath(posixpath.join(shared, str(path)))
-        trees.setdefault(full, posixpath.relpath(full, shared))
-    return [
-        {"path": path, "name": name}
-        for path, name in trees.items()
-        if not any(path != other and path.startswith(f"{other}/") for other in trees)
-    ]
 
 
 def _service(name, row, idle):
@@ -120,10 +87,7 @@ class FilterModule:
         """Return the filters of this file by name."""
         return {
             "postgresql_backup_connections": postgresql_backup_connections,
-            "postgresql_backup_media_packages": postgresql_backup_media_packages,
-            "postgresql_backup_media_sources": postgresql_backup_media_sources,
             "postgresql_backup_plan": postgresql_backup_plan,
-            "postgresql_backup_trees": postgresql_backup_trees,
             "postgresql_backup_readable": postgresql_backup_readable,
             "postgresql_backup_repository_directories": postgresql_backup_repository_directories,
             "postgresql_backup_repository_paths": postgresql_backup_repository_paths,

@@ -4,14 +4,8 @@
 
 from __future__ import annotations
 
-# PostgreSQL manual, "Hot Standby", section "Administrator's Overview"; and how pg_controldata calls them.
-LIMITS = {
-    "max_connections": "max_connections setting",
-    "max_worker_processes": "max_worker_processes setting",
-    "max_wal_senders": "max_wal_senders setting",
-    "max_prepared_transactions": "max_prepared_xacts setting",
-    "max_locks_per_transaction": "max_locks_per_xact setting",
-}
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_restore import LIMITS
+
 # What they are where nothing is said, in every version.
 DEFAULTS = {"max_connections": 100, "max_worker_processes": 8, "max_wal_senders": 10, "max_prepared_transactions": 0, "max_locks_per_transaction": 64}
 

@@ -310,5 +310,5 @@ def test_no_secret_lies_open(site, keeper):
 @pytest.mark.long
 def test_a_second_run_changes_nothing(site):
     started = time.time()
-    done = site.apply("database", "--tags", "app,postgresql_backup", "--limit", "backup")
+    done = site.apply("database", "--tags", "app,postgresql_backup,media_backup", "--limit", "backup")
     assert re.search(r"backup1 .*changed=0 ", done.output), f"{done.output} after {time.time() - started:.0f} s"

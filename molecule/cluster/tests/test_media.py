@@ -125,7 +125,7 @@ def test_only_the_backup_host_may_read_the_uploads_and_nobody_may_write_them(sit
 
 
 def test_cron_backs_the_uploads_up_every_night(keeper):
-    (line,) = [row for row in keeper.file("/etc/cron.d/postgresql-backup").content_string.splitlines() if " media " in row]
+    (line,) = [row for row in keeper.file("/etc/cron.d/media-backup").content_string.splitlines() if " media " in row]
     fields = line.split()
     assert fields[2:] == ["*", "*", "*", "root", "/usr/local/sbin/postgresql-backup", "media", "--quiet"]
     assert fields[0].isdigit()

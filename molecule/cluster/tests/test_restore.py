@@ -171,7 +171,7 @@ def test_a_restore_in_place_that_is_killed_halfway_is_finished_by_the_next_run(p
     former = primary.rows()
     arguments = wish(target_time=at, in_place=CLUSTER)
     journal = f"{primary.base}/main.restore.json"
-    program = 'pgrep -f "^python3 - swap "'
+    program = "pgrep -x restore-swap"
     killed = site.start("restore", *arguments)
     try:
         # Frozen in the middle of the exchange, so that neither side learns of the other's end.

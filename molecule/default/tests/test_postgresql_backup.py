@@ -31,7 +31,7 @@ def information(host, variables):
 
 def cron_lines(host):
     with host.sudo():
-        text = host.file("/etc/cron.d/postgresql-backup").content_string
+        text = host.check_output("cat /etc/cron.d/postgresql-backup /etc/cron.d/media-backup")
     return re.findall(r"^(\S+ \S+ \S+ \S+ \S+) (\w+) (/.*)$", text, re.MULTILINE)
 
 
@@ -221,8 +221,8 @@ def nearly_full(host, variables):
     """Return a configuration by which the disk is nearly full: more is to stay free than is, but half of it is still there."""
     path = "/etc/pgbackrest/of-the-tests.json"
     with host.sudo():
-        free = min(int(host.check_output("df --output=avail -m %s | tail -1", variables[f"postgresql_backup_{name}_path"].rstrip("/")))
-                   for name in ("logical", "media"))  # fmt: skip
+        free = min(int(host.check_output("df --output=avail -m %s | tail -1", variables[name].rstrip("/")))
+                   for name in ("postgresql_backup_logical_path", "media_backup_path"))  # fmt: skip
         host.check_output("sed 's/\"reserve_mb\": .*/\"reserve_mb\": %d,/' /etc/pgbackrest/postgresql-backup.json >%s" % (int(free * 1.5), path))
         host.check_output("chmod 0640 %s && chgrp postgres %s", path, path)
         yield f"POSTGRESQL_BACKUP_CONFIGURATION={path}"

@@ -47,5 +47,5 @@ def test_an_upload_comes_back_as_of_its_moment(root, variables):
 
 def test_nobody_else_reads_the_copies_or_their_passphrase(host, variables):
     with host.sudo("postgres"):
-        for path in (f"{variables['postgresql_backup_media_path']}/repository", "/etc/pgbackrest/media-passphrase"):
+        for path in (f"{variables['media_backup_path']}/repository", "/etc/pgbackrest/media-passphrase"):
             assert host.run("ls %s/ 2>/dev/null || cat %s", path, path).rc != 0

@@ -42,7 +42,7 @@ def test_files_of_any_kind_and_name_neither_stop_the_backup_nor_lead_it_away(roo
 
 def test_uploads_that_are_a_link_of_the_applications_are_not_copied(root, variables):
     """The whole folder leads to the host's secrets: the copy of before stays, and everybody hears of it."""
-    path, staging = variables["app_media_path"], f"{variables['postgresql_backup_media_path']}/staging"
+    path, staging = variables["app_media_path"], f"{variables['media_backup_path']}/staging"
     root.check_output("mv %s %s.mine && ln -s /etc %s && chown -h %s: %s", path, path, path, variables["app_user"], path)
     try:
         done = root.run("postgresql-backup media --quiet")

@@ -140,7 +140,7 @@ def test_a_restore_that_is_killed_halfway_is_finished_by_the_next_run(site, seed
     chance = random.Random(seed)
     everything, _acks, moment = written(site, chance, lambda: None)
     expected, leader, arguments = by_then(everything, moment), site.leader(), wish(target_time=at(moment), in_place=CLUSTER)
-    run, program = site.start("restore", *arguments), 'pgrep -f "^python3 - swap "'
+    run, program = site.start("restore", *arguments), "pgrep -x restore-swap"
     try:
         # Frozen in the middle of the exchange.
         site.inside(leader, "timeout", "600", "sh", "-c", f"until grep -qs swapping {JOURNAL}; do sleep 0.02; done; kill -STOP $({program})")

@@ -25,6 +25,7 @@ INVENTORY = {
     "certificates": (hosts.certificates, PARTS),
     "postgresql": (database.server, ("database",)),
     "postgresql_backup": (database.backups, ("database", "backup")),
+    "media_backup": (database.uploads, ("database", "backup")),
     "django": (app.releases, ("web",)),
     "uwsgi": (app.application_server, ("web",)),
     "nginx": (app.web_server, ("web",)),

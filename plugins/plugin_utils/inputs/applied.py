@@ -14,13 +14,14 @@ from .values import HOSTS_OF_SITE
 # What sets a web host up before a release comes to it: files of roles. A release reads the rest, in every run.
 OF_WEB_HOSTS = (
     "uwsgi/tasks/*.yml", "uwsgi/templates/*", "nginx/tasks/*.yml", "nginx/templates/*", "acme/tasks/*.yml", "acme/templates/*",
-    "postgresql_backup/tasks/media_*.yml",
+    "media_backup/tasks/offer.yml", "media_backup/tasks/server.yml", "media_backup/tasks/listen.yml", "media_backup/templates/media-server*",
     "django/tasks/main.yml", "django/tasks/account.yml", "django/tasks/directories.yml", "django/templates/run.j2", "django/templates/manage.j2",
 )  # fmt: skip
 # What only the rest of a site reads, by the variable that says whether there are hosts of it.
 OF_THE_SITE = {
-    "app_site_hosts": ("guard", "hardening", "firewall"), "app_database_hosts": ("postgresql", "postgresql_backup"),
-    "app_backup_hosts": ("postgresql_backup",), "app_balancer_hosts": ("haproxy", "acme"), "app_etcd_hosts": ("etcd",), "app_logs_hosts": ("logs",),
+    "app_site_hosts": ("guard", "hardening", "firewall"), "app_database_hosts": ("postgresql", "postgresql_backup", "media_backup"),
+    "app_backup_hosts": ("postgresql_backup", "media_backup"), "app_balancer_hosts": ("haproxy", "acme"), "app_etcd_hosts": ("etcd",),
+    "app_logs_hosts": ("logs",),
 }  # fmt: skip
 NAME = re.compile(r"\b(?:__)?[a-z]+(?:_[a-z0-9]+)+\b")
 # Of one run alone, given on the command line or by its hosts.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from ..postgresql_restore import conflicts, moment_of
 from .places import meetings, place_of_system
 from .repositories import wrong_repositories
 from .upgrades import repository
@@ -252,13 +253,13 @@ def _several_hosts(site):
 
 # --- Backups ----------------------------------------------------------------------------------
 
-SCHEDULES = ("full", "differential", "logical", "check", "drill", "media", "offsite")
+SCHEDULES = ("full", "differential", "logical", "check", "drill", "offsite")
 # Minute, hour, day, month, weekday (crontab(5)).
 SCHEDULE = "([0-9*][0-9,*/-]*[ ]+){2}[0-9*][0-9,*/-]*([ ]+[0-9*A-Za-z][0-9A-Za-z,*/-]*){2}"
 BOUNDS = {
     "retention_days": (1, 9999), "logical_retention_days": (1, 9999), "reserve_mb": (32, 100000000), "archive_limit_mb": (32, 1000000000),
     "archive_interval": (10, 86400), "drill_memory_mb": (16, 1000000),
-    "drill_hours": (1, 168), "media_retention_days": (1, 9999),
+    "drill_hours": (1, 168),
 }  # fmt: skip
 
 
@@ -267,7 +268,7 @@ def backups(site):
     name = site["postgresql_backup_name"]
     if not matches("[A-Za-z0-9][A-Za-z0-9_-]{0,62}", name):
         yield f"postgresql_backup_name is '{name}': give letters, digits, underscores and hyphens."
-    for variable in ("path", "logical_path", "drill_path", "media_path"):
+    for variable in ("path", "logical_path", "drill_path"):
         path = site[f"postgresql_backup_{variable}"]
         if not matches(PATH, path):
             yield f"postgresql_backup_{variable} is '{path}': give an absolute path without spaces and without a slash at its end."
@@ -286,16 +287,28 @@ def backups(site):
             "vault_postgresql_backup_passphrase, or leave it empty for a repository that is not encrypted."
         )
     yield from whole_numbers(site, {f"postgresql_backup_{name}": bounds for name, bounds in BOUNDS.items()})
-    share = site["postgresql_backup_media_share"]
-    if not matches("[0-9]*[.]?[0-9]+", share) or not 0.01 <= float(share) <= 1:
-        yield f"postgresql_backup_media_share is '{share}': give a number from 0.01 to 1."
-    yield from given_ports(site, "postgresql_backup_tls_port", "postgresql_backup_media_port")
-    for variable in SCHEDULES:
-        schedule = site[f"postgresql_backup_{variable}_schedule"]
-        if not matches(SCHEDULE, schedule):
-            yield f"postgresql_backup_{variable}_schedule is '{schedule}': give the five fields of cron, such as '30 2 * * 0'."
+    yield from given_ports(site, "postgresql_backup_tls_port")
+    yield from _schedules(site, *(f"postgresql_backup_{name}_schedule" for name in SCHEDULES))
     if not matches(r"([^@\s\"]+(@[^@\s\",]+)?)?", site["postgresql_backup_notify"]):
         yield f"postgresql_backup_notify is '{site['postgresql_backup_notify']}': give a mail address or a local user, or leave it empty."
+
+
+def uploads(site):
+    """Say what is wrong with where copies of uploads go, and when."""
+    path, share = site["media_backup_path"], site["media_backup_share"]
+    if not matches(PATH, path):
+        yield f"media_backup_path is '{path}': give an absolute path without spaces and without a slash at its end."
+    if not matches("[0-9]*[.]?[0-9]+", share) or not 0.01 <= float(share) <= 1:
+        yield f"media_backup_share is '{share}': give a number from 0.01 to 1."
+    yield from whole_numbers(site, {"media_backup_retention_days": (1, 9999)})
+    yield from given_ports(site, "media_backup_port")
+    yield from _schedules(site, "media_backup_schedule")
+
+
+def _schedules(site, *names):
+    for name in names:
+        if not matches(SCHEDULE, site[name]):
+            yield f"{name} is '{site[name]}': give the five fields of cron, such as '30 2 * * 0'."
 
 
 def _places(site):
@@ -304,7 +317,7 @@ def _places(site):
     kept = [row["path"] for row in rows if row.get("type") == "path"] if is_rows(rows, ["path"]) else []
     places = [("app_root", site["app_root"])]
     places += [("postgresql_backup_path" if path == own else "postgresql_backup_repositories", path) for path in kept]
-    places += [(name, site[name]) for name in (f"postgresql_backup_{kind}_path" for kind in ("logical", "drill", "media"))]
+    places += [(name, site[name]) for name in ("postgresql_backup_logical_path", "postgresql_backup_drill_path", "media_backup_path")]
     places = {(name, path): place_of_system(path) for name, path in places if matches(PATH, path)}
     for (name, path), place in places.items():
         if place and name != "app_root":
@@ -369,47 +382,47 @@ def restore(site):
             "hosts one that is lost is replaced by site.yml (README of the role etcd)."
         )
         return
-    moment = str(site["postgresql_backup_restore_time"])
-    if moment:
-        seconds = site["__postgresql_backup_restore_moment"]["seconds"]
+    wishes = {name: str(site[f"postgresql_restore_{name}"]) for name in ("time", "confirmation", *(variable for variable, *_form in WISHES.values()))}
+    if wishes["time"]:
+        seconds = moment_of(wishes["time"])["seconds"]
         if seconds is None:
-            yield f"restore_target_time is '{moment}': give a moment with its time zone, such as 2026-01-31 14:05:00+01:00."
+            yield f"restore_target_time is '{wishes['time']}': give a moment with its time zone, such as 2026-01-31 14:05:00+01:00."
         elif seconds > time.time():
-            yield f"restore_target_time is '{moment}', which is in the future."
+            yield f"restore_target_time is '{wishes['time']}', which is in the future."
     for word, (variable, form, give) in WISHES.items():
-        value = str(site[f"postgresql_backup_restore_{variable}"])
+        value = wishes[variable]
         if value and not matches(form, value):
             yield f"{word} is '{value}': give {give}."
     rows = site["postgresql_backup_repositories"]
-    most, number = len(rows) if is_rows(rows, ["type"]) else 0, site["postgresql_backup_restore_repository"]
+    most, number = len(rows) if is_rows(rows, ["type"]) else 0, site["postgresql_restore_repository"]
     if not is_whole(number, 0, most):
         yield f"restore_repository is '{number}': give the number of one of postgresql_backup_repositories, from 1 to {most}, or 0 for the first that has it."
-    wishes = site["__postgresql_backup_restore_wishes"]
-    confirmation, confirmed = str(site["postgresql_backup_restore_confirmation"]), site["__postgresql_backup_restore_confirmed"]
-    if len(wishes) > 1:
-        yield f"{' and '.join(wishes)} are given: give one of them."
-    elif confirmation and confirmation != confirmed:
-        yield f"restore_in_place is '{confirmation}': to put what is restored in the place of what runs, name it: {confirmed}."
-    yield from whole_numbers(site, {"postgresql_backup_restore_port": (1024, 65535), "postgresql_backup_restore_headroom_mb": (0, 100000000)})
-    port = site["postgresql_backup_restore_port"]
+    words = conflicts(wishes | {"removed": is_true(site["postgresql_restore_removed"])})
+    confirmed = wishes["database"] if wishes["dump"] else site["postgresql_restore_cluster"]
+    if len(words) > 1:
+        yield f"{' and '.join(words)} are given: give one of them."
+    elif wishes["confirmation"] not in ("", confirmed):
+        yield f"restore_in_place is '{wishes['confirmation']}': to put what is restored in the place of what runs, name it: {confirmed}."
+    yield from whole_numbers(site, {"postgresql_restore_port": (1024, 65535), "postgresql_restore_headroom_mb": (0, 100000000)})
+    port = site["postgresql_restore_port"]
     if str(port) == str(site["postgresql_backup_server_port"]):
-        yield f"postgresql_backup_restore_port is {port}, which the server itself listens on: give another."
+        yield f"postgresql_restore_port is {port}, which the server itself listens on: give another."
 
 
 def restore_media(site):
     """Say what is wrong with the wishes about the uploads."""
-    wish = site["postgresql_backup_media_restored"]
-    confirmation, cluster = str(site["postgresql_backup_restore_confirmation"]), site["postgresql_backup_restore_cluster"]
+    wish = site["media_backup_restored"]
+    confirmation, cluster = str(site["media_backup_confirmation"]), site["media_backup_cluster"]
     if str(wish).lower() not in ("true", "false", "yes", "no", "1", "0"):
         yield f"restore_media is '{wish}': give true or false."
     elif not is_true(wish):
         return
-    elif str(site["postgresql_backup_restore_dump"]):
+    elif str(site["postgresql_restore_dump"]):
         yield "restore_media does not go with restore_dump: a dump belongs to no named moment, so no uploads are of the same."
-    elif not site["__postgresql_backup_media_keeper"]:
+    elif not site["__media_backup_keeper"]:
         reason = (
             "the web hosts are others than the database hosts, and the group backup is empty"
-            if site["postgresql_backup_media_hosts"] else "the site has no web host"
+            if site["media_backup_hosts"] else "the site has no web host"
         )  # fmt: skip
         yield f"restore_media is true, yet the uploads are in no backup: {reason}."
     elif confirmation not in ("", cluster):

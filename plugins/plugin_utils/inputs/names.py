@@ -20,6 +20,13 @@ VAULT = (
     "vault_postgresql_backup_former_passphrase", "vault_postgresql_backup_passphrase", "vault_postgresql_backup_password", "vault_postgresql_failover_password",
     "vault_postgresql_replication_password",
 )  # fmt: skip
+# How names of former versions began, and how the same ones begin now.
+RENAMED = {
+    "postgresql_backup_media_command": "app_run_command",
+    "postgresql_backup_media_database": "app_database_name",
+    "postgresql_backup_media_": "media_backup_",
+    "postgresql_backup_restore_": "postgresql_restore_",
+}
 # How alike two names are from which on the one is taken for the other (difflib's ratio). Sites have variables of their own, too.
 ALIKE = 0.8
 
@@ -34,6 +41,10 @@ def misspelt(variables, inputs):
     prefixes = {name.split("_", 1)[0] + "_" for name in known}
     found = {}
     for name in sorted(set(variables) - known):
+        former = next((former for former in RENAMED if name.startswith(former)), None)
+        if former and (renamed := RENAMED[former] + name.removeprefix(former)) in known:
+            found[name] = renamed
+            continue
         if not any(name.startswith(prefix) for prefix in prefixes):
             continue
         whole = [one for one in known if one.startswith(name) and len(name) > len(one.split("_", 1)[0]) + 1]

@@ -25,6 +25,18 @@ def settings(tmp_path):
     return core.Settings(state=str(tmp_path))
 
 
+# --- The configuration ------------------------------------------------------------------------
+
+
+def test_what_is_said_of_uploads_lies_beside_the_rest(tmp_path):
+    (tmp_path / "postgresql-backup.json").write_text('{"name": "main"}')
+    assert core.settings(tmp_path / "postgresql-backup.json") == {"name": "main"}
+    (tmp_path / "media-backup.json").write_text('{"path": "/var/lib/media-backup"}')
+    assert core.settings(tmp_path / "postgresql-backup.json") == {"name": "main", "media": {"path": "/var/lib/media-backup"}}
+    with pytest.raises(core.Failure, match=f"the configuration {tmp_path}/none.json cannot be read: No such file"):
+        core.settings(tmp_path / "none.json")
+
+
 # --- Status -----------------------------------------------------------------------------------
 
 

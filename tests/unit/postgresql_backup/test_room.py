@@ -205,7 +205,7 @@ def test_what_claims_to_be_larger_than_the_share_is_refused(volume, tmp_path):
     """A file of 2 TB with nothing in it."""
     share = volume(tmp_path)
     share.ask("web1:/srv/shop/shared/media", 50 * MB)
-    with pytest.raises(core.Failure, match=r"web1:/srv/shop/shared/media holds files of 2.0 TB, and /\S+ may take 50 MB \(postgresql_backup_media_share"):
+    with pytest.raises(core.Failure, match=r"web1:/srv/shop/shared/media holds files of 2.0 TB, and /\S+ may take 50 MB \(media_backup_share"):
         share.ask("web1:/srv/shop/shared/media", 2 * 1024**4)
 
 

@@ -13,6 +13,8 @@ import syslog
 import time
 
 CONFIGURATION = "/etc/pgbackrest/postgresql-backup.json"
+# Beside it, where uploads are copied: what the role media_backup says of them.
+UPLOADS = "media-backup.json"
 DEVNULL = subprocess.DEVNULL
 # Exit status for want of room: EX_CANTCREAT of sysexits.h.
 FULL = 73
@@ -43,7 +45,7 @@ class Command:
 
 
 class Settings(dict):
-    """The configuration; see the template postgresql-backup.json.j2 for its keys."""
+    """The configuration; see the vars of the role postgresql_backup for its keys, and those of media_backup for what is in `media`."""
 
     def __getattr__(self, name):
         try:
@@ -64,9 +66,12 @@ def settings(path=None):
     path = path or os.environ.get("POSTGRESQL_BACKUP_CONFIGURATION", CONFIGURATION)
     try:
         with open(path, encoding="utf-8") as file:
-            return Settings(json.load(file))
+            found = Settings(json.load(file))
+        with contextlib.suppress(FileNotFoundError), open(os.path.join(os.path.dirname(path), UPLOADS), encoding="utf-8") as file:
+            found["media"] = json.load(file)
     except OSError as error:
-        raise Failure(f"the configuration {path} cannot be read: {error.strerror}", 78) from None
+        raise Failure(f"the configuration {error.filename} cannot be read: {error.strerror}", 78) from None
+    return found
 
 
 def become(name):

@@ -154,7 +154,7 @@ def prove(settings):
                 raise
             raise core.Failure(
                 "the repository holds the history of another server than the one that runs. If that is to come back: restore.yml with restore_in_place "
-                f"(README of the role postgresql_backup, \"A lost machine\"); if not, keep backups in another directory. ({failure})", failure.code
+                f"(README of the role postgresql_restore, \"A lost machine\"); if not, keep backups in another directory. ({failure})", failure.code
             ) from None
         information = core.information(settings)
         archives = information["archive"]

@@ -147,7 +147,7 @@ class Share:
         """Refuse what claims to be larger than the share, as a file with nothing in it may: whoever reads or restores it has to believe it."""
         if size > self.most:
             raise core.Failure(
-                f"{what} holds files of {core.human(size)}, and {self.path} may take {core.human(self.most)} (postgresql_backup_media_share is "
+                f"{what} holds files of {core.human(size)}, and {self.path} may take {core.human(self.most)} (media_backup_share is "
                 f"{self.share:g}): remove what does not belong there, or keep the copies of uploads on a volume of their own", core.FULL
             )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Where the repositories of backups are, which folders go into them, and what a host has to do for its backups."""
+"""Where the repositories of backups are, and what a host has to do for its backups."""
 
 import importlib.util
 import pathlib
@@ -20,15 +20,6 @@ def test_database_hosts_read_by_keys_that_only_read():
     assert [(row["number"], row.get("key"), row.get("secret")) for row in found] == [(2, None, None), (3, "AKREAD", "only-reading-only-reading")]
 
 
-def test_whose_uploads_a_host_copies():
-    addresses = {"web1": "192.0.2.1", "web2": "2001:db8::2"}
-    sources = module.postgresql_backup_media_sources
-    assert sources(["web1", "web2"], "backup1", "backup", addresses) == {"web1": "192.0.2.1", "web2": "[2001:db8::2]"}
-    assert sources(["web1", "web2"], "web1", "backup", addresses) == {"web1": "", "web2": "[2001:db8::2]"}
-    assert sources(["web1", "web2"], "web1", "local", addresses) == {"web1": ""}
-    assert sources(["web1", "web2"], "db1", "local", addresses) == sources(["web1"], "web1", "database", addresses) == {}
-
-
 def test_each_server_is_reached_alone():
     found = module.postgresql_backup_connections(["db1", "db2"], {"port": 5432}, {"db1": "192.0.2.1", "db2": "192.0.2.2", "web1": "192.0.2.3"})
     assert found == {"db1": {"port": 5432, "host": "192.0.2.1"}, "db2": {"port": 5432, "host": "192.0.2.2"}}
@@ -38,27 +29,6 @@ def test_where_the_repositories_of_this_host_are():
     assert module.postgresql_backup_repository_paths([S3, PATH]) == ["", "/srv/backups"]
     (row,) = module.postgresql_backup_repository_directories([S3, PATH])
     assert row == {"dest": "/srv/backups", "state": "directory", "owner": "postgres", "group": "postgres", "mode": "0750"}
-
-
-MEDIA = "/srv/shop/shared/media"
-
-
-@pytest.mark.parametrize(
-    ("media", "paths", "expected"),
-    [
-        (MEDIA, [], [("", MEDIA)]),
-        ("/data/media", ["private"], [("", "/data/media"), ("private", "/srv/shop/shared/private")]),
-        (MEDIA, ["media"], [("", MEDIA)]),
-        (MEDIA, ["media/", "./media"], [("", MEDIA)]),
-        (MEDIA, ["media/private"], [("", MEDIA)]),
-        # The uploads go with the path that they are in.
-        ("/srv/shop/shared/data/media", ["data"], [("data", "/srv/shop/shared/data")]),
-        (MEDIA, ["a/b", "a", "ab"], [("", MEDIA), ("a", "/srv/shop/shared/a"), ("ab", "/srv/shop/shared/ab")]),
-        ("", ["private", "private"], [("private", "/srv/shop/shared/private")]),
-    ],
-)
-def test_every_folder_that_outlives_a_release_is_copied_once(media, paths, expected):
-    assert [(row["name"], row["path"]) for row in module.postgresql_backup_trees(media, "/srv/shop/shared", paths)] == expected
 
 
 # --- The plan ---------------------------------------------------------------------------------
@@ -161,14 +131,3 @@ def test_a_service_runs_with_what_is_written(row, state):
 def test_what_a_restore_starts_is_not_left_running(row, stopped):
     expected = [{"name": "x.socket", "state": "stopped", "enabled": False}] if stopped else []
     assert plan(seen(units={"x.socket": row}), idle=["x.socket"])["services"] == expected
-
-
-@pytest.mark.parametrize(
-    ("role", "sources", "is_all_here", "packages"),
-    [
-        ("local", {}, True, []), ("local", {}, False, ["restic"]), ("local", {"web1": ""}, False, ["restic", "rsync", "openssl"]),
-        ("backup", {"web1": "192.0.2.1"}, True, ["restic", "rsync", "openssl", "stunnel4"]),
-    ],
-)  # fmt: skip
-def test_what_copies_of_uploads_need(role, sources, is_all_here, packages):
-    assert module.postgresql_backup_media_packages(role, sources, is_all_here) == packages

@@ -1,0 +1,54 @@
+"""What a restore's plan and progress are told by the hosts: by what these have registered, or have not."""
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.selfhost.django.plugins.action import postgresql_restore_plan, postgresql_restore_progress
+
+NOTHING = {"journal": None, "beside": None, "tablespaces": False, "trouble": "", "paused": False, "voters": True, "histories": "", "free_bytes": 10**12}
+BACKUP = {"label": "20260104-031500F", "timestamp": {"stop": 1767496500}, "archive": {"stop": "000000010000000000000004"}, "info": {"size": 1}}
+SEEN = NOTHING | {"running": True, "information": {"backup": [BACKUP]}}
+PLAN = {"looks": "look", "hosts": ["db1", "db2"], "version": "17"}
+PROGRESS = {
+    "host": "db1", "web_hosts": ["web1"], "stood_down": ["db2"],
+    "registers": {"stopped": "stopped", "stood_down": "stood_down", "swapped": "swapped"},
+}  # fmt: skip
+
+
+def run(plugin, arguments, **known):
+    """Return what an action says; known is what each host has registered."""
+    action = plugin.ActionModule.__new__(plugin.ActionModule)
+    action.validate_argument_spec = lambda argument_spec: (None, {name: option.get("default") for name, option in argument_spec.items()} | arguments)
+    plugin.ActionBase.run = lambda self, tmp, task_vars: {}
+    return action.run(task_vars={"hostvars": {"db1": {}, "db2": {}, "web1": {}} | known})
+
+
+@pytest.fixture(autouse=True)
+def of_ansible(monkeypatch):
+    """Leave Ansible's own part as it was."""
+    for plugin in (postgresql_restore_plan, postgresql_restore_progress):
+        monkeypatch.setattr(plugin.ActionBase, "run", plugin.ActionBase.run)
+
+
+def test_a_host_that_does_not_answer_is_none_that_was_seen():
+    look = {"db1": {"look": {"seen": SEEN | {"primary": True}}}, "db2": {"look": {"unreachable": True}}}
+    said = run(postgresql_restore_plan, PLAN, **look)
+    assert (said["changed"], said["host"], said["order"]["sets"]) == (False, "db1", ["20260104-031500F"])
+    with pytest.raises(AnsibleActionFail, match=r"^No database host is the primary, and db2 did not answer\.$"):
+        run(postgresql_restore_plan, PLAN, db1={"look": {"seen": SEEN | {"primary": False, "running": False}}}, db2={"look": {"unreachable": True}})
+    with pytest.raises(AnsibleActionFail, match=r"^db1, db2 did not answer\.$"):
+        run(postgresql_restore_plan, PLAN)
+
+
+@pytest.mark.parametrize(
+    ("known", "is_stopped", "refusal", "is_done"),
+    [
+        ({}, False, "The application was not stopped on web1: nothing was restored.", False),
+        ({"web1": {"stopped": {"rc": 0}}}, True, "Patroni was not stopped on db2: nothing was restored.", False),
+        ({"web1": {"stopped": {"rc": 0}}, "db2": {"stood_down": {"state": "stopped"}}}, True, "", False),
+        ({"web1": {"stopped": {"rc": 0}}, "db2": {"stood_down": {"state": "stopped"}}, "db1": {"swapped": {"failed": True}}}, True, "", False),
+        ({"web1": {"stopped": {"rc": 0}}, "db2": {"stood_down": {"state": "stopped"}}, "db1": {"swapped": {"result": {}}}}, True, "", True),
+    ],
+)
+def test_how_far_it_has_come(known, is_stopped, refusal, is_done):
+    said = run(postgresql_restore_progress, PROGRESS, **known)
+    assert said == {"changed": False, "is_stopped": is_stopped, "refusal": refusal, "is_done": is_done}

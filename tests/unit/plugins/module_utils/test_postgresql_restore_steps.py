@@ -1,0 +1,305 @@
+"""A restore in place survives its own death at every step: the next run finishes it, and the name is never without a cluster."""
+
+import contextlib
+import json
+import os
+import pathlib
+import pwd
+import subprocess
+
+import pytest
+from ansible_collections.selfhost.django.plugins.module_utils import postgresql_restore as module
+
+SPECIFICATION = {"version": "17", "cluster": "main", "stanza": "main", "port": 5432, "beside_port": 5433, "words": "a moment"}
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing after it is done, no handler of the program's own catches it."""
+
+
+@pytest.fixture
+def restore(tmp_path, monkeypatch):
+    """Return a prepared restore whose every outward step is counted, and dies before the step that is named."""
+
+    class Steps:
+        done, deadly, servers = 0, None, []
+
+    def step(function):
+        def counted(*arguments, **options):
+            # What would be seen from outside at any time.
+            assert (tmp_path / "main" / "PG_VERSION").exists(), "there is no cluster under its name"
+            if Steps.done == Steps.deadly:
+                raise Killed
+            Steps.done += 1
+            return function(*arguments, **options)
+
+        return counted
+
+    def systemctl(*command, **_options):
+        if command[0] == "patronictl":
+            Steps.servers.append(("forget", (tmp_path / "main" / "whose").read_text()))
+        elif command[1] in ("start", "stop"):
+            Steps.servers.append((command[1], (tmp_path / "main" / "whose").read_text()))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    def write(path, text, mode=0o600):
+        pathlib.Path(path).write_text(text)
+
+    def make():
+        restore = module.Restore(SPECIFICATION)
+        restore.base, restore.main, restore.new = tmp_path, tmp_path / "main", tmp_path / "main.restoring"
+        restore.journal = tmp_path / "main.restore.json"
+        return restore
+
+    monkeypatch.setattr(module, "run", step(systemctl))
+    monkeypatch.setattr(module, "write", step(write))
+    monkeypatch.setattr(module, "exchange", step(module.exchange))
+    monkeypatch.setattr(module.os, "rename", step(module.os.rename))
+    monkeypatch.setattr(module.shutil, "rmtree", step(module.shutil.rmtree))
+    monkeypatch.setattr(module.Restore, "make", lambda self, directory: None)
+    monkeypatch.setattr(module.Restore, "wait", lambda self, port: None)
+    for name, whose in (("main", "former"), ("main.restoring", "restored")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "PG_VERSION").write_text("17")
+        (tmp_path / name / "whose").write_text(whose)
+    (tmp_path / "main.restore.json").write_text(json.dumps({"words": "a moment", "phase": "prepared", "stamp": "S"}))
+    return make, Steps
+
+
+@pytest.fixture(params=["", "/etc/patroni/17-main.yml"], ids=["plain", "Patroni"])
+def managed(request, monkeypatch):
+    """Restore with and without Patroni."""
+    monkeypatch.setitem(SPECIFICATION, "patroni", request.param)
+    return bool(request.param)
+
+
+def whose(path):
+    return (path / "whose").read_text()
+
+
+def finished(tmp_path):
+    assert whose(tmp_path / "main") == "restored"
+    assert whose(tmp_path / "main.before-S") == "former"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["main", "main.before-S", "main.restore.json"]
+    assert sorted(path.name for path in (tmp_path / "main").iterdir()) == ["PG_VERSION", "whose"]
+
+
+@pytest.mark.parametrize("deadly", range(12))
+def test_the_next_run_finishes_it(restore, managed, tmp_path, deadly):
+    make, steps = restore
+    (tmp_path / "main" / "patroni.dynamic.json").write_text("of today")
+    steps.deadly = deadly
+    with contextlib.suppress(Killed):
+        make().swap()
+    steps.deadly = None
+    make().swap()
+    assert steps.servers[-1] == ("start", "restored")
+    # What the voters know of the former server would keep this one from leading.
+    assert not managed or steps.servers[-2] == ("forget", "restored")
+    assert not managed or (tmp_path / "main" / "patroni.dynamic.json").read_text() == "of today"
+    (tmp_path / "main" / "patroni.dynamic.json").unlink(missing_ok=True)
+    finished(tmp_path)
+    make().complete()
+    assert not (tmp_path / "main.restore.json").exists()
+
+
+@pytest.mark.parametrize("deadly", [None, *range(16)])
+def test_what_does_not_start_is_put_back(restore, managed, tmp_path, monkeypatch, deadly):
+    """Even when putting it back is interrupted: the next run then tries again, and puts it back."""
+    make, steps = restore
+
+    def wait(self, _port):
+        if whose(tmp_path / "main") == "restored":
+            raise module.Failure("the server on port 5432 does not answer.")
+
+    monkeypatch.setattr(module.Restore, "wait", wait)
+    steps.deadly = deadly
+    try:
+        make().swap()
+    except Killed:
+        steps.deadly = None
+        if (tmp_path / "main.restore.json").exists():
+            with pytest.raises(module.Failure):
+                make().swap()
+        make().forget()
+    except module.Failure as failure:
+        assert str(failure) == "the server on port 5432 does not answer. The cluster is as it was before."
+    assert whose(tmp_path / "main") == "former"
+    assert [path.name for path in tmp_path.iterdir()] == ["main"]
+    assert steps.servers[-1] == ("start", "former")
+    assert not managed or steps.servers[-2] == ("forget", "former")
+
+
+def test_the_voters_forget_nothing_while_somebody_has_the_lease(restore, managed, monkeypatch):
+    """A server that was killed holds it for some seconds yet."""
+    make, _steps = restore
+    if not managed:
+        return
+    answers = [1, 1, 0]
+    monkeypatch.setattr(module, "run", lambda *_command, **options: subprocess.CompletedProcess([], answers.pop(0), "", "Aborted!"))
+    monkeypatch.setattr(module.time, "sleep", lambda _seconds: None)
+    make().forget_servers()
+    assert answers == []
+    monkeypatch.setattr(module, "LEASE_SECONDS", -1)
+    answers.append(1)
+    with pytest.raises(module.Failure, match="the voters do not forget the servers: Aborted!"):
+        make().forget_servers()
+
+
+def test_voters_that_do_not_answer_leave_the_server_as_it_was(restore, managed, tmp_path, monkeypatch):
+    make, steps = restore
+    if not managed:
+        return
+
+    def silent(self):
+        raise module.Failure("the voters do not forget the servers:")
+
+    monkeypatch.setattr(module.Restore, "forget_servers", silent)
+    with pytest.raises(module.Failure, match="the voters do not forget the servers: The cluster is as it was before."):
+        make().swap()
+    assert whose(tmp_path / "main") == "former"
+    assert steps.servers[-1] == ("start", "former")
+
+
+def test_another_wish_is_not_mixed_with_an_unfinished_one(restore, tmp_path):
+    make, steps = restore
+    steps.deadly = 4
+    with pytest.raises(Killed):
+        make().swap()
+    steps.deadly = None
+    other = make()
+    other.asked = SPECIFICATION | {"words": "another moment"}
+    with pytest.raises(module.Failure, match="a restore in place to a moment is not finished"):
+        other.prepare()
+
+
+# --- Whose folders these are ---------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="works for another account")
+def test_root_writes_nothing_where_postgres_may_put_a_link_in_the_way(tmp_path, monkeypatch):
+    """As postgres would become root: by a link where the program is about to write."""
+    account, folder, precious = pwd.getpwnam("nobody"), tmp_path / "folder", tmp_path / "precious"
+    for path in (tmp_path, *tmp_path.parents):
+        if path.stat().st_mode & 0o001 == 0 and path.stat().st_uid == 0:
+            path.chmod(path.stat().st_mode | 0o011)
+    precious.write_text("precious")
+    precious.chmod(0o600)
+    folder.mkdir()
+    os.chown(folder, account.pw_uid, account.pw_gid)
+    (folder / ".note.new").symlink_to(precious)
+    monkeypatch.setattr(module, "USER", "nobody")
+    monkeypatch.setattr(module, "LOCK", str(tmp_path / "lock"), raising=False)
+    monkeypatch.setattr(module.Restore, "complete", lambda self: module.write(folder / "note", "of the attacker's") or {})
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            module.perform("complete", SPECIFICATION)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert precious.read_text() == "precious"
+    assert precious.stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="works for another account")
+def test_only_what_root_alone_may_do_is_roots(monkeypatch):
+    """Programs get postgres' rights for good, systemctl gets root's back."""
+    monkeypatch.setattr(module, "USER", "nobody")
+    show = ["sh", "-c", "grep -E '^(Uid|Groups):' /proc/self/status | cut -f 2-"]
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        with contextlib.suppress(BaseException):
+            module.act_as_postgres()
+            os.write(writer, json.dumps([module.run(*show, user="nobody").stdout, module.run(*show, user="root").stdout]).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        dropped, kept = json.load(pipe)
+    os.waitpid(child, 0)
+    number = pwd.getpwnam("nobody").pw_uid
+    assert dropped.splitlines()[0].split() == [str(number)] * 4
+    assert kept.splitlines() == ["0\t0\t0\t0", "0 "]
+
+
+def test_a_server_of_another_history_has_no_log_that_a_restore_waits_for(restore, monkeypatch):
+    """As on a new host, where the repository of a lost one was put."""
+    make, _steps = restore
+    answers = {"SELECT pg_is_in_recovery()": "f", "SELECT system_identifier FROM pg_control_system()": "222"}
+    monkeypatch.setattr(module, "sql", lambda statement, *_rest, **_options: answers[statement])
+    known = [{"db": [{"system-id": 111}]}]
+
+    class Done:
+        returncode = 0
+
+        @property
+        def stdout(self):
+            return json.dumps(known)
+
+    monkeypatch.setattr(module.Restore, "pgbackrest", lambda self, *_arguments, **_options: Done())
+    assert make().flush()
+    known[0]["db"].append({"system-id": 222})
+    # Its log is waited for.
+    with pytest.raises(KeyError):
+        make().flush()
+
+
+def test_the_archive_of_the_server_that_serves_is_the_one_that_is_waited_for():
+    """Before an upgrade the timelines may have gone further than since."""
+    rows = [(2, "000000010000000000000021"), (1, "000000030000000000000019"), (3, None)]
+    information = {"archive": [{"database": {"id": number, "repo-key": 1}, "max": newest} for number, newest in rows[:2]]}
+    assert module.Restore.newest(information) == ["000000010000000000000021"]
+    assert module.Restore.newest({"archive": [{"database": {"id": 3, "repo-key": 1}, "max": None}, *information["archive"]]}) == [""]
+    assert module.Restore.newest({}) == []
+
+
+def test_what_was_restored_beside_is_found_whatever_version_it_is_of(tmp_path, monkeypatch):
+    restore = module.Restore(SPECIFICATION)
+    restore.base = tmp_path / "17"
+    for version in ("15", "17"):
+        (tmp_path / version).mkdir()
+    assert [one.version for one in restore.every_version()] == ["17", "15"]
+
+
+# --- A process of its own -------------------------------------------------------------------------
+
+
+def test_a_step_is_done_in_a_process_of_its_own_which_is_told_by_its_name(monkeypatch):
+    def perform(step, specification):
+        os.chdir("/")
+        os.environ["OF_THE_STEP"] = "x"
+        return {"step": step, "asked": specification, "pid": os.getpid(), "name": pathlib.Path("/proc/self/comm").read_text().strip()}
+
+    monkeypatch.setattr(module, "perform", perform)
+    said = module.apart("swap", SPECIFICATION)
+    assert (said["step"], said["asked"], said["name"]) == ("swap", SPECIFICATION, "restore-swap")
+    assert said["pid"] != os.getpid() and "OF_THE_STEP" not in os.environ
+
+
+def failing(_step, _specification):
+    raise module.Failure("it cannot be reached")
+
+
+def breaking(_step, _specification):
+    raise ValueError("something else")
+
+
+def dying(_step, _specification):
+    os.kill(os.getpid(), 9)
+
+
+@pytest.mark.parametrize(
+    ("perform", "said"), [(failing, "^it cannot be reached$"), (breaking, "ValueError: something else"), (dying, "^the restore was killed$")]
+)
+def test_what_goes_wrong_there_is_heard_here(monkeypatch, perform, said):
+    monkeypatch.setattr(module, "perform", perform)
+    with pytest.raises(module.Failure, match=said):
+        module.apart("swap", SPECIFICATION)
+
+
+def test_nothing_that_the_caller_has_open_is_open_there(monkeypatch):
+    """As the connection, which would be kept by it."""
+    monkeypatch.setattr(module, "perform", lambda _step, _specification: sorted(int(path.name) for path in pathlib.Path("/proc/self/fd").iterdir()))
+    with open("/dev/null", "rb"):
+        # Its three, the answer's, and that of the folder that is read.
+        assert module.apart("look", SPECIFICATION) == [0, 1, 2, 3, 4]

@@ -1,0 +1,74 @@
+"""What the modules of a restore do in check mode, and how they tell what went wrong."""
+
+import pytest
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_restore import STEPS, Failure
+from ansible_collections.selfhost.django.plugins.modules import postgresql_restore, postgresql_restore_look
+
+SERVER = {"version": "17", "cluster": "main", "stanza": "main", "port": 5432, "beside_port": 5433}
+
+
+class Ended(Exception):
+    """Stands for the end of a module; its arguments are what it said."""
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Return a function that runs a module with parameters: what it says, and which steps it did."""
+
+    def run(module, fails=False, check_mode=False, **params):
+        done = []
+
+        class Module:
+            def __init__(self, argument_spec, supports_check_mode):
+                assert supports_check_mode and set(params) <= set(argument_spec)
+                self.params, self.check_mode = params, check_mode
+
+            def exit_json(self, **said):
+                raise Ended(said)
+
+            def fail_json(self, **said):
+                raise Ended(said | {"failed": True})
+
+        def apart(step, specification):
+            done.append((step, specification))
+            if fails:
+                raise Failure("it cannot be reached")
+            return {"of": step}
+
+        monkeypatch.setattr(module, "AnsibleModule", Module)
+        monkeypatch.setattr(module, "apart", apart)
+        with pytest.raises(Ended) as ended:
+            module.main()
+        return ended.value.args[0], done
+
+    return run
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_dry_run_says_what_would_be_done(run, step):
+    order = {"words": "the newest state"}
+    dry, nothing = run(postgresql_restore, check_mode=True, step=step, server=SERVER, order=order)
+    said, done = run(postgresql_restore, step=step, server=SERVER, order=order)
+    assert nothing == [] and done == [(step, SERVER | order)]
+    assert dry["changed"] and dry["diff"]["after"].strip()
+    assert said == dry | {"result": {"of": step}}
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_question_changes_nothing_and_is_asked_in_a_dry_run_too(run, check_mode):
+    said, done = run(postgresql_restore, check_mode=check_mode, step="locate", server=SERVER, order={"dump": "latest"})
+    assert (said, [step for step, _specification in done]) == ({"changed": False, "result": {"of": "locate"}}, ["locate"])
+    said, done = run(postgresql_restore_look, check_mode=check_mode, server=SERVER)
+    assert (said, done) == ({"changed": False, "seen": {"of": "look"}}, [("look", SERVER)])
+
+
+def test_a_failure_is_one_sentence(run):
+    for module, params in ((postgresql_restore, {"step": "swap", "order": {}}), (postgresql_restore_look, {})):
+        said, _done = run(module, fails=True, server=SERVER, **params)
+        assert said == {"failed": True, "msg": "it cannot be reached"}
+
+
+def test_the_order_has_the_last_word_on_the_version(run):
+    """What is of a former version is restored beside by that version's programs."""
+    _said, ((_step, specification),) = run(postgresql_restore, step="beside", server=SERVER, order={"version": "15"})
+    assert specification["version"] == "15"
