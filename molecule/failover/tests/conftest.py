@@ -87,7 +87,9 @@ class Guarded(Recorded):
             time.sleep(seconds)
             self.mend(primary)
         elif fault == "kill PostgreSQL and Patroni":
-            self.inside(primary, "sh", "-c", "systemctl kill --signal=KILL patroni@17-main; kill -9 $(head -n 1 /var/lib/postgresql/17/main/postmaster.pid)")
+            # The unit's end may have taken the server along.
+            pid = self.inside(primary, "head", "-n", "1", "/var/lib/postgresql/17/main/postmaster.pid").strip()
+            self.inside(primary, "sh", "-c", f"systemctl kill --signal=KILL patroni@17-main; kill -9 {pid} 2>/dev/null || :")
         elif fault == "switch over":
             self.inside(primary, *self.switching(primary, chance.choice(others)))
         elif fault in ("kill the new primary while it takes over", "kill the former primary while it yields"):
