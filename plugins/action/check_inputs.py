@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible_collections.selfhost.django.plugins.plugin_utils.deciding import Deciding
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs import INVENTORY, WISHES, mistakes
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.applied import digests
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.limits import limits
@@ -15,22 +15,16 @@ from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.values impo
 OF_THE_PLAY = ("ansible_check_mode", "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all")
 
 
-class ActionModule(ActionBase):
+class ActionModule(Deciding):
     """The task `check_inputs`."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    SPEC = {
+        "inventory": {"type": "bool", "default": True},
+        "wishes": {"type": "list", "elements": "str", "default": [], "choices": sorted(WISHES)},
+    }
 
-    def run(self, tmp=None, task_vars=None):
+    def decide(self, given, task_vars):
         """Return what web hosts are set up with, by host; raise with what is wrong."""
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(
-            argument_spec={
-                "inventory": {"type": "bool", "default": True},
-                "wishes": {"type": "list", "elements": "str", "default": [], "choices": sorted(WISHES)},
-            }
-        )
         names = [*(INVENTORY if given["inventory"] else ()), *given["wishes"]]
         sites = read(task_vars["ansible_play_hosts_all"], task_vars["hostvars"], self._templar, self._loader, {name: task_vars[name] for name in OF_THE_PLAY})
         try:
@@ -41,6 +35,6 @@ class ActionModule(ActionBase):
         if found:
             raise AnsibleActionFail("\n".join(dict.fromkeys(found)))
         if not given["inventory"]:
-            return {"changed": False}
+            return {}
         texts, unsaid = definitions(self._loader), secrets()
-        return {"changed": False, "digests": {site.host: digests(site, texts, unsaid, ROLES) for site in sites if site.is_in("web")}}
+        return {"digests": {site.host: digests(site, texts, unsaid, ROLES) for site in sites if site.is_in("web")}}

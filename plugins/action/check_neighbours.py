@@ -5,22 +5,16 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible_collections.selfhost.django.plugins.plugin_utils.deciding import Deciding
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.reading import read
 from ansible_collections.selfhost.django.plugins.plugin_utils.neighbours import refusal, wanted_of
 
 
-class ActionModule(ActionBase):
+class ActionModule(Deciding):
     """The task `check_neighbours`."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
-
-    def run(self, tmp=None, task_vars=None):
+    def decide(self, given, task_vars):
         """Return nothing but that nothing has changed; raise with why a host is not this site's."""
-        super().run(tmp, task_vars)
-        self.validate_argument_spec(argument_spec={})
         hostvars = task_vars["hostvars"]
         # One that cannot be reached has told nothing, and is no reason.
         looks = {host: hostvars[host].get("ansible_facts", {}).get("selfhost", {}).get("neighbours") for host in task_vars["ansible_play_hosts"]}
@@ -30,4 +24,4 @@ class ActionModule(ActionBase):
         said = list(filter(None, (refusal(site.host, looks[site.host], wanted_of(site)) for site in sites)))
         if said:
             raise AnsibleActionFail("\n".join(said))
-        return {"changed": False}
+        return {}

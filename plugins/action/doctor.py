@@ -11,10 +11,10 @@ import tempfile
 import time
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import Refusal
 from ansible_collections.selfhost.django.plugins.module_utils.sources import check_python
 from ansible_collections.selfhost.django.plugins.plugin_utils import doctor
+from ansible_collections.selfhost.django.plugins.plugin_utils.deciding import Deciding
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs import mistakes
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.reading import read
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.values import Unreadable
@@ -80,17 +80,13 @@ class Repository:
         return ""
 
 
-class ActionModule(ActionBase):
+class ActionModule(Deciding):
     """The task `doctor`."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    SPEC = SPEC
 
-    def run(self, tmp=None, task_vars=None):
+    def decide(self, given, task_vars):
         """Return what may be meant; raise with what stands in the way."""
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec=SPEC)
         hostvars, hosts = task_vars["hostvars"], task_vars["ansible_play_hosts_all"]
         of_play = {name: task_vars[name] for name in ("ansible_check_mode", "ansible_play_hosts", "ansible_play_hosts_all")}
         sites = {site.host: site for site in read(hosts, hostvars, self._templar, self._loader, of_play)}
@@ -111,7 +107,7 @@ class ActionModule(ActionBase):
         problems += found
         if problems:
             raise AnsibleActionFail("\n".join(dict.fromkeys([*problems, *notes])))
-        return {"changed": False, "notes": notes}
+        return {"notes": notes}
 
     @staticmethod
     def _unentered(site, said):

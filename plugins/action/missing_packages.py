@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible.plugins.action import ActionBase
+from ansible_collections.selfhost.django.plugins.plugin_utils.deciding import Deciding
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.reading import read
 from ansible_collections.selfhost.django.plugins.test.host import installed
 
@@ -15,17 +15,13 @@ def missing(site, roles, facts):
     return [name for name in dict.fromkeys(wanted) if not installed(name, facts)]
 
 
-class ActionModule(ActionBase):
+class ActionModule(Deciding):
     """The task `missing_packages`."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    SPEC = {"roles": {"type": "dict", "required": True}}
 
-    def run(self, tmp=None, task_vars=None):
+    def decide(self, given, task_vars):
         """Return the names of the packages."""
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec={"roles": {"type": "dict", "required": True}})
         host = task_vars["inventory_hostname"]
         (site,) = read([host], task_vars["hostvars"], self._templar, self._loader, {"ansible_check_mode": task_vars["ansible_check_mode"]})
-        return {"changed": False, "packages": missing(site, given["roles"], task_vars.get("ansible_facts", {}))}
+        return {"packages": missing(site, given["roles"], task_vars.get("ansible_facts", {}))}

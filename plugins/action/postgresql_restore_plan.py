@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible_collections.selfhost.django.plugins.plugin_utils.deciding import Deciding
 from ansible_collections.selfhost.django.plugins.plugin_utils.postgresql_restore import Refusal, plan
 
 TEXT = {"type": "str", "default": ""}
@@ -31,21 +31,17 @@ def told(name, hosts, hostvars):
     return {host: hostvars[host].get(name) or {} for host in hosts}
 
 
-class ActionModule(ActionBase):
+class ActionModule(Deciding):
     """The task `postgresql_restore_plan`."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    SPEC = SPEC
 
-    def run(self, tmp=None, task_vars=None):
+    def decide(self, given, task_vars):
         """Return what is to be done; raise with why nothing is."""
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec=SPEC)
         said = told(given.pop("looks"), given["hosts"], task_vars["hostvars"])
         looks = {host: result["seen"] for host, result in said.items() if "seen" in result}
         wishes = {name: given.pop(name) for name in WISHES}
         try:
-            return {"changed": False, **plan(looks, wishes=wishes, now=time.time(), **given)}
+            return plan(looks, wishes=wishes, now=time.time(), **given)
         except Refusal as refusal:
             raise AnsibleActionFail(str(refusal)) from None

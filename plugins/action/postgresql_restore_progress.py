@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.selfhost.django.plugins.action.postgresql_restore_plan import HOSTS, told
+from ansible_collections.selfhost.django.plugins.plugin_utils.deciding import Deciding
 from ansible_collections.selfhost.django.plugins.plugin_utils.postgresql_restore import hindrance, is_done, serving, standing
 
 NAME = {"type": "str", "required": True}
@@ -17,22 +17,17 @@ SPEC = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(Deciding):
     """The task `postgresql_restore_progress`."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    SPEC = SPEC
 
-    def run(self, tmp=None, task_vars=None):
+    def decide(self, given, task_vars):
         """Return what the hosts have said."""
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec=SPEC)
         names, hostvars = given["registers"], task_vars["hostvars"]
         running = serving(given["web_hosts"], told(names["stopped"], given["web_hosts"], hostvars))
         left = standing(given["stood_down"], told(names["stood_down"], given["stood_down"], hostvars))
         return {
-            "changed": False,
             "is_stopped": not running,
             "refusal": hindrance(running, left),
             "is_done": is_done(told(names["swapped"], [given["host"]], hostvars)[given["host"]]),

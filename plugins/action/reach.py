@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible_collections.selfhost.django.plugins.plugin_utils.deciding import Deciding
 from ansible_collections.selfhost.django.plugins.plugin_utils.doctor import is_public
 from ansible_collections.selfhost.django.plugins.plugin_utils.reach import unreached, visit
 
@@ -21,17 +21,13 @@ SPEC = {
 ATTEMPTS = 2
 
 
-class ActionModule(ActionBase):
+class ActionModule(Deciding):
     """The task `reach`."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    SPEC = SPEC
 
-    def run(self, tmp=None, task_vars=None):
+    def decide(self, given, task_vars):
         """Return nothing but that nothing has changed; raise where nobody answers."""
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec=SPEC)
         hostvars = task_vars["hostvars"]
         places = [str(hostvars[host].get("ansible_host") or host) for host in given["hosts"]]
         # Behind a CDN, or where hosts are entered by another way than visitors come, the name leads there.
@@ -40,7 +36,7 @@ class ActionModule(ActionBase):
             time.sleep(attempt)
             why = unreached(places, lambda place: visit(place, given["port"], given["name"], given["path"], given["timeout_seconds"]))
             if not why:
-                return {"changed": False}
+                return {}
         raise AnsibleActionFail(
             f"The release answers on its hosts, and this machine does not get there: {why}. Open the ports 80 and 443 to visitors in the provider's "
             "packet filter and in firewall_policy, or say django_visited_from_controller: false where this machine is not meant to get there."

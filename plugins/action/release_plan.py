@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+from ansible_collections.selfhost.django.plugins.plugin_utils.deciding import Deciding
 from ansible_collections.selfhost.django.plugins.plugin_utils.release_plan import Refusal, plan
 
 SPEC = {
@@ -32,17 +32,13 @@ def found(result):
     return result if result and "current" in result else {}
 
 
-class ActionModule(ActionBase):
+class ActionModule(Deciding):
     """The task `release_plan`."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _requires_connection = False
+    SPEC = SPEC
 
-    def run(self, tmp=None, task_vars=None):
+    def decide(self, given, task_vars):
         """Return the plan of this host, and what all have in common; raise with why there is none."""
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec=SPEC)
         names, hostvars = given.pop("looks"), task_vars["hostvars"]
         looks = {host: look_of(hostvars[host], names) for host in task_vars["ansible_play_hosts"]}
         try:
@@ -50,4 +46,4 @@ class ActionModule(ActionBase):
         except Refusal as refusal:
             raise AnsibleActionFail(str(refusal)) from None
         mine = planned.pop("hosts")[task_vars["inventory_hostname"]]
-        return {"changed": False, **planned, "mine": mine}
+        return {**planned, "mine": mine}
