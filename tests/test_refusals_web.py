@@ -118,10 +118,11 @@ def test_other_names_headers_and_parts_that_not_everybody_sees(each_is_refused):
     each_is_refused(BAD_PARTS, "nginx", good=GOOD_PARTS)
 
 
-def test_several_hosts_that_visitors_reach_get_no_certificate_of_an_authority(refuse):
+def test_several_balancers_get_no_certificate_of_an_authority(refuse):
     refuse(
-        "app_tls is acme, and visitors reach the site by site1, site2: put one balancer in front", groups={"web": ["site1", "site2"], "database": ["site1"]},
-        app_tls="acme", app_domains=["shop.se"], app_addresses={"site1": "192.0.2.1", "site2": "192.0.2.2"},
+        "app_tls is acme, and visitors reach the site by site2, site3: let it be one balancer",
+        groups={"web": ["site1"], "database": ["site1"], "balancer": ["site2", "site3"]},
+        app_tls="acme", app_domains=["shop.se"], app_addresses={"site1": "192.0.2.1", "site2": "192.0.2.2", "site3": "192.0.2.3"},
     )  # fmt: skip
 
 
