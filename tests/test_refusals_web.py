@@ -70,6 +70,8 @@ BAD_TLS = [
     ({"app_acme_key_id": "kid-1", "app_acme_hmac_key": "swordfish!"}, "app_acme_key_id or app_acme_hmac_key holds what neither can"),
     ({"app_acme_ca": "/etc/ca.pem"}, "app_acme_ca is no certificate in PEM form"),
     ({"app_acme_key_type": "ed25519"}, "app_acme_key_type is 'ed25519': give ecdsa or rsa."),
+    ({"acme_schedule": "at night; rm"}, "acme_schedule is 'at night; rm': give what systemd.time(7) calls a calendar event"),
+    ({"acme_patience_seconds": "many"}, "acme_patience_seconds is 'many': give a whole number of at least 0."),
     ({"app_acme_dns_hooks": {"auth": "/bin/sh"}}, "app_acme_dns_hooks has to be a mapping with auth and cleanup"),
     ({"app_acme_dns_hooks": {"auth": "/bin/sh", "cleanup": "/nowhere"}}, "app_acme_dns_hooks names /nowhere: give the absolute path"),
     ({"app_acme_dns_environment": {"TOKEN": "sword\nfish"}}, "app_acme_dns_environment has to be a mapping of names"),
