@@ -14,7 +14,7 @@ description:
   - Prints what C(ansible.builtin.default) prints, with these differences.
   - A task that fails is marked where it fails. What it said is told after the recap, once for all hosts that said the same. Where a rescue went
     on from it, what failed in the end is told last. What a module or a program said comes with its task and the end of its output.
-  - A task that was skipped is not told, nor what was included, nor what of a loop was as it is to be.
+  - A task that was skipped is not told, nor what was included, nor what of a loop was as it is to be, nor a play without more than that.
   - A task that takes long says every while that it goes on, and on which hosts. How often it was polled or tried is not told.
   - That a directory for temporary files was made is not told.
   - With C(-v), all is told that Ansible tells, and a failure last, too.
@@ -56,7 +56,7 @@ class CallbackModule(Default):
         self._failures, self._items, self._running = {}, {}, {}
         self._began = threading.Event()
         self._clock = threading.Thread(target=self._tell_progress, daemon=True)
-        self._banner = threading.Lock()
+        self._banner, self._untold_play = threading.Lock(), None
 
     def set_options(self, *arguments, **options):
         super().set_options(*arguments, **options)
@@ -68,7 +68,17 @@ class CallbackModule(Default):
         # The clock may tell it, too.
         with self._banner:
             if self._last_task_banner != task._uuid:
+                if self._untold_play:
+                    super().v2_playbook_on_play_start(self._untold_play)
+                    self._untold_play = None
                 super()._print_task_banner(task)
+
+    def v2_playbook_on_play_start(self, play):
+        # One of which nothing is told need not be named.
+        self._play = self._untold_play = play
+        if self._display.verbosity:
+            self._untold_play = None
+            super().v2_playbook_on_play_start(play)
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         self._running.pop(result.host.get_name(), None)
