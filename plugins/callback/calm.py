@@ -1,6 +1,6 @@
 # Copyright (c) selfhost.django contributors
 # MIT License (see LICENSE)
-"""What a run prints: as Ansible does, but a failure is told once, last, in a sentence, and a task that takes long says that it goes on."""
+"""What a run prints: as Ansible does, but nothing of what was left out; and a failure is told once, last, in a sentence."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ description:
   - Prints what C(ansible.builtin.default) prints, with these differences.
   - A task that fails is marked where it fails. What it said is told after the recap, once for all hosts that said the same. Where a rescue went
     on from it, what failed in the end is told last. What a module or a program said comes with its task and the end of its output.
+  - A task that was skipped is not told, nor what was included, nor what of a loop was as it is to be, nor a play without more than that.
   - A task that takes long says every while that it goes on, and on which hosts. How often it was polled or tried is not told.
   - That a directory for temporary files was made is not told.
   - With C(-v), all is told that Ansible tells, and a failure last, too.
@@ -34,8 +35,12 @@ import threading
 import time
 
 from ansible import constants
+from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible_collections.selfhost.django.plugins.plugin_utils.last_words import failure, last_words, still_running
+
+# Who waits for longer is told for what.
+ANNOUNCED_SECONDS = 1
 
 
 class CallbackModule(Default):
@@ -51,6 +56,29 @@ class CallbackModule(Default):
         self._failures, self._items, self._running = {}, {}, {}
         self._began = threading.Event()
         self._clock = threading.Thread(target=self._tell_progress, daemon=True)
+        self._banner, self._untold_play = threading.Lock(), None
+
+    def set_options(self, *arguments, **options):
+        super().set_options(*arguments, **options)
+        if not self._display.verbosity:
+            # So no task is told before it is known what comes of it.
+            self.set_option("display_skipped_hosts", False)
+
+    def _print_task_banner(self, task):
+        # The clock may tell it, too.
+        with self._banner:
+            if self._last_task_banner != task._uuid:
+                if self._untold_play:
+                    super().v2_playbook_on_play_start(self._untold_play)
+                    self._untold_play = None
+                super()._print_task_banner(task)
+
+    def v2_playbook_on_play_start(self, play):
+        # One of which nothing is told need not be named.
+        self._play = self._untold_play = play
+        if self._display.verbosity:
+            self._untold_play = None
+            super().v2_playbook_on_play_start(play)
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
         self._running.pop(result.host.get_name(), None)
@@ -111,23 +139,38 @@ class CallbackModule(Default):
 
     def _tell_progress(self):
         while True:
-            if self._began.wait(self.get_option("progress_seconds")):
-                self._began.clear()
+            self._began.wait()
+            self._began.clear()
+            if self._began.wait(ANNOUNCED_SECONDS):
                 continue
-            for line in still_running(dict(self._running), time.monotonic()):
-                self._display.display(line, color=constants.COLOR_VERBOSE)
-                # A pipe gets nothing by itself before there is a lot of it.
-                sys.stdout.flush()
+            for task in {id(task): task for task, _since in list(self._running.values())}.values():
+                self._print_task_banner(task)
+            while not self._began.wait(self.get_option("progress_seconds")):
+                running = {host: (task.get_name(), since) for host, (task, since) in list(self._running.items())}
+                for line in still_running(running, time.monotonic()):
+                    self._display.display(line, color=constants.COLOR_VERBOSE)
+                    # A pipe gets nothing by itself before there is a lot of it.
+                    sys.stdout.flush()
 
     def v2_runner_on_start(self, host, task):
         self._items.pop(host.get_name(), None)
-        self._running[host.get_name()] = (task.get_name(), time.monotonic())
+        self._running[host.get_name()] = (task, time.monotonic())
         self._began.set()
         super().v2_runner_on_start(host, task)
 
     def v2_runner_on_ok(self, result):
         self._running.pop(result.host.get_name(), None)
-        super().v2_runner_on_ok(result)
+        if self._display.verbosity or not isinstance(result.task, TaskInclude):
+            super().v2_runner_on_ok(result)
+
+    def v2_runner_item_on_ok(self, result):
+        said = result.result
+        if said.get("changed") or said.get("warnings") or said.get("deprecations") or self._run_is_verbose(result):
+            super().v2_runner_item_on_ok(result)
+
+    def v2_playbook_on_include(self, included_file):
+        if self._display.verbosity:
+            super().v2_playbook_on_include(included_file)
 
     def v2_runner_on_skipped(self, result):
         self._running.pop(result.host.get_name(), None)

@@ -125,6 +125,7 @@ class Host:
         sockets = self.output("systemctl", "list-units", "--plain", "--no-legend", "--state=active", service + "@*.service")
         maintenance, units = self.parameters["maintenance"], self.units()
         return {
+            "service": service,
             "current": current,
             "running": re.findall(r"@(\S+)\.service", sockets),
             "releases": releases,

@@ -392,6 +392,16 @@ def balancer_rows(page, host, data):
     return rows
 
 
+def told_otherwise(status):
+    """Return the units whose failure is told as that of what they run: processes, timers, the release that serves, the drill."""
+    units, application = set(), status.get("application")
+    if isinstance(application, dict) and application.get("service"):
+        service = application["service"]
+        units |= {f"{service}-{unit['name']}.service" for unit in application["units"]} | {f"{service}@{application['current']}.service"}
+    drill = status["backup"].get("drill") if isinstance(status.get("backup"), dict) else None
+    return units | ({"postgresql-drill.service"} if drill and drill.get("verdict") != "ok" else set())
+
+
 def machine_row(page, host, data):
     """Return the row of a machine."""
     if data.get("unreachable"):
@@ -428,7 +438,7 @@ def machine_row(page, host, data):
         page.problem(host, "machine/tables", text, "note")
     reboot = page.problem(host, "machine/reboot", "A reboot is required.", "warn") if machine["reboot_required"] else ""
     failed = machine["failed_units"]
-    for unit in failed:
+    for unit in sorted(set(failed) - told_otherwise(status)):
         page.problem(host, f"machine/unit/{unit}", f"The unit {unit} failed.", "warn")
     return [
         host,

@@ -1,17 +1,15 @@
 """The commands `selfhost` and `selfhost init`, and the playbook doctor, as somebody at a laptop sees them."""
 
 import os
-import pty
 import re
-import select
 import shutil
 import subprocess
-import time
 
 import pytest
 import requests
 import yaml
 from playing import ROOT, SSH_CONFIG, Site, fresh
+from terminal import Terminal
 
 testinfra_hosts = ["ansible://probe"]
 
@@ -31,39 +29,6 @@ def selfhost(site, *words, code=0):
 def current(site):
     """The release that serves."""
     return site.current()[site.web[0]]
-
-
-class Terminal:
-    """The command at a terminal."""
-
-    def __init__(self, *words):
-        self.process, self.end = pty.fork()
-        if not self.process:
-            os.execv(words[0], list(map(str, words)))
-
-    def read(self, word, seconds=60):
-        """Read until that word comes, and return all that came."""
-        seen, until = b"", time.monotonic() + seconds
-        while word not in seen:
-            ready, _w, _x = select.select([self.end], [], [], max(0, until - time.monotonic()))
-            assert ready, f"{word} did not come: {seen}"
-            try:
-                seen += os.read(self.end, 4096)
-            except OSError:
-                raise AssertionError(f"{word} did not come: {seen}") from None
-        return seen
-
-    def type(self, text):
-        os.write(self.end, text)
-
-    def wait(self):
-        """Return the exit status, once all is read."""
-        try:
-            while os.read(self.end, 4096):
-                pass
-        except OSError:
-            pass
-        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
 
 
 def test_commands_run_in_the_release_that_serves(site):

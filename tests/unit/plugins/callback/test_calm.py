@@ -37,11 +37,15 @@ PLAYS = [
         "tasks": [
             {
                 "block": [
-                    {"name": "Take long", **raw("sleep 2")},
+                    {"name": "Take long", **raw("sleep 4")},
                     on("r3", "Be polled", **{"ansible.builtin.command": "sleep 3", "async": 30, "poll": 1}),
                     on("r1", "Try again", **raw("mkdir mark 2>/dev/null && exit 1; true"), register="tried", until="tried.rc == 0", retries=2, delay=0),
                     on("r1", "Make a directory", warns={"text": REMOTE_TMP}),
                     on("r1", "Warn", warns={"text": "This is to be read."}),
+                    on("r1", "Find each as it is", **{"ansible.builtin.assert": {"that": True, "quiet": True}}, loop=["north", "south"]),
+                    on("r1", "Say each", **{"ansible.builtin.debug": {"msg": "{{ item }}"}}, loop=["said"]),
+                    {"name": "Be left out", "when": False, **raw("true")},
+                    {"name": "Go elsewhere", "ansible.builtin.include_tasks": "elsewhere.yml"},
                     on("r1", "Build", **raw("for i in $(seq 50); do echo line $i; done >&2; exit 3")),
                     on("r2", "Check", **says("A rescue says this again.")),
                 ],
@@ -63,6 +67,7 @@ PLAYS = [
              "when": "inventory_hostname in ['o5', 'o6']"},
         ],
     },  # fmt: skip
+    {"name": "Nothing to do", "hosts": "others", "tasks": [{"name": "Be left out, too", "when": False, **raw("true")}]},
     {"hosts": "all_at_once", "tasks": [{"name": "Once", **says("This is about all hosts."), "run_once": True}]},
 ]
 GROUPS = {"released": ["r1", "r2", "r3"], "others": ["o1", "o2", "o3", "o4", "o5", "o6", "o7"], "all_at_once": ["a1", "a2"]}
@@ -80,6 +85,7 @@ def printed(tmp_path_factory):
         inventory["all"] = {"vars": {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}}
         (directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
         (directory / "play.yml").write_text(yaml.safe_dump([play | {"gather_facts": False} for play in PLAYS], sort_keys=False))
+        (directory / "elsewhere.yml").write_text(yaml.safe_dump([on("r1", "Do it there", **raw("true"))]))
         environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALM_PROGRESS_SECONDS": "1"}
         done = subprocess.run(
             ["ansible-playbook", "-i", "hosts.yml", "play.yml", *words], cwd=directory, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -142,6 +148,20 @@ def test_what_no_sentence_of_ours_says_comes_with_its_task(calm):
 
 def test_what_is_ignored_is_told_as_ansible_tells_it(calm):
     assert "msg: nobody minds" in calm[0] and "...ignoring" in calm[0]
+
+
+def test_what_was_left_out_is_not_told(calm, verbose):
+    for told in ("Find each as it is", "Do it there"):
+        assert f"TASK [{told}]" in calm[0], calm[0]
+    assert "(item=said)" in calm[0] and calm[0].count("PLAY [") == 3
+    for untold in ("(item=north)", "Be left out", "PLAY [Nothing to do]", "Go elsewhere", "elsewhere.yml", "skipping:"):
+        assert untold not in calm[0], untold
+        assert untold in verbose[0], untold
+
+
+def test_a_task_that_takes_a_while_is_told_before_it_is_over(calm):
+    assert re.search(r"TASK \[Take long\] \*+\n(still running: [^\n]*\n)+changed: \[r\d\]\n", calm[0]), calm[0]
+    assert calm[0].count("TASK [Take long]") == 1
 
 
 def test_a_long_task_says_that_it_goes_on_and_not_how_often_it_was_asked(calm):

@@ -98,6 +98,23 @@ def test_a_note_is_shown_and_is_no_problem():
     assert page(broken("alone", value=False))["problems"] == []
 
 
+def test_what_failed_is_told_once_by_what_it_is_and_not_as_a_unit_too():
+    """The unit of a drill, of a process, of a timer's last run, of the release that serves; what nothing else tells of, as the unit that it is."""
+    status = broken("backup", "drill", value={"verdict": "failed", "message": "a page is damaged", "succeeded": None, "label": "F", "size_bytes": None})
+    status["application"] |= {"service": "shop", "running": []}
+    status["application"]["units"][0]["service"] = UNIT | {"ActiveState": "failed", "Result": "exit-code"}
+    status["application"]["units"][1]["service"] = JOB | {"ActiveState": "failed", "Result": "exit-code"}
+    status["machine"]["failed_units"] = ["cron.service", "postgresql-drill.service", "shop-nightly.service", "shop-worker.service", "shop@abc-1.service"]
+    texts = [problem["text"] for problem in page(status)["problems"]]
+    assert sorted(texts) == [
+        "Process worker is failed (exit-code).", "Release abc-1 is the current one, but its unit does not run.",
+        "The last restore drill failed: a page is damaged", "The last run of timer nightly failed (exit-code).", "The unit cron.service failed.",
+    ]  # fmt: skip
+    # A drill that was started by hand may have failed before it could say so.
+    status["backup"]["drill"] |= {"verdict": "ok", "succeeded": NOW}
+    assert "The unit postgresql-drill.service failed." in [problem["text"] for problem in page(status)["problems"]]
+
+
 def test_a_log_that_waits_is_a_warning_after_a_while():
     assert page(GOOD | {"logs": 599})["problems"] == []
     (problem,) = page(GOOD | {"logs": 7300})["problems"]
