@@ -1,0 +1,30 @@
+"""Who may reach which database: owners and declared roles here, those of the product from where they run."""
+
+import pytest
+from ansible_collections.selfhost.django.plugins.filter.postgresql_access import postgresql_local_access, postgresql_service_access
+
+SHOP = {"name": "shop", "owner": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("databases", "roles", "rows"),
+    [
+        ([], [], []),
+        ([SHOP], [{"name": "shop"}], [("shop", "shop")]),
+        ([SHOP], [{"name": "shop"}, {"name": "reports", "databases": ["shop"]}], [("shop", "shop"), ("shop", "reports")]),
+        ([SHOP, {"name": "more", "owner": "shop"}], [{"name": "shop", "databases": ["shop"]}], [("shop", "shop"), ("more", "shop")]),
+        ([SHOP], [{"name": "backup", "databases": ["shop"]}, {"name": "other", "databases": None}], [("shop", "shop")]),
+    ],
+)
+def test_on_the_host(databases, roles, rows):
+    assert [(row["database"], row["role"]) for row in postgresql_local_access(databases, roles, ["backup"])] == rows
+
+
+def test_from_other_hosts():
+    assert postgresql_service_access([], []) == []
+    rows = postgresql_service_access(["192.0.2.2", "2001:db8::3"], ["192.0.2.9"])
+    assert [tuple(row.values()) for row in rows] == [
+        ("replication", "replication", "192.0.2.2"), ("postgres", "replication", "192.0.2.2"),
+        ("replication", "replication", "2001:db8::3"), ("postgres", "replication", "2001:db8::3"),
+        ("replication", "backup", "192.0.2.9"), ("all", "backup", "192.0.2.9"),
+    ]  # fmt: skip
