@@ -25,9 +25,42 @@ def postgresql_service_access(peers, receivers):
     ]
 
 
+def postgresql_service_roles(databases, replication=None, backup=None):
+    """Return the roles that the product makes for other hosts, by their passwords; none where that is none."""
+    roles = [] if replication is None else [{"name": "replication", "password": replication, "attributes": ["REPLICATION"]}]
+    if backup is not None:
+        roles.append({
+            "name": "backup", "password": backup, "attributes": ["REPLICATION", "BYPASSRLS"],
+            "databases": [database["name"] for database in databases],
+            "member_of": ["pg_monitor", "pg_read_all_data", "pg_checkpoint"],
+            # Its dumps hold large objects, whoever owns them.
+            "settings": {"lo_compat_privileges": "on"},
+        })  # fmt: skip
+    return roles
+
+
+# What a backup takes beside the log and the rows, and what pg_rewind does.
+RECEIVING = [
+    "pg_create_restore_point(text)", "pg_switch_wal()", "pg_read_binary_file(text)", "pg_backup_stop(boolean)", "pg_backup_start(text, boolean)",
+]  # fmt: skip
+REWINDING = [
+    "pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)", "pg_read_binary_file(text)", "pg_read_binary_file(text, bigint, bigint, boolean)",
+]  # fmt: skip
+
+
+def postgresql_service_functions(managed, received=False):
+    """Return by role of the product which functions it may execute, of those that are the superuser's otherwise."""
+    return {"backup": list(RECEIVING) if received else [], "replication": list(REWINDING) if managed else []}
+
+
 class FilterModule:
     """Registers the filters."""
 
     def filters(self):
         """Return the filters of this file by name."""
-        return {"postgresql_local_access": postgresql_local_access, "postgresql_service_access": postgresql_service_access}
+        return {
+            "postgresql_local_access": postgresql_local_access,
+            "postgresql_service_access": postgresql_service_access,
+            "postgresql_service_functions": postgresql_service_functions,
+            "postgresql_service_roles": postgresql_service_roles,
+        }
