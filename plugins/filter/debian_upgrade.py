@@ -17,7 +17,8 @@ def _looks(known, hosts):
 
 def _waiting(looks, known, groups):
     """Return the hosts that wait for the upgrade, in order; a single database host is in no need of an order."""
-    primaries = [host for host in looks if (known[host].get("__postgresql_in_recovery") or {}).get("stdout") == "f"]
+    servers = {host: (known[host].get("__postgresql_before_reboot") or {}).get("server") or {} for host in looks}
+    primaries = [host for host, server in servers.items() if server.get("running") and server["primary"]]
     primary = primaries[0] if primaries and len(groups.get("database", [])) > 1 else ""
     return decisions.following(looks, decisions.order(groups, primary))
 

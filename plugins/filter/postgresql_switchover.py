@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 DOCUMENTATION = r"""
 name: postgresql_switchover
 short_description: Plan a change of the primary from what the servers say of themselves
@@ -21,7 +23,7 @@ description:
 positional: _input
 options:
   _input:
-    description: Answers by name of host, in the order of the inventory; null for a host that cannot be reached.
+    description: Answers by name of host, in the order of the inventory, as JSON or what is in it; nothing for a host that cannot be reached.
     type: dict
     required: true
   to:
@@ -33,7 +35,7 @@ options:
     type: bool
     default: false
   dead:
-    description: Names of hosts that the operator knows to be switched off.
+    description: Names of hosts that the operator knows to be switched off; as a text, with commas between them.
     type: list
     elements: str
     default: []
@@ -141,6 +143,11 @@ def _ahead(new, answers):
     ]  # fmt: skip
 
 
+def _heard(known):
+    """Return the newest timeline that a host knows of: a standby may have heard of one that its data is not on yet."""
+    return max(known.get("timeline", 0), known.get("heard", 0))
+
+
 def _check_timeline(new, answers, given_up=()):
     """Refuse a new primary whose place another server has taken already, by what the others and the archive of the backups know."""
     own = max(answers[new].get("timeline", 0), answers[new].get("accepted") or 0)
@@ -151,9 +158,9 @@ def _check_timeline(new, answers, given_up=()):
             f"or, to give up what it wrote, run `postgresql-guard accept-lost-rows` on {new} first."
         )
     for name, known in answers.items():
-        if known and name != new and name not in given_up and not known["fenced"] and known.get("timeline", 0) > own:
+        if known and name != new and name not in given_up and not known["fenced"] and _heard(known) > own:
             raise _Refusal(
-                f"{name} is on a newer timeline than {new} ({known['timeline']}, not {own}): "
+                f"{name} is on a newer timeline than {new} ({_heard(known)}, not {own}): "
                 + (f"switch over to {name}." if known["running"] else f"start the server of {name} first.")
             )
 
@@ -253,7 +260,8 @@ def _forced(new, answers, dead, synchronous):
 
 def postgresql_switchover(answers, to="", force=False, dead=(), max_lag_mb=16, synchronous=0):
     """Return the plan."""
-    dead = list(dead)
+    answers = {name: json.loads(answer) if isinstance(answer, str) and answer else answer or None for name, answer in answers.items()}
+    dead = [name for name in (dead.split(",") if isinstance(dead, str) else dead) if name]
     plan = {"refusal": "", "finish": False, "forced": bool(force), "fence": [], "lag_mb": 0.0, "certain": not force, "position": 0}
     try:
         leading = _running(answers, recovery=False) or _dormant(answers) or dead

@@ -37,6 +37,8 @@ import time
 import traceback
 import urllib.parse
 
+from . import postgresql_server
+
 USER = "postgres"
 # In a directory of root's alone, as /run/lock is not.
 LOCK = "/run/selfhost-restore.lock"
@@ -49,15 +51,6 @@ RECOVERY_SETTINGS = (
     "restore_command", "recovery_target", "recovery_target_action", "recovery_target_inclusive", "recovery_target_lsn",
     "recovery_target_name", "recovery_target_time", "recovery_target_timeline", "recovery_target_xid",
 )  # fmt: skip
-# A recovery wants these to be no lower than where the log was written (PostgreSQL manual, "Hot Standby", section "Administrator's Overview");
-# and how pg_controldata calls them.
-LIMITS = {
-    "max_connections": "max_connections setting",
-    "max_worker_processes": "max_worker_processes setting",
-    "max_wal_senders": "max_wal_senders setting",
-    "max_prepared_transactions": "max_prepared_xacts setting",
-    "max_locks_per_transaction": "max_locks_per_xact setting",
-}
 # Databases that a dump was restored into, and that nobody has taken over.
 MADE_HERE = "shobj_description(oid, 'pg_database') LIKE 'restored from %' AND datname ~ '_restor(ed|ing)$'"
 # Of no use in a copy that is to be brought to another moment.
@@ -126,6 +119,11 @@ def sql(statement, port, directory=SOCKETS, database="postgres", check=True):
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def leads(port, directory=SOCKETS):
+    """Return whether a server is a primary, None where none answers."""
+    return {"f": True, "t": False}.get(sql(f"SELECT {postgresql_server.RECOVERY}", port, directory, check=False))
+
+
 def write(path, text, mode=0o600):
     """Write a file in one step, on the disk when this returns."""
     path = pathlib.Path(path)
@@ -192,13 +190,12 @@ class Restore:
         return self.programs / name
 
     def control(self, directory):
-        lines = run(self.program("pg_controldata"), "-D", directory).stdout.splitlines()
-        return {name.strip(): value.strip() for name, _colon, value in (line.partition(":") for line in lines)}
+        return run(self.program("pg_controldata"), "-D", directory).stdout
 
     # --- Look -----------------------------------------------------------------------------------
 
     def look(self):
-        recovery = sql("SELECT pg_is_in_recovery()", self.port, check=False)
+        primary = leads(self.port)
         journal = read(self.journal)
         note = read(self.beside_note)
         common = run("timeout", "60", "patronictl", "-c", self.patroni, "show-config", check=False) if self.patroni else None
@@ -207,8 +204,8 @@ class Restore:
         space = os.statvfs(self.base if self.base.exists() else "/")
         tablespaces = self.main / "pg_tblspc"
         return {
-            "running": recovery is not None,
-            "primary": recovery == "f",
+            "running": primary is not None,
+            "primary": bool(primary),
             "paused": bool(common) and "pause: true" in common.stdout.splitlines(),
             "voters": not common or common.returncode == 0,
             "journal": journal,
@@ -269,7 +266,7 @@ class Restore:
 
     def flush(self):
         """Have the archive hold the log up to now, with a commit behind the moment that is asked for: recovery stops at that."""
-        if sql("SELECT pg_is_in_recovery()", self.port, check=False) != "f":
+        if not leads(self.port):
             return not self.asked.get("complete_log")
         if self.is_stranger():
             return True
@@ -341,9 +338,7 @@ class Restore:
         raise Failure(f"{self.asked['words']} cannot be reached: {complaint} (the server's log is {self.log})")
 
     def private_settings(self, directory, archiving):
-        control = self.control(directory)
-        settings = {name: control[row] for name, row in LIMITS.items() if row in control}
-        return settings | {
+        return postgresql_server.limits(self.control(directory)) | {
             "config_file": directory / "restore.conf",
             "hba_file": directory / "restore.hba",
             "ident_file": directory / "restore.ident",
@@ -381,7 +376,7 @@ class Restore:
                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/var/lib/postgresql"},
             )  # fmt: skip
             try:
-                while server.poll() is None and sql("SELECT pg_is_in_recovery()", self.port, directory, check=False) != "f":
+                while server.poll() is None and not leads(self.port, directory):
                     time.sleep(0.5)
                 if server.poll() is not None:
                     said = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -396,7 +391,7 @@ class Restore:
                 server.wait()
         for name in ("restore.conf", "restore.hba", "restore.ident"):
             (directory / name).unlink()
-        if self.control(directory)["Database cluster state"] != "shut down":
+        if postgresql_server.control(self.control(directory))["cluster"] != "shut down":
             return "the recovered server did not stop cleanly", None
         return "", json.loads(reached)
 
@@ -426,7 +421,6 @@ class Restore:
         return result
 
     def start_beside(self):
-        control = self.control(self.beside_data)
         settings = {
             "data_directory": self.beside_data,
             "hba_file": self.beside_settings / "pg_hba.conf",
@@ -444,7 +438,7 @@ class Restore:
             "shared_buffers": "128MB",
             "logging_collector": "off",
             "ssl": "off",
-        } | {name: control[row] for name, row in LIMITS.items() if row in control}
+        } | postgresql_server.limits(self.control(self.beside_data))
         # What ALTER SYSTEM set in production would win over these: its port, its archive, its libraries.
         write(self.beside_data / "postgresql.auto.conf", "")
         self.beside_settings.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -462,13 +456,13 @@ class Restore:
 
     def wait(self, port):
         deadline = time.monotonic() + 300
-        while sql("SELECT pg_is_in_recovery()", port, check=False) != "f":
+        while not leads(port):
             if time.monotonic() > deadline:
                 raise Failure(f"the server on port {port} does not answer; its log is in /var/log/postgresql")
             time.sleep(0.5)
 
     def remove(self):
-        if sql("SELECT NOT pg_is_in_recovery()", self.port, check=False) == "t":
+        if leads(self.port):
             for name in sql(f"SELECT datname FROM pg_database WHERE {MADE_HERE}", self.port).splitlines():
                 sql(f'DROP DATABASE "{name}" WITH (FORCE)', self.port)
         for one in self.every_version():

@@ -11,18 +11,19 @@ import os
 import subprocess
 
 from . import neighbours
+from .postgresql_server import RECOVERY
 
 # What has become of an upgrade, of root's alone.
 JOURNAL = "/var/lib/selfhost-postgresql-upgrade.json"
 HOME = "/var/lib/postgresql"
 CHECK = HOME + "/upgrade-check"
 SOCKETS = "/var/run/postgresql"
-QUERY = """SELECT json_build_object(
-  'standby', pg_is_in_recovery(), 'checksums', current_setting('data_checksums') = 'on',
-  'next', pg_snapshot_xmax(pg_current_snapshot())::text::bigint * (NOT pg_is_in_recovery())::int,
+QUERY = f"""SELECT json_build_object(
+  'standby', {RECOVERY}, 'checksums', current_setting('data_checksums') = 'on',
+  'next', pg_snapshot_xmax(pg_current_snapshot())::text::bigint * (NOT {RECOVERY})::int,
   'prepared', (SELECT count(*) FROM pg_prepared_xacts),
-  'slots', (SELECT coalesce(json_object_agg(slot_name, slot_type), '{}') FROM pg_replication_slots),
-  'standbys', (SELECT coalesce(json_object_agg(application_name, state), '{}') FROM pg_stat_replication),
+  'slots', (SELECT coalesce(json_object_agg(slot_name, slot_type), '{{}}') FROM pg_replication_slots),
+  'standbys', (SELECT coalesce(json_object_agg(application_name, state), '{{}}') FROM pg_stat_replication),
   'tablespaces', (SELECT count(*) FROM pg_tablespace WHERE spcname NOT LIKE 'pg\\_%'))"""
 
 

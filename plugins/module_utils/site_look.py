@@ -24,21 +24,22 @@ import urllib.request
 
 from .health import answer
 from .hosts import host_without_port
+from .postgresql_server import RECOVERY
 
 # One row, whatever the server is. What a standby lacks is measured where it is known: on the primary in bytes, on itself in seconds.
-QUESTION = """
+QUESTION = f"""
 SELECT json_build_object(
     'version', current_setting('server_version'),
-    'standby', pg_is_in_recovery(),
+    'standby', {RECOVERY},
     'size', (SELECT sum(pg_database_size(oid)) FROM pg_database),
     'connections', (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
     'max_connections', current_setting('max_connections')::int,
     'standbys', (SELECT coalesce(json_agg(json_build_object(
         'name', application_name, 'address', host(client_addr), 'state', state, 'sync', sync_state,
-        'lag_bytes', pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, replay_lsn))
+        'lag_bytes', pg_wal_lsn_diff(CASE WHEN {RECOVERY} THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, replay_lsn))
         ORDER BY application_name), '[]') FROM pg_stat_replication),
     'receiver', (SELECT status FROM pg_stat_wal_receiver LIMIT 1),
-    'lag_seconds', CASE WHEN NOT pg_is_in_recovery() THEN NULL
+    'lag_seconds', CASE WHEN NOT {RECOVERY} THEN NULL
         WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
         ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp())::int END
 )"""

@@ -79,9 +79,10 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_server import RECOVERY, SYSTEM
 
 QUERY = (
-    "SELECT json_build_object('standby', pg_is_in_recovery(), 'system', (SELECT system_identifier::text FROM pg_control_system()), 'settings', "
+    f"SELECT json_build_object('standby', {RECOVERY}, 'system', {SYSTEM}, 'settings', "
     "(SELECT json_object_agg(name, setting) FROM pg_settings WHERE name LIKE 'archive%'))"
 )
 # pgBackRest's own number for a repository that is there and cannot be read, as with another passphrase.

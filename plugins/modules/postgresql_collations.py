@@ -11,7 +11,7 @@ description:
   - Another version of the C library or of ICU may sort text in another way. An index that was made by the old way then finds some rows no more,
     and lets others in twice. PostgreSQL writes down by which version each collation was used, and warns.
   - Rebuilds what depends on a collation whose version is no longer the one that is written down, then writes the new one down.
-  - Nobody may write meanwhile. A run that is killed is gone on with by the next one.
+  - Nobody may write meanwhile. On a standby there is nothing to do. A run that is killed is gone on with by the next one.
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
@@ -44,6 +44,7 @@ databases:
 import time
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_server import RECOVERY
 
 try:
     import psycopg2
@@ -51,8 +52,10 @@ except ImportError:
     psycopg2 = None
 
 # Not of those that are the same everywhere: C, POSIX and C.UTF-8 have no version.
-DATABASES = """
-SELECT datname, datallowconn, datcollversion, pg_database_collation_actual_version(oid) FROM pg_database ORDER BY datallowconn DESC, datname
+# A standby's indexes are its primary's: there is nothing to rebuild.
+DATABASES = f"""
+SELECT datname, datallowconn, datcollversion, pg_database_collation_actual_version(oid) FROM pg_database
+WHERE NOT {RECOVERY} ORDER BY datallowconn DESC, datname
 """
 COLLATIONS = """
 SELECT oid::bigint, format('%I.%I', collnamespace::regnamespace::text, collname) FROM pg_collation

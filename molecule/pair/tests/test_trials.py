@@ -21,8 +21,8 @@ class Trial:
 
     def __init__(self, site, chance, acknowledged):
         self.site, self.chance, self.acknowledged = site, chance, acknowledged
-        # From when on rows may be lost or taken twice, since somebody said so: spans of time.
-        self.lossy, self.vouched = [], []
+        # When rows may be lost or taken twice, since somebody said so: spans of time, from the fault on that is going on.
+        self.began, self.lossy, self.vouched = 0.0, [], []
 
     def force(self, old, new):
         """Try to make the standby the primary."""
@@ -30,7 +30,7 @@ class Trial:
 
     def vouch(self, old, new):
         """The same, and say that the primary is off; it says what that costs."""
-        self.lossy.append((time.time() - 60, time.time() + 60))
+        self.lossy.append((self.began, time.time() + 60))
         run = self.site.play("switchover", "-e", f"switchover_to={new}", "-e", "switchover_force=true", "-e", f"switchover_dead={old}")
         if run.code == 0:
             assert f"{new} is the primary." in run.text
@@ -95,7 +95,7 @@ class Trial:
 
     def it_hears_of_it(self, old, new):
         """What the operator vouched for was not so: the former primary may take writes until its guard looks."""
-        self.vouched.append((time.time() - 120, time.time() + NOTICED))
+        self.vouched.append((self.began, time.time() + NOTICED))
         self.site.wait("the former primary to stop", lambda: self.site.primaries() == [new], NOTICED)
         assert "has taken its place" in self.fence(old)
 
@@ -152,10 +152,10 @@ def test_two_primaries_never_take_writes_unless_somebody_vouched(site, figure, s
         asked = os.environ.get("FAILOVER_FAULTS", "").replace(" ", "_")
         for fault in asked.split(",") if asked else chance.sample(FAULTS, len(FAULTS)):
             trial.whole()
-            old, began = site.primary(), time.time()
+            old, trial.began = site.primary(), time.time()
             getattr(trial, fault)(old, next(name for name in site.groups["database"] if name != old))
             trial.whole()
-            without.append(max(failing.pauses(acknowledged(), since=began, least=0.2), default=0.0))
+            without.append(max(failing.pauses(acknowledged(), since=trial.began, least=0.2), default=0.0))
             print(f"{fault.replace('_', ' ')} ({old}): {without[-1]:.1f} s without writes, {site.primary()} is the primary", flush=True)
         acks = acknowledged()
     figure(f"seed {seed}, {len(without)} faults of a pair without voters, {len(acks)} acknowledged rows, seconds without writes: {failing.summary(without)}")

@@ -225,17 +225,22 @@ def _extensions(site, names):
             yield f"The extension {name} is asked for, and no package of postgresql_packages brings it: {hint}."
 
 
+# Of the roles that the product makes: password, its name in the vault, and what it is for.
+SERVICE_PASSWORDS = {
+    "replication": ("postgresql_replication_password", "vault_postgresql_replication_password", "the standbys"),
+    "backup": ("postgresql_receiver_password", "vault_postgresql_backup_password", "the backup hosts"),
+}
+
+
 def _several_hosts(site):
-    taken = []
-    for row in site["__postgresql_service_passwords"]:
-        if not is_true(row["needed"]):
-            continue
-        taken.append(row["role"])
-        password = str(site[row["name"]] or "")
+    needed = {"replication": len(site["postgresql_hosts"]) > 1, "backup": len(site["postgresql_receivers"]) > 0}
+    taken = [role for role, is_needed in needed.items() if is_needed]
+    for name, vault, purpose in (SERVICE_PASSWORDS[role] for role in taken):
+        password = str(site[name] or "")
         if len(password) < 16 or "\n" in password or "\r" in password:
             yield (
-                f"{row['name']} is {'no line of at least 16 characters' if password else 'not set'}: put a random one of at least 16 characters into "
-                f"the vault as {row['vault']}, for {row['purpose']}."
+                f"{name} is {'no line of at least 16 characters' if password else 'not set'}: put a random one of at least 16 characters into "
+                f"the vault as {vault}, for {purpose}."
             )
     roles = site["postgresql_roles"]
     if own := [row["name"] for row in roles if row["name"] in taken] if is_rows(roles, ["name"]) else []:

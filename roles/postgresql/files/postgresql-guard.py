@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -IB
 """Keeps two primaries from existing, and turns this host's server round when a switchover asks for it.
 
 postgresql-guard may-start          before every start: exit status 1 where this server must not run
@@ -30,6 +30,11 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+# What a server is, is told by the same program that the modules ask.
+sys.path.insert(0, "/usr/local/lib/selfhost/postgresql_guard")
+
+import postgresql_server  # noqa: E402
+
 CONFIGURATION = pathlib.Path("/etc/selfhost/postgresql-guard.json")
 # A server that runs and does not say what it is gets this long to do so. Hosts that lost power together come back together:
 # for some time after a boot, a silent one gets it too.
@@ -46,21 +51,6 @@ NOT_HELD = 1
 NOT_BEGUN = 3
 # Exit status of `watch`: the server that was put off is to be started.
 START = 75
-ACCOUNT = "postgres"
-
-QUESTION = """
-SELECT json_build_object(
-  'recovery', pg_is_in_recovery(),
-  'system', (SELECT system_identifier::text FROM pg_control_system()),
-  -- The control file of a server that was promoted a moment ago still names the former timeline.
-  'timeline', CASE WHEN pg_is_in_recovery()
-    THEN (SELECT greatest(c.timeline_id, r.min_recovery_end_timeline) FROM pg_control_checkpoint() c, pg_control_recovery() r)
-    ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END,
-  'receiving', EXISTS (SELECT FROM pg_stat_wal_receiver),
-  'position', (CASE WHEN pg_is_in_recovery()
-    THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_lsn() END - '0/0')::bigint,
-  'replayed', (pg_last_wal_replay_lsn() - '0/0')::bigint)
-"""
 
 
 class Refusal(Exception):
@@ -192,73 +182,23 @@ def witness(text):
     return sections[0] if sections and re.search(r"^repo\d+-host=", text, re.MULTILINE) else None
 
 
-def control(text):
-    """Return what matters of pg_controldata's output, for a server that does not run."""
-    rows = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    rows = {name.strip(): value.strip() for name, value in rows.items()}
-    high, low = rows["Latest checkpoint location"].split("/")
-    return {
-        "system": rows["Database system identifier"],
-        "cluster": rows["Database cluster state"],
-        "timeline": max(int(rows["Latest checkpoint's TimeLineID"]), int(rows["Min recovery ending loc's timeline"])),
-        # One byte into the last record that is known of: whoever is past that has it.
-        "position": (int(high, 16) << 32) + int(low, 16) + 1,
-    }
-
-
 # --- This host --------------------------------------------------------------------------------
 
 
-class Host:
+class Host(postgresql_server.Server):
     """The server of this host, and the others by their addresses."""
 
     def __init__(self, configuration):
+        super().__init__(configuration["data"], configuration["programs"], configuration["local"])
         self.name = configuration["host"]
         self.hosts = configuration["hosts"]
-        self.data = pathlib.Path(configuration["data"])
-        self.programs = configuration["programs"]
         self.unit = configuration["unit"]
-        self.local = configuration["local"]
         self.remote = configuration["remote"]
-
-    def run(self, *command, timeout=30, **options):
-        """Run as postgres, with no way back to root."""
-        if os.getuid() == 0:
-            account = pwd.getpwnam(ACCOUNT)
-            options |= {"user": account.pw_uid, "group": account.pw_gid}
-        environment = {"PATH": "/usr/bin:/bin", "HOME": "/var/lib/postgresql", "LC_ALL": "C"}
-        return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=timeout, **options)
 
     def systemctl(self, verb):
         """Have systemd do something with the server's unit, as whoever called this; False where that failed."""
         back = {"user": 0, "group": 0} if os.getuid() == 0 and os.geteuid() != 0 else {}
         return subprocess.run(["systemctl", verb, self.unit], check=False, **back).returncode == 0
-
-    def ask(self, target, *statements, timeout=10):
-        """Return the answer of a server; ConnectionError where there is none."""
-        dsn = " ".join(f"{name}='{value}'" for name, value in target.items())
-        words = [word for statement in statements for word in ("-c", statement)]
-        try:
-            result = self.run(f"{self.programs}/psql", "-XAtqwd", dsn, "-v", "ON_ERROR_STOP=1", *words, timeout=timeout)
-        except subprocess.TimeoutExpired as error:
-            raise ConnectionError("no answer in time") from error
-        if result.returncode != 0:
-            raise ConnectionError(" ".join(result.stderr.split()))
-        return result.stdout.strip()
-
-    def question(self, target):
-        """Return what a server says of itself; ConnectionError where it does not.
-
-        As a sender of the log would be asked: that has a place of its own when all connections are taken, and it alone tells
-        which timeline a standby replays, long before its control file does.
-        """
-        said = self.ask(target | {"replication": "database"}, "IDENTIFY_SYSTEM", QUESTION)
-        try:
-            identified, answer = said.split("\n", 1)
-            answer = json.loads(answer)
-            return answer | {"timeline": max(answer["timeline"], int(identified.split("|")[1])), "recovery": bool(answer["recovery"])}
-        except (ValueError, LookupError, TypeError) as error:
-            raise ConnectionError(f"an answer that is none: {' '.join(said.split())[:200]}") from error
 
     def peer(self, address):
         """Return what another host's server says of itself, or that it says nothing."""
@@ -297,68 +237,11 @@ class Host:
                     return timeline if status == NOT_HELD else None
                 timeline += 1
 
-    def processes(self):
-        """Return the processes of this data directory, also those that outlive a killed postmaster."""
-        found = []
-        data = str(self.data.resolve())
-        for entry in pathlib.Path("/proc").glob("[0-9]*/cwd"):
-            try:
-                if os.readlink(entry) == data:
-                    found.append(int(entry.parent.name))
-            except OSError:
-                continue
-        return found
-
     def own(self):
         """Return what there is to know of this host's server without asking the others."""
-        known = {
-            "host": self.name,
-            "exists": (self.data / "PG_VERSION").exists(),
-            "running": bool(self.processes()),
-            "standby": any((self.data / name).exists() for name in ("standby.signal", "recovery.signal")),
-            "fenced": self.fence_reason(),
-            "accepted": self.accepted(),
-            "recovery": None,
-            "receiving": False,
-            "replayed": None,
-            "cluster": None,
-        }
-        if known["running"]:
-            try:
-                return known | self.question(self.local)
-            except ConnectionError as error:
-                known["error"] = str(error)
-        # What is fenced, or was never made, has nothing to say.
-        if known["exists"] and not known["fenced"]:
-            known |= control(self.controldata())
-            if known["standby"]:
-                # A standby fetches the history of a timeline before anything of it is in the control file.
-                histories = [int(path.stem, 16) for path in (self.data / "pg_wal").glob("[0-9A-F]" * 8 + ".history")]
-                known["timeline"] = max([known["timeline"], *histories])
-        return known
-
-    def controldata(self):
-        """Return the control file in words."""
-        result = self.run(f"{self.programs}/pg_controldata", "-D", str(self.data))
-        if result.returncode != 0:
-            raise Refusal(" ".join(result.stderr.split()))
-        return result.stdout
+        return {"host": self.name, "accepted": self.accepted()} | super().own()
 
     # --- Files of the data directory ---
-
-    def read(self, name):
-        """Return what a file of the data directory says as JSON; whatever else lies there is not waited for."""
-        with open(self.data / name, encoding="utf-8", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
-            return json.loads(file.read(65536))
-
-    def fence_reason(self):
-        try:
-            return str(self.read("fenced")["reason"])
-        except FileNotFoundError:
-            return None
-        except (ValueError, LookupError, TypeError, OSError):
-            # Whatever is in it, somebody meant it.
-            return "the reason is not readable"
 
     def write(self, name, text):
         """Put a file into the data directory so that it survives a power cut; True where it was not there."""
@@ -624,24 +507,17 @@ COMMANDS = {
 }
 
 
-def become_postgres():
-    """Leave root's rights, but for what systemd is asked: in its folders postgres could lead root's hand elsewhere."""
-    account = pwd.getpwnam(ACCOUNT)
-    os.initgroups(ACCOUNT, account.pw_gid)
-    os.setegid(account.pw_gid)
-    os.seteuid(account.pw_uid)
-
-
 def main(arguments):
     if not arguments or arguments[0] not in COMMANDS:
         print(__doc__, file=sys.stderr)
         return 2
     os.umask(0o077)
     if os.geteuid() == 0:
-        become_postgres()
+        # But for what systemd is asked: in its own folders postgres could lead root's hand elsewhere.
+        postgresql_server.become(pwd.getpwnam(postgresql_server.ACCOUNT))
     try:
         return COMMANDS[arguments[0]](Host(json.loads(CONFIGURATION.read_text())), *arguments[1:]) or 0
-    except (Refusal, ConnectionError) as refusal:
+    except (Refusal, ConnectionError, postgresql_server.Unreadable) as refusal:
         print(f"postgresql-guard: {refusal}", file=sys.stderr)
         return getattr(refusal, "status", 1)
 

@@ -180,14 +180,17 @@ def databases(settings):
     return [row[0] for row in ask(settings.connection, "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname")]
 
 
+def in_recovery(connection):
+    """Whether a server is a standby, or on its way to a moment; None where it does not answer."""
+    try:
+        return ask(connection, "SELECT pg_is_in_recovery()")[0][0]
+    except Failure:
+        return None
+
+
 def is_standby(settings):
     """Whether the only server that this host may ask is a standby; a server that is down is none."""
-    if settings.role != "local":
-        return False
-    try:
-        return ask(settings.connection, "SELECT pg_is_in_recovery()")[0][0]
-    except Failure:
-        return False
+    return settings.role == "local" and bool(in_recovery(settings.connection))
 
 
 # --- Locks ------------------------------------------------------------------------------------

@@ -178,10 +178,7 @@ def start(settings):
 
 
 def is_open(settings):
-    try:
-        return not core.ask(connection(settings), "SELECT pg_is_in_recovery()")[0][0]
-    except core.Failure:
-        return False
+    return core.in_recovery(connection(settings)) is False
 
 
 def why(settings):

@@ -27,13 +27,7 @@ def newest(settings, repository):
 
 def source(settings):
     """Return the option that has pgBackRest copy from a standby where one answers."""
-    for connection in settings.get("hosts", {}).values():
-        try:
-            if core.ask(connection, "SELECT pg_is_in_recovery()")[0][0]:
-                return ["--backup-standby"]
-        except core.Failure:
-            continue
-    return []
+    return ["--backup-standby"] if any(core.in_recovery(connection) for connection in settings.get("hosts", {}).values()) else []
 
 
 def spares_a_good_one(found, days, now):

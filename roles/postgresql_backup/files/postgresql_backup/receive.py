@@ -77,7 +77,7 @@ class Receiver:
             return
         for connection in self.settings.hosts.values():
             try:
-                if rows and rows[0][0] and core.ask(connection, "SELECT pg_is_in_recovery()")[0][0]:
+                if rows and rows[0][0] and core.in_recovery(connection):
                     self.make_slot(connection)
                     core.ask(
                         connection,

@@ -12,7 +12,8 @@ LOOK = {
 
 def host(primary, look=LOOK):
     facts = {"selfhost": {"neighbours": {"clusters": [{"version": "15", "name": "main"}]}}}
-    return {"__hardening_upgrade_look": {"host": look}, "ansible_facts": facts, "__postgresql_in_recovery": {"stdout": "f" if primary else "t"}}
+    server = {"running": True, "primary": primary}
+    return {"__hardening_upgrade_look": {"host": look}, "ansible_facts": facts, "__postgresql_before_reboot": {"server": server}}
 
 
 GROUPS = {"all": ["db1", "db2"], "database": ["db1", "db2"]}

@@ -10,7 +10,8 @@ FILE = pathlib.Path(__file__).parents[4] / "plugins/filter/postgresql_cluster.py
 spec = importlib.util.spec_from_file_location("postgresql_cluster", FILE)
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
-view = module.FilterModule().filters()["postgresql_cluster"]
+view = module.who
+seen_by = module.FilterModule().filters()["postgresql_cluster"]
 
 BARE = {"reachable": True, "exists": False}
 SILENT = {"reachable": False}
@@ -90,3 +91,57 @@ def test_a_running_primary_is_never_passed_over_for_a_stopped_host():
             states = list(others)
             states.insert(place, primary(2))
             assert view(dict(zip("abc", states)))["primary"] in ("abc"[place], "")
+
+
+def test_a_standby_that_has_heard_of_a_newer_timeline_speaks_against_the_primary_and_a_restored_one_does_not():
+    assert view({"a": primary(), "b": standby(heard=2)})["problem"].startswith("a accepts writes, but b, a standby, is on a newer timeline (2)")
+    assert view({"a": primary(heard=2), "b": standby()})["primary"] == "a"
+    assert view({"a": primary(2), "b": primary(heard=3, running=False)})["primary"] == "a"
+
+
+def asked(**states):
+    return [{"item": name, "server": state} if state else {"item": name, "unreachable": True} for name, state in states.items()]
+
+
+LIMITS = {"max_connections": 200}
+
+
+@pytest.mark.parametrize(
+    ("states", "own", "more", "expected"),
+    [
+        pytest.param({}, "a", {}, {"primary": "a", "builds": False, "serves": True, "least": {}}, id="a cluster of one"),
+        pytest.param({"a": BARE, "b": BARE}, "a", {}, {"primary": "a", "builds": False, "serves": True}, id="bare, the first"),
+        pytest.param({"a": BARE, "b": BARE}, "b", {}, {"primary": "a", "builds": True, "serves": False, "contradictions": []}, id="bare, the second"),
+        pytest.param(
+            {"a": primary(limits=LIMITS), "b": standby()}, "b", {}, {"builds": False, "serves": True, "least": LIMITS}, id="a standby"
+        ),
+        pytest.param({"a": primary(running=False), "b": standby(limits=LIMITS)}, "b", {}, {"least": LIMITS}, id="a standby whose primary is down"),
+        pytest.param({"a": primary(limits=LIMITS), "b": standby()}, "b", {"managed": True}, {"serves": True, "least": {}}, id="under Patroni"),
+        pytest.param({"a": primary(limits=LIMITS), "b": standby()}, "a", {}, {"builds": False, "serves": True, "least": {}}, id="the primary"),
+        pytest.param({"a": primary(), "b": standby(unfinished=True)}, "b", {}, {"builds": True, "serves": False}, id="a copy that was interrupted"),
+        pytest.param({"a": primary(unfinished=True), "b": standby()}, "a", {}, {"builds": False, "serves": True}, id="what a primary has no use for"),
+        pytest.param(
+            {"a": primary(), "b": standby()}, "b", {"rebuild": "b"}, {"builds": True, "serves": False, "rebuilt": ["b"]}, id="asked for by its name"
+        ),
+        pytest.param({"a": primary(), "b": standby()}, "b", {"rebuild": ["b"]}, {"builds": True, "rebuilt": ["b"]}, id="asked for in a list"),
+        pytest.param({"a": primary(), "b": standby()}, "b", {"rebuild": ""}, {"builds": False, "rebuilt": []}, id="asked for by nobody"),
+        pytest.param(
+            {"a": standby(2), "b": primary(2)}, "a", {},
+            {"primary": "b", "contradictions": ["b is the primary, not a as the inventory says: put it first in the group database."]}, id="the inventory is wrong",
+        ),
+        pytest.param({"a": standby(2), "b": primary(2)}, "a", {"managed": True}, {"primary": "b", "contradictions": []}, id="it says nothing under Patroni"),
+        pytest.param(
+            {"a": primary(), "b": standby(system="8")}, "b", {}, {"serves": False, "builds": False, "contradictions": [
+                "b has data of another cluster than a: it becomes a standby with -e postgresql_rebuild=b, which sets this data aside."]}, id="a stranger",
+        ),
+        pytest.param({"a": primary(), "b": standby(system="8")}, "b", {"managed": True}, {"serves": True}, id="a stranger under Patroni"),
+        pytest.param(
+            {"a": primary(), "b": standby(system="8")}, "b", {"rebuild": "b"}, {"serves": False, "builds": True, "contradictions": []}, id="no longer",
+        ),
+        pytest.param({"a": None, "b": standby()}, "b", {}, {"primary": "", "problem": "none of the hosts that answer is the primary, and a cannot be asked"},
+                     id="nobody knows"),
+    ],
+)  # fmt: skip
+def test_what_follows_for_one_host(states, own, more, expected):
+    found = seen_by(asked(**states), ["a", "b"], own, **more)
+    assert {name: found[name] for name in expected} == expected

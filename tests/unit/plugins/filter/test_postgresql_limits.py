@@ -5,6 +5,7 @@ import itertools
 import pathlib
 
 import pytest
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_server import is_lowered
 
 FILE = pathlib.Path(__file__).parents[4] / "plugins/filter/postgresql_limits.py"
 spec = importlib.util.spec_from_file_location("postgresql_limits", FILE)
@@ -47,7 +48,7 @@ def test_what_a_standby_runs_with_until_its_primary_has_changed(wanted, now, fal
 def test_what_is_not_said_any_more_falls_to_the_default_and_the_rest_is_not_said():
     assert module.postgresql_limits_raised(settings(), RUNNING) == settings()
     assert module.postgresql_limits_raised(settings(), RUNNING | {"max_locks_per_transaction": 256}) == settings(max_locks_per_transaction=256)
-    assert not module.postgresql_limits_reached(CONTROL.format(**RUNNING | {"max_locks_per_transaction": 256}), settings())
+    assert not is_lowered(CONTROL.format(**RUNNING | {"max_locks_per_transaction": 256}), settings())
 
 
 def test_a_server_without_a_primary_has_what_is_wanted():
@@ -57,10 +58,10 @@ def test_a_server_without_a_primary_has_what_is_wanted():
 
 def test_a_standby_is_lowered_once_it_has_replayed_that_the_primary_was():
     wanted = settings(max_connections=50)
-    assert not module.postgresql_limits_reached(CONTROL.format(**RUNNING), wanted)
-    assert module.postgresql_limits_reached(CONTROL.format(**RUNNING | {"max_connections": 50}), wanted)
-    assert module.postgresql_limits_reached(CONTROL.format(**RUNNING), settings())
-    assert not module.postgresql_limits_reached("", wanted), "nothing was said"
+    assert not is_lowered(CONTROL.format(**RUNNING), wanted)
+    assert is_lowered(CONTROL.format(**RUNNING | {"max_connections": 50}), wanted)
+    assert is_lowered(CONTROL.format(**RUNNING), settings())
+    assert not is_lowered("", wanted), "nothing was said"
 
 
 def test_no_step_leaves_a_standby_below_its_primary():
@@ -73,13 +74,6 @@ def test_no_step_leaves_a_standby_below_its_primary():
         if module.postgresql_limits_fall({"max_connections": wanted}, {"max_connections": former}):
             standby = wanted
         assert standby == primary == wanted
-
-
-def test_who_says_what_the_primary_runs_with():
-    states = {"db1": {"limits": RUNNING}, "db2": {"limits": RUNNING | {"max_connections": 7}}, "db3": {}}
-    assert module.postgresql_limits_least(states, "db1", "db2")["max_connections"] == 100
-    assert module.postgresql_limits_least(states | {"db1": {"reachable": False}}, "db1", "db2")["max_connections"] == 7
-    assert module.postgresql_limits_least({}, "db1", "db3") == {}
 
 
 def test_workers_are_the_same_on_hosts_of_different_sizes():

@@ -1,0 +1,66 @@
+# Copyright (c) selfhost.django contributors
+# MIT License (see LICENSE)
+"""Who may reach which database of a server, for its access rules."""
+
+from __future__ import annotations
+
+
+def postgresql_local_access(databases, roles, product=()):
+    """Return who may reach which database on this host: owners, and the declared roles but those of the product, each once."""
+    owners = [{"database": database["name"], "role": database["owner"]} for database in databases]
+    grants = [
+        {"database": database, "role": role["name"]} for role in roles for database in role.get("databases") or [] if role["name"] not in product
+    ]  # fmt: skip
+    rows = owners + grants
+    return [row for place, row in enumerate(rows) if row not in rows[:place]]
+
+
+def postgresql_service_access(peers, receivers):
+    """Return what the product's own roles may reach from other hosts, by the addresses of these: the log, and what is asked beside it."""
+    return [
+        {"database": database, "role": role, "from": address}
+        for role, databases, addresses in (("replication", ("replication", "postgres"), peers), ("backup", ("replication", "all"), receivers))
+        for address in addresses
+        for database in databases
+    ]
+
+
+def postgresql_service_roles(databases, replication=None, backup=None):
+    """Return the roles that the product makes for other hosts, by their passwords; none where that is none."""
+    roles = [] if replication is None else [{"name": "replication", "password": replication, "attributes": ["REPLICATION"]}]
+    if backup is not None:
+        roles.append({
+            "name": "backup", "password": backup, "attributes": ["REPLICATION", "BYPASSRLS"],
+            "databases": [database["name"] for database in databases],
+            "member_of": ["pg_monitor", "pg_read_all_data", "pg_checkpoint"],
+            # Its dumps hold large objects, whoever owns them.
+            "settings": {"lo_compat_privileges": "on"},
+        })  # fmt: skip
+    return roles
+
+
+# What a backup takes beside the log and the rows, and what pg_rewind does.
+RECEIVING = [
+    "pg_create_restore_point(text)", "pg_switch_wal()", "pg_read_binary_file(text)", "pg_backup_stop(boolean)", "pg_backup_start(text, boolean)",
+]  # fmt: skip
+REWINDING = [
+    "pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)", "pg_read_binary_file(text)", "pg_read_binary_file(text, bigint, bigint, boolean)",
+]  # fmt: skip
+
+
+def postgresql_service_functions(managed, received=False):
+    """Return by role of the product which functions it may execute, of those that are the superuser's otherwise."""
+    return {"backup": list(RECEIVING) if received else [], "replication": list(REWINDING) if managed else []}
+
+
+class FilterModule:
+    """Registers the filters."""
+
+    def filters(self):
+        """Return the filters of this file by name."""
+        return {
+            "postgresql_local_access": postgresql_local_access,
+            "postgresql_service_access": postgresql_service_access,
+            "postgresql_service_functions": postgresql_service_functions,
+            "postgresql_service_roles": postgresql_service_roles,
+        }
