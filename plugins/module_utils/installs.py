@@ -69,16 +69,27 @@ def of_lock(kind, path, options, uv, poetry, code, virtualenv, install, scratch)
     return [[*install, f"--requirement={path}", *words]]
 
 
-def installs(*, installer, uv, uv_requirement, poetry, poetry_requirement, there, python, virtualenv, code, scratch, requirements, arguments, packages):
+def of_pip(wheel, system):
+    """Return the words that create a virtualenv, and pip's for that of @. From Debian's wheel it runs as it is: put into the virtualenv, which needs it
+    once, it takes longer than all that is installed there."""
+    if not wheel:
+        return [system, "-m", "venv"], ["@/bin/pip"]
+    return [system, "-m", "venv", "--without-pip"], ["env", f"PYTHONPATH={wheel}", "@/bin/python", "-m", "pip"]
+
+
+def installs(
+    *, installer, uv, uv_requirement, poetry, poetry_requirement, there, wheel, python, virtualenv, code, scratch, requirements, arguments, packages
+):
     """Return what makes a virtualenv: a list of commands, each a list of words and its standard input.
 
     installer is `uv` or `pip`; uv and poetry are the folders that these tools are kept in, and what to install them from; there lists the
-    tools' folders that exist; python is a path, or a version for uv; code is the release's; scratch is a file that nobody else reads;
+    tools' folders that exist; wheel is the path of pip's, or empty; python is a path, or a version for uv; code is the release's; scratch is a file that nobody else reads;
     requirements, arguments and packages are lists as app_requirements, app_pip_arguments and app_pip_packages.
     """
     pip, system = ["install", "--disable-pip-version-check", "--no-input"], "/usr/bin/python3"
     asked = [parse(entry) for entry in requirements]
-    tools = [(uv, uv_requirement, [system, "-m", "venv"], ["@/bin/pip", *pip])] if installer == "uv" else []
+    create, run_pip = of_pip(wheel, system)
+    tools = [(uv, uv_requirement, create, [*run_pip, *pip])] if installer == "uv" else []
     if "poetry.lock" in [kind for kind, _path, _options in asked]:
         tools.append((poetry, poetry_requirement, [f"{uv}/bin/uv", "venv", "--quiet", "--python", system], [f"{uv}/bin/uv", "pip", "install", "--python", "@"]))
     commands = []

@@ -32,9 +32,6 @@ options:
     description: Units of systemd, by name, each with the files and directories that it reads when it is started.
     type: dict
     default: {}
-  link:
-    description: A link whose target is told.
-    type: path
 attributes:
   check_mode: {support: full, description: "Only reads; units that a dry run has not made are left out."}
   diff_mode: {support: none, description: "Changes nothing."}
@@ -68,10 +65,6 @@ units:
     - Each unit with C(active), C(enabled), C(stale) (systemd has not read its file as it is now) and C(outdated) (it began before its files changed).
   returned: always
   type: dict
-target:
-  description: Where the link leads to; empty where there is none.
-  returned: always
-  type: str
 """
 
 import datetime
@@ -135,7 +128,6 @@ def main():
             "socket": {"type": "path", "default": "/var/run/postgresql"},
             "port": {"type": "int"},
             "units": {"type": "dict", "default": {}},
-            "link": {"type": "path"},
         },
         supports_check_mode=True,
     )
@@ -164,8 +156,7 @@ def main():
         properties = "--property=Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload,ActiveEnterTimestamp"
         shown = ask("systemd", ["systemctl", "show", "--timestamp=us+utc", properties, "--", *given["units"]])
         known = units(shown, given["units"], module.check_mode)
-    target = os.readlink(given["link"]) if given["link"] and os.path.islink(given["link"]) else ""
-    module.exit_json(changed=False, repository=repository, server=server, units=known, target=target)
+    module.exit_json(changed=False, repository=repository, server=server, units=known)
 
 
 if __name__ == "__main__":

@@ -145,6 +145,8 @@ from ansible_collections.selfhost.django.plugins.module_utils.seals import seal_
 # As module_utils/releases.py asks for it.
 MARK = ".complete"
 ACCOUNTS = ("user", "group")
+# Of the package python3-pip-whl, from which `python3 -m venv` takes it, too.
+WHEELS = "/usr/share/python-wheels/pip-*.whl"
 TEXTS = ("virtualenv", "code", "uv", "uv_requirement", "poetry", "poetry_requirement", "python", "scratch")
 LISTS = ("requirements", "arguments", "packages")
 
@@ -157,7 +159,8 @@ def there(*paths):
 def build(module, given):
     """Run the commands one after the other; return them."""
     asked = {name: given[name] for name in (*TEXTS, *LISTS, "installer")}
-    commands = installs(there=there(given["uv"], given["poetry"]), **asked)
+    wheel = max(glob.glob(WHEELS), default="")
+    commands = installs(there=there(given["uv"], given["poetry"]), wheel=wheel, **asked)
     variables = ["%s=%s" % pair for pair in sorted(given["environment"].items())]
     begin = [*given["run"], "env", "--chdir=" + given["code"], "--unset=VIRTUAL_ENV", *variables]
     ran = []

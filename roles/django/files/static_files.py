@@ -29,6 +29,8 @@ ENCODINGS = (".br", ".gz")
 LEAST_BYTES = 1024
 # The gain that pays: a twentieth, as in WhiteNoise's compressor.
 LARGEST_RATIO = 0.95
+# The last of brotli's levels, 11, takes twice the time for two bytes less in a hundred.
+BROTLI_QUALITY = 10
 
 # What Django says of it. A storage that keeps nothing on this host has no place to name.
 SAID = re.compile(r"(?P<new>\d+) static files? (?:copied|symlinked)(?: to '(?P<place>.+?)')?(?P<more>(?:, \d+ [a-z -]+)*)\.")
@@ -106,7 +108,7 @@ def compress(file):
     plain, times, made = file.read_bytes(), file.stat(), 0
     for variant in variants(file):
         if not variant.exists():
-            packed = brotli.compress(plain) if variant.suffix == ".br" else gzip.compress(plain, 9, mtime=0)
+            packed = brotli.compress(plain, quality=BROTLI_QUALITY) if variant.suffix == ".br" else gzip.compress(plain, 9, mtime=0)
             if len(packed) <= len(plain) * LARGEST_RATIO:
                 variant.write_bytes(packed)
                 # The web server tells the age of the file that it sends.
@@ -153,7 +155,8 @@ def collect(said, root, files, store, *others):
             if not is_variant(name, collected):
                 new.append(target)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        compressed = sum(pool.map(compress, new))
+        # The largest first, so that no processor is left with it at the end.
+        compressed = sum(pool.map(compress, sorted(new, key=lambda file: file.stat().st_size, reverse=True)))
     for target, origin in origins.items():
         for form, variant in zip(variants(origin), variants(target)):
             if form.exists() and not variant.exists():

@@ -6,7 +6,7 @@ from ansible_collections.selfhost.django.plugins.module_utils.installs import in
 GIVEN = {
     "installer": "uv", "uv": "/h/uv-1.venv", "uv_requirement": "uv==1", "poetry": "/h/poetry-1.venv", "poetry_requirement": "poetry==1",
     "there": ["/h/uv-1.venv", "/h/poetry-1.venv"], "python": "/usr/bin/python3.13", "virtualenv": "/v", "code": "/c", "scratch": "/t/r.txt",
-    "requirements": [], "arguments": [], "packages": [],
+    "wheel": "", "requirements": [], "arguments": [], "packages": [],
 }  # fmt: skip
 UV = "/h/uv-1.venv/bin/uv"
 INSTALL = f"{UV} pip install --quiet --compile-bytecode --python /v"
@@ -68,3 +68,9 @@ def test_a_tool_that_is_missing_comes_first_in_place_of_an_older_one():
     assert said(there=["/h/uv-1.venv"])[:-1] == [], "Poetry is for those who use it"
     assert said(there=[], requirements=["poetry.lock"])[:10] == tool("uv") + tool("poetry")
     assert [text for _command, text in installs(**GIVEN | {"there": []})] == ["", "", "uv==1", "", "", ""]
+
+
+def test_pip_runs_from_the_wheel_where_there_is_one():
+    commands = said(there=[], wheel="/w/pip-25.1.whl")
+    assert commands[1] == "/usr/bin/python3 -m venv --without-pip /h/uv-1.venv.new"
+    assert commands[3].startswith("env PYTHONPATH=/w/pip-25.1.whl /h/uv-1.venv.new/bin/python -m pip install --disable-pip-version-check ")
