@@ -30,7 +30,6 @@ NOT_RUN = {
     "grep -E etcd_disk_wal_fsync": "goes with the line before",
     "alias voters=": "asks for root's password at a terminal; the module etcd_member says the same to etcdctl, in scenario failover",
     "voters member": "goes with the line before",
-    "ansible-playbook playbooks/upgrade_debian.yml --limit": "needs several machines on Debian 12; scenario upgrade has one, and the order is a table of tests",
 }
 OURS = re.compile(r"(?:sudo )?(?:selfhost|ansible-playbook|ansible-doc|make|postgresql-backup) \S")
 INIT = program("bin/selfhost-init")

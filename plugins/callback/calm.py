@@ -80,6 +80,10 @@ class CallbackModule(Default):
             self._untold_play = None
             super().v2_playbook_on_play_start(play)
 
+    def v2_playbook_on_no_hosts_matched(self):
+        if self._display.verbosity:
+            super().v2_playbook_on_no_hosts_matched()
+
     def v2_runner_on_failed(self, result, ignore_errors=False):
         self._running.pop(result.host.get_name(), None)
         if not ignore_errors:

@@ -52,6 +52,10 @@ ansible_facts:
           type: list
           elements: str
           returned: always
+        has_package_lists:
+          description: Whether apt knows what its archives offer; an image may come without.
+          type: bool
+          returned: always
         overrides:
           description: What dpkg was told of owners and permissions (dpkg-statoverride), in lines of owner, group, mode and path.
           type: list
@@ -79,7 +83,9 @@ ansible_facts:
 """
 
 import grp
+import os
 import pwd
+import re
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils import neighbours
@@ -97,6 +103,11 @@ def leftovers(listing):
     """Return the names of what is there in part, from the same lines."""
     rows = (line.split() for line in listing.splitlines())
     return sorted({row[0] for row in rows if row[1:] not in (["installed"], ["not-installed"])})
+
+
+def has_package_lists(names):
+    """Whether apt has a list of packages, from the names of the files in /var/lib/apt/lists, which may be compressed."""
+    return any(re.search(r"_Packages(\.[a-z0-9]+)?$", name) for name in names)
 
 
 def units(listing):
@@ -156,6 +167,7 @@ def main():
     users, groups = accounts(pwd.getpwall(), grp.getgrall(), passwordless(read("/etc/shadow")))
     facts = {
         "packages": packages(installed), "leftovers": leftovers(installed), "overrides": read("/var/lib/dpkg/statoverride").splitlines(),
+        "has_package_lists": has_package_lists(os.listdir("/var/lib/apt/lists")),
         "units": units(shown), "users": users, "groups": groups, "neighbours": neighbours.look(),
     }  # fmt: skip
     module.exit_json(changed=False, ansible_facts={"selfhost": facts})

@@ -68,6 +68,7 @@ PLAYS = [
         ],
     },  # fmt: skip
     {"name": "Nothing to do", "hosts": "others", "tasks": [{"name": "Be left out, too", "when": False, **raw("true")}]},
+    {"hosts": "all:!all", "tasks": [raw("true")]},
     {"hosts": "all_at_once", "tasks": [{"name": "Once", **says("This is about all hosts."), "run_once": True}]},
 ]
 GROUPS = {"released": ["r1", "r2", "r3"], "others": ["o1", "o2", "o3", "o4", "o5", "o6", "o7"], "all_at_once": ["a1", "a2"]}
@@ -154,7 +155,7 @@ def test_what_was_left_out_is_not_told(calm, verbose):
     for told in ("Find each as it is", "Do it there"):
         assert f"TASK [{told}]" in calm[0], calm[0]
     assert "(item=said)" in calm[0] and calm[0].count("PLAY [") == 3
-    for untold in ("(item=north)", "Be left out", "PLAY [Nothing to do]", "Go elsewhere", "elsewhere.yml", "skipping:"):
+    for untold in ("(item=north)", "Be left out", "PLAY [Nothing to do]", "Go elsewhere", "elsewhere.yml", "skipping:", "no hosts matched"):
         assert untold not in calm[0], untold
         assert untold in verbose[0], untold
 

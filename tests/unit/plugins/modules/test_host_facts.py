@@ -3,7 +3,7 @@
 import grp
 import pwd
 
-from ansible_collections.selfhost.django.plugins.modules.host_facts import accounts, leftovers, packages, passwordless, read, units
+from ansible_collections.selfhost.django.plugins.modules.host_facts import accounts, has_package_lists, leftovers, packages, passwordless, read, units
 
 SHOWN = """\
 Id=nginx.service
@@ -33,6 +33,12 @@ def test_what_is_removed_or_half_installed_is_no_installed_package():
 
 def test_what_is_neither_whole_nor_gone_is_left_over():
     assert leftovers("nginx installed\nold config-files\nbroken half-configured\ngone not-installed\n") == ["broken", "old"]
+
+
+def test_an_image_may_come_without_lists_of_packages():
+    assert not has_package_lists(["lock", "partial", "auxfiles", "archive_debian_dists_trixie_InRelease"])
+    assert has_package_lists(["lock", "archive_debian_dists_trixie_main_binary-amd64_Packages"])
+    assert has_package_lists(["archive_debian_dists_trixie_main_binary-amd64_Packages.lz4"])
 
 
 def test_units_are_told_by_name():
