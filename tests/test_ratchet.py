@@ -73,7 +73,7 @@ MOST = {
     "expressions over 240 characters": 11,
     "shell over three lines in YAML": 11,
     "programs on standard input": 1,
-    "lines of vars beyond a hundred": 290,
+    "lines of vars beyond a hundred": 288,
     "private names of another role": 11,
 }
 

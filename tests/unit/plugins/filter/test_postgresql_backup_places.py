@@ -63,3 +63,9 @@ def test_the_files_of_a_row_that_was_dropped_go():
 def test_a_server_on_its_usual_port_is_known_by_its_name_alone():
     files = filters.postgresql_backup_place_files([SFTP | {"port": 22}])
     assert files[-1]["content"] == "192.0.2.9 ssh-ed25519 AAAA\n"
+
+
+@pytest.mark.parametrize("text", ["BEGIN\nabc\nEND", "\nBEGIN\r\nabc\r\nEND\r\n\n", "  BEGIN\n    abc\n  END"])
+def test_what_is_pem_is_written_in_lines_as_programs_read_it(text):
+    files = {row["dest"]: row for row in filters.postgresql_backup_place_files([SFTP | {"private_key": text}])}
+    assert files["/etc/pgbackrest/repository-1.key"]["content"] == "BEGIN\nabc\nEND\n"
