@@ -151,6 +151,7 @@ def test_the_others_go_on_while_one_is_away(site, here, copied, figure, number, 
         failed = here.run("postgresql-backup check")
         figure(f"the proof of the archive meanwhile: {time.monotonic() - begun:.0f} s")
         assert (failed.rc, f"repository {number}: {words}" in failed.stderr) == (69, True)
+        here.check_output("postgresql-backup media && postgresql-backup logical")
         failed = here.run("postgresql-backup drill")
         assert failed.rc != 0
         assert f"repository {number}: " in failed.stderr

@@ -1,6 +1,7 @@
 """The arithmetic of the program that makes backups: status, moments, what is due and what goes."""
 
 import calendar
+import contextlib
 import importlib
 import json
 import multiprocessing
@@ -14,8 +15,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
 
-core, logical, manifest, physical, receive, status = (
-    importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "logical", "manifest", "physical", "receive", "status")
+core, logical, manifest, media, physical, receive, status = (
+    importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "logical", "manifest", "media", "physical", "receive", "status")
 )
 
 
@@ -363,6 +364,17 @@ def test_the_archive_is_proved_where_one_is_away_and_that_one_is_told(site_elsew
     assert failure.value.code == core.AWAY
     assert run[-1] == ("check", "[global]\nrepo1-path=/srv\n[main]\npg1-path=/data\n")
     assert status.read(settings)["kinds"]["archive"]["verdict"] == "failed"
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+def test_uploads_are_backed_up_where_one_elsewhere_is_away(site_elsewhere, monkeypatch, is_away):
+    """As failed ones they would keep every older copy."""
+    settings, away, run = site_elsewhere
+    away |= {2: "it says nothing"} if is_away else {}
+    monkeypatch.setattr(core, "connect", lambda _connection: contextlib.nullcontext(types.SimpleNamespace(execute=lambda _query: None)))
+    settings["connection"] = {}
+    media.archive_moment(settings)
+    assert len(run) == 1 + is_away
 
 
 def test_where_all_answer_and_the_proof_fails_it_is_no_matter_of_one_that_is_away(site_elsewhere, monkeypatch):

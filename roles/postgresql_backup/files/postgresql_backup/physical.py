@@ -152,7 +152,8 @@ def prove(settings):
             core.pgbackrest(settings, "check")
         except core.Failure as failure:
             if ANOTHER not in str(failure):
-                prove_the_others(settings)
+                if away := proved_in_the_others(settings):
+                    raise core.Failure(away, core.AWAY) from None
                 raise
             raise core.Failure(
                 "the repository holds the history of another server than the one that runs. If that is to come back: restore.yml with restore_in_place "
@@ -173,20 +174,20 @@ def is_away(numbers):
     return set(numbers) <= set(offsite.away())
 
 
-def prove_the_others(settings):
-    """Where nobody answers for a repository elsewhere, prove that the others hold the log, and tell of that one; else return."""
+def proved_in_the_others(settings):
+    """Where nobody answers for a repository elsewhere, prove that the others hold the log; return what is wrong with that one, or an empty word."""
     from . import offsite
 
     away = offsite.away()
     others = set(settings.repositories) - set(away)
     if others == set(settings.repositories) or not others:
-        return
+        return ""
     with open(PGBACKREST, encoding="utf-8") as file, tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as some:
         some.write(core.part(file.read(), others))
         some.flush()
         core.pgbackrest(settings, f"--config={some.name}", "check")
     told = "; ".join(f"repository {number}: {words}" for number, words in sorted(away.items()))
-    raise core.Failure(f"{told} (the log is in the other repositories, and goes there when it answers again)", core.AWAY)
+    return f"{told} (the log is in the other repositories, and goes there when it answers again)"
 
 
 # --- The log ----------------------------------------------------------------------------------
