@@ -74,7 +74,7 @@ def postgresql_backup_places(rows, passphrase=""):
             options += ["-o", f"s3.bucket-lookup={'path' if row.get('uri_style') == 'path' else 'dns'}", "-o", f"s3.region={row['region']}"]
             options += ["--cacert", f"{FOLDER}/repository-{number}.crt"] if row.get("ca") else []
         else:
-            environment["RESTIC_REPOSITORY"] = f"sftp:{row['user']}@{host}:{row['path']}/restic"
+            environment["RESTIC_REPOSITORY"] = f"sftp://{row['user']}@{host_in_url(host)}/{row['path']}/restic"
             words = {
                 "BatchMode": "yes", "StrictHostKeyChecking": "yes", "UserKnownHostsFile": KNOWN_HOSTS, "GlobalKnownHostsFile": "/dev/null",
                 "IdentitiesOnly": "yes", "IdentityAgent": "none", "ConnectTimeout": "20", "ServerAliveInterval": "20",
