@@ -39,7 +39,7 @@ def asked(monkeypatch):
         return types.SimpleNamespace(returncode=code, stdout=out, stderr=err)
 
     monkeypatch.setattr(core, "run", run)
-    monkeypatch.setattr(offsite, "reach", lambda row: None)
+    monkeypatch.setattr(offsite, "ANSWERED", {2: offsite.time.monotonic()})
     return types.SimpleNamespace(calls=calls, answers=answers, words=lambda: [call[0] for call in calls])
 
 
@@ -75,7 +75,20 @@ def test_one_that_is_there_and_cannot_be_opened_is_not_made_anew(asked):
         offsite.open_repository(ROW)
 
 
+def test_who_has_just_answered_is_not_knocked_at_again(monkeypatch, asked):
+    knocks = []
+    monkeypatch.setattr(offsite, "reach", knocks.append)
+    monkeypatch.setattr(offsite, "ANSWERED", {})
+    for _again in range(3):
+        offsite.restic(ROW, "snapshots")
+    assert len(knocks) == 1
+    offsite.ANSWERED[2] -= 61
+    offsite.restic(ROW, "snapshots")
+    assert len(knocks) == 2
+
+
 def test_who_does_not_answer_is_not_asked_for_hours(monkeypatch):
+    monkeypatch.setattr(offsite, "ANSWERED", {})
     monkeypatch.setattr(offsite.socket, "create_connection", lambda address, timeout: (_ for _ in ()).throw(ConnectionRefusedError(111, "Connection refused")))
     with pytest.raises(core.Failure, match="192.0.2.9, port 443, does not answer: Connection refused"):
         offsite.restic(ROW, "snapshots")

@@ -18,6 +18,9 @@ USER = "postgres"
 DUMP = "dump:"
 # Seconds in which who is asked has to say something.
 PATIENCE = 20
+# Seconds for which who has answered is not asked again: a server that is knocked at too often without a login shuts the door (PerSourcePenalties).
+TRUST = 60
+ANSWERED = {}
 # What a drill reads back of all that is kept.
 READ_BACK = "--read-data-subset=256M"
 
@@ -43,7 +46,9 @@ def place(number):
 
 def restic(row, *arguments, **options):
     """Run restic on a repository. It asks for a quarter of an hour or longer where nobody answers, so whether somebody does is asked first."""
-    reach(row)
+    if time.monotonic() > ANSWERED.get(row["number"], -TRUST) + TRUST:
+        reach(row)
+        ANSWERED[row["number"]] = time.monotonic()
     environment = os.environ | row["environment"] | {"RESTIC_PROGRESS_FPS": "0", "TZ": "UTC"}
     environment |= {"RESTIC_CACHE_DIR": os.environ["CACHE_DIRECTORY"]} if os.environ.get("CACHE_DIRECTORY") and os.geteuid() == 0 else {}
     words = [] if "RESTIC_CACHE_DIR" in environment else ["--no-cache"]
@@ -60,13 +65,14 @@ def reach(row):
     host, port = row["address"]
     try:
         with socket.create_connection((host, port), timeout=PATIENCE) as connection:
-            is_silent = not (web_word(connection, host) if row["environment"]["RESTIC_REPOSITORY"].startswith("s3:") else connection.recv(1))
+            word = web_word(connection, host) if row["environment"]["RESTIC_REPOSITORY"].startswith("s3:") else connection.recv(1)
+        wrong = "" if word else "it hangs up"
     except TimeoutError:
-        is_silent = True
+        wrong = f"it says nothing for {PATIENCE} s"
     except OSError as error:
-        raise core.Failure(f"{host}, port {port}, does not answer: {error.strerror or error}", core.AWAY) from None
-    if is_silent:
-        raise core.Failure(f"{host}, port {port}, does not answer: it says nothing for {PATIENCE} s", core.AWAY)
+        wrong = error.strerror or str(error)
+    if wrong:
+        raise core.Failure(f"{host}, port {port}, does not answer: {wrong}", core.AWAY)
 
 
 def web_word(connection, host):

@@ -88,9 +88,10 @@ class Repository(threading.Thread):
         """A repository elsewhere must not have the disk fill up, on which the log for the others comes in."""
         if not self.is_elsewhere:
             return
-        sizes = {name: os.path.getsize(os.path.join(self.path, name)) for name in os.listdir(self.path)}
+        waiting = self.waiting()
+        sizes = {name: os.path.getsize(os.path.join(self.path, name)) for name in waiting}
         is_tight = room.is_too_little_for_the_log(room.free(self.path), room.reserve(self.settings))
-        for name in given_up(due(sizes, self.handed), sizes, self.settings.receive["limit_mb"] * 1024**2, is_tight):
+        for name in given_up(waiting, sizes, self.settings.receive["limit_mb"] * 1024**2, is_tight):
             gaps.note(self.settings, name, f"it was given up for repository {self.number}, which did not take it")
             self.handed.add(name)
 
