@@ -212,6 +212,13 @@ def test_what_waits_for_one_elsewhere_does_not_fill_the_disk(receiver):
     assert "given up for repository 2" in gaps.read(receiver.settings)["reason"]
 
 
+def test_of_one_that_only_has_more_to_do_nothing_is_given_up(receiver):
+    receiver.repositories[0].step()
+    receiver.clear()
+    assert len(receiver.repositories[1].waiting()) == 4
+    assert gaps.read(receiver.settings) is None
+
+
 def test_what_waits_for_one_on_this_host_is_never_given_up(receiver):
     receiver.away.add(1)
     for one in receiver.repositories:

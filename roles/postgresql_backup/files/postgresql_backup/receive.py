@@ -85,12 +85,13 @@ class Repository(threading.Thread):
             time.sleep(RETRY if self.trouble else LOOK)
 
     def give_up(self):
-        """A repository elsewhere must not have the disk fill up, on which the log for the others comes in."""
-        if not self.is_elsewhere:
+        """A repository elsewhere must not have the disk fill up, on which the log for the others comes in. One that takes it slowly, as after a host
+        was off for long, has all of the disk."""
+        is_tight = room.is_too_little_for_the_log(room.free(self.path), room.reserve(self.settings))
+        if not self.is_elsewhere or not (self.trouble or is_tight):
             return
         waiting = self.waiting()
         sizes = {name: os.path.getsize(os.path.join(self.path, name)) for name in waiting}
-        is_tight = room.is_too_little_for_the_log(room.free(self.path), room.reserve(self.settings))
         for name in given_up(waiting, sizes, self.settings.receive["limit_mb"] * 1024**2, is_tight):
             gaps.note(self.settings, name, f"it was given up for repository {self.number}, which did not take it")
             self.handed.add(name)
