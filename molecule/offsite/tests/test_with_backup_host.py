@@ -6,7 +6,7 @@ import time
 
 import pytest
 import yaml
-from elsewhere import ACCOUNT, DISK, MEDIA, STORE, count, held, information, outside, places
+from elsewhere import ACCOUNT, DISK, MEDIA, STORE, count, held, information, outside, places, sql
 from playing import finish, quick
 
 testinfra_hosts = ["ansible://web"]
@@ -39,6 +39,10 @@ def kept(site, here, tmp_path_factory, figure):
     set_up(site, *arguments)
     figure(f"a backup host comes to the site: {time.monotonic() - begun:.0f} s")
     yield arguments
+    site.hosts["backup1"].check_output(
+        "systemctl disable --now postgresql-receive.service pgbackrest-server.service && rm -f /etc/cron.d/postgresql-backup /etc/cron.d/media-backup"
+    )
+    sql(here, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = 'backup_backup1'")
     set_up(site)
     here.check_output("postgresql-backup full")
 
