@@ -21,8 +21,8 @@ import lab as labs
 import report
 
 # d is last: it makes the first host one of several.
-ORDER = "abcefgd"
-MODULES = {path.stem[0]: path.stem for path in (labs.HERE / "parts").glob("[a-g]_*.py")}
+ORDER = "abcefghd"
+MODULES = {path.stem[0]: path.stem for path in (labs.HERE / "parts").glob("[a-h]_*.py")}
 VERSIONS = """
 . /etc/os-release; echo "hosts: $PRETTY_NAME"
 for package in nginx uwsgi-core python3 pgbackrest; do echo "$package: $(dpkg-query --show --showformat '${Version}' $package 2>/dev/null)"; done

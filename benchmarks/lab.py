@@ -18,6 +18,10 @@ SSH = ["ssh", "-F", str(ROOT / ".cache/lab/ssh_config"), "-o", "ControlMaster=no
 PREFIX = "selfhost-bench"
 SITE = {f"h{number}": f"10.88.42.{10 + number}" for number in range(1, 9)}
 FLOOR = {"floor": "10.88.42.30"}
+# The same site twice: a primary, its standby and a web host, and in the second these vote.
+PAIR = {f"p{number}": f"10.88.42.{40 + number}" for number in range(1, 4)}
+VOTERS = {f"v{number}": f"10.88.42.{50 + number}" for number in range(1, 4)}
+EVERY = SITE | FLOOR | PAIR | VOTERS
 # The third host of a site and all further ones start as copies of the second.
 COPY = "bench-web"
 # What PostgreSQL is tuned for; containers would count on all of this machine.
@@ -72,26 +76,29 @@ class Lab:
 
     # --- Hosts --------------------------------------------------------------------------------
 
-    def inventory(self, hosts, site=True):
-        """Write the inventory of hosts and return its path: all of them serve the site, the first one's database."""
+    def inventory(self, hosts, groups=None, **variables):
+        """Write the inventory of hosts and return its path; groups are names of hosts by name, of a site whose part they are."""
         values = {
             "lab_name": "bench", "lab_network": "10.88.42.0/24", "lab_bare": True, "wagtail_directory": str(CACHE / "wagtail"),
             # All visitors of a benchmark come from one address.
             "nginx_requests_per_address": 0,
-            "postgresql_memory_mb": MEMORY_MB,
+            "postgresql_memory_mb": MEMORY_MB, **variables,
         }  # fmt: skip
         lab = {name: {"ansible_host": address, "lab_image": self.images.get(name, "debian-13")} for name, address in hosts.items()}
-        groups = {"wagtail": list(lab), "web": list(lab), "database": list(lab)[:1]} if site else {}
-        children = {name: {"hosts": dict.fromkeys(members)} for name, members in groups.items()}
+        children = {name: {"hosts": dict.fromkeys(members)} for name, members in (groups or {}).items()}
         path = CACHE / f"{'-'.join(lab)}.yml"
         path.write_text(json.dumps({"all": {"children": {"lab": {"hosts": {name: lab[name] | values for name in lab}}, **children}}}, indent=1))
         return path
 
-    def create(self, hosts, site=True):
+    def serving(self, hosts):
+        """Return the groups of hosts that all serve the site; the first one has its database."""
+        return {"wagtail": list(hosts), "web": list(hosts), "database": list(hosts)[:1]}
+
+    def create(self, hosts, groups=None, **variables):
         """Boot what is missing of hosts, bare; return their inventory."""
-        inventory = self.inventory(hosts, site)
-        self.play(inventory, SHARED / "create.yml", *([SHARED / "prepare.yml"] if site else []))
-        if site and not self.commits:
+        inventory = self.inventory(hosts, groups, **variables)
+        self.play(inventory, SHARED / "create.yml", *([SHARED / "prepare.yml"] if groups else []))
+        if groups and not self.commits:
             self._begin_repository()
         return inventory
 
@@ -102,7 +109,7 @@ class Lab:
 
     def clear(self):
         """Remove everything that a run makes."""
-        self.remove(SITE | FLOOR)
+        self.remove(EVERY)
         self.images = {}
         for kind, name in (("network", PREFIX), ("image", f"selfhost-lab:{COPY}")):
             subprocess.run(["docker", kind, "rm", name], capture_output=True, check=False)
@@ -111,12 +118,12 @@ class Lab:
         """Return the inventory of a site with so many hosts, converged."""
         names = dict(list(SITE.items())[:hosts])
         if self.hosts == hosts:
-            return self.inventory(names)
+            return self.inventory(names, self.serving(names))
         if hosts > 2 and not self.images:
             self.site(2)
             run(["docker", "commit", f"{PREFIX}-h2", f"selfhost-lab:{COPY}"])
             self.images = {name: COPY for name in list(SITE)[2:]}
-        inventory = self.create(names)
+        inventory = self.create(names, self.serving(names))
         self.play(inventory, "site")
         self.hosts = hosts
         return inventory
@@ -128,7 +135,7 @@ class Lab:
         self.site()
         packages = sorted(self.packages() | BY_HAND)
         self.remove(FLOOR)
-        self.create(FLOOR, site=False)
+        self.create(FLOOR)
         seconds, _output = self.by_hand("floor.sh", packages=" ".join(packages))
         self.floored = True
         return seconds
@@ -170,7 +177,7 @@ class Lab:
     def ssh(self, host, script):
         """Run a script on a host as root, in one session; return (seconds, output)."""
         user = "root" if host == "floor" else "ops"
-        return run([*SSH, f"{user}@{(SITE | FLOOR)[host]}", "sudo -n bash -s"], f"the script on {host}", script)
+        return run([*SSH, f"{user}@{EVERY[host]}", "sudo -n bash -s"], f"the script on {host}", script)
 
     # --- Repository ---------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ def draw(results, directory):
     draw_pairs(seconds, [line for letter in "acbg" for line in rows.get(letter, []) if line["unit"] == "s" and line["beside"]])
     draw_roles(roles, [line for line in rows.get("b", []) if line["name"].startswith("site.yml, role")])
     draw_hosts(hosts, rows.get("d", []))
-    draw_ratios(ratios, [line for letter in "ef" for line in rows.get(letter, []) if line["unit"] in report.RATES and line["ratio"]])
+    draw_ratios(ratios, [line for letter in "efh" for line in rows.get(letter, []) if line["unit"] in report.RATES and line["ratio"]])
     for axes in (seconds, roles, hosts, ratios):
         if not axes.has_data():
             axes.text(0.5, 0.5, "not measured", ha="center", transform=axes.transAxes)

@@ -16,6 +16,7 @@ TITLES = {
     "e": "Served over HTTPS",
     "f": "PostgreSQL",
     "g": "Backup and restore",
+    "h": "PostgreSQL under Patroni",
 }
 
 HEAD = """\

@@ -70,6 +70,8 @@ BAD_TLS = [
     ({"app_acme_key_id": "kid-1", "app_acme_hmac_key": "swordfish!"}, "app_acme_key_id or app_acme_hmac_key holds what neither can"),
     ({"app_acme_ca": "/etc/ca.pem"}, "app_acme_ca is no certificate in PEM form"),
     ({"app_acme_key_type": "ed25519"}, "app_acme_key_type is 'ed25519': give ecdsa or rsa."),
+    ({"acme_schedule": "at night; rm"}, "acme_schedule is 'at night; rm': give what systemd.time(7) calls a calendar event"),
+    ({"acme_patience_seconds": "many"}, "acme_patience_seconds is 'many': give a whole number of at least 0."),
     ({"app_acme_dns_hooks": {"auth": "/bin/sh"}}, "app_acme_dns_hooks has to be a mapping with auth and cleanup"),
     ({"app_acme_dns_hooks": {"auth": "/bin/sh", "cleanup": "/nowhere"}}, "app_acme_dns_hooks names /nowhere: give the absolute path"),
     ({"app_acme_dns_environment": {"TOKEN": "sword\nfish"}}, "app_acme_dns_environment has to be a mapping of names"),
@@ -118,10 +120,11 @@ def test_other_names_headers_and_parts_that_not_everybody_sees(each_is_refused):
     each_is_refused(BAD_PARTS, "nginx", good=GOOD_PARTS)
 
 
-def test_several_hosts_that_visitors_reach_get_no_certificate_of_an_authority(refuse):
+def test_several_balancers_get_no_certificate_of_an_authority(refuse):
     refuse(
-        "app_tls is acme, and visitors reach the site by site1, site2: put one balancer in front", groups={"web": ["site1", "site2"], "database": ["site1"]},
-        app_tls="acme", app_domains=["shop.se"], app_addresses={"site1": "192.0.2.1", "site2": "192.0.2.2"},
+        "app_tls is acme, and visitors reach the site by site2, site3: let it be one balancer",
+        groups={"web": ["site1"], "database": ["site1"], "balancer": ["site2", "site3"]},
+        app_tls="acme", app_domains=["shop.se"], app_addresses={"site1": "192.0.2.1", "site2": "192.0.2.2", "site3": "192.0.2.3"},
     )  # fmt: skip
 
 

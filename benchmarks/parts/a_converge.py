@@ -10,7 +10,7 @@ def measure(lab):
     for _run in range(lab.runs):
         # The bare host boots before the clock runs, on both sides.
         lab.remove(SITE | FLOOR)
-        inventory = lab.create({"h1": SITE["h1"]})
+        inventory = lab.create({"h1": SITE["h1"]}, lab.serving(["h1"]))
         ours.append(lab.play(inventory, "site"))
         lab.hosts = 1
         floor.append(lab.floor())

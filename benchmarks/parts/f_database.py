@@ -11,7 +11,7 @@ MEGABYTES_OF_A_SCALE = 15
 MODES = {"read-only": "--select-only", "read-write": ""}
 HOSTS = ("h1", "floor")
 # Debian keeps pgbench out of the PATH.
-PGBENCH = "cd / && pgbench() { runuser -u postgres -- $(ls /usr/lib/postgresql/*/bin/pgbench | tail -n 1) \"$@\"; }\n"
+PGBENCH = "set -e\ncd / && pgbench() { runuser -u postgres -- $(ls /usr/lib/postgresql/*/bin/pgbench | tail -n 1) \"$@\"; }\n"
 
 
 def measure(lab):
@@ -26,7 +26,7 @@ def measure(lab):
         for size, megabytes in SIZES.items():
             scale = max(1, round(megabytes * lab.scale / MEGABYTES_OF_A_SCALE))
             for host in HOSTS:
-                lab.ssh(host, f"set -e\n{PGBENCH}runuser -u postgres -- createdb bench\npgbench --quiet --initialize --scale={scale} bench")
+                lab.ssh(host, f"{PGBENCH}runuser -u postgres -- createdb bench\npgbench --quiet --initialize --scale={scale} bench")
             for mode, option in MODES.items():
                 figures = {host: [] for host in HOSTS}
                 for _run in range(lab.runs):
@@ -45,4 +45,4 @@ def measure(lab):
 def transactions(lab, host, options):
     """Return transactions in a second; each run begins with everything on the disk and a moment of the same load, unmeasured."""
     script = f"runuser -u postgres -- psql --quiet --command checkpoint\npgbench {options} --time=2 bench >/dev/null 2>&1\npgbench {options} bench"
-    return float(re.search(r"tps = ([\d.]+)", lab.ssh(host, f"set -e\n{PGBENCH}{script}")[1])[1])
+    return float(re.search(r"tps = ([\d.]+)", lab.ssh(host, PGBENCH + script)[1])[1])

@@ -41,6 +41,11 @@ options:
     description: Who ends the visitors' TLS where there is a balancer, C(terminate) or C(passthrough).
     type: str
     default: terminate
+  balancers:
+    description: Those of them that balance.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -55,6 +60,8 @@ _value:
 """
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+# How often Let's Encrypt gives a certificate for the same names in a week (its rate limits, "New Certificates per Exact Set of Identifiers").
+MOST_ENTRANCES = 5
 # Names that no public authority vouches for (RFC 2606, 6761, 6762, 7686, 8375, and what private networks have taken).
 RESERVED = (
     "corp", "example", "example.com", "example.net", "example.org", "home", "home.arpa", "internal", "invalid", "lan", "local", "localhost", "onion",
@@ -76,7 +83,7 @@ def is_reserved(domain):
     return "." not in name or any(name == ending or name.endswith(f".{ending}") for ending in RESERVED)
 
 
-def obstacle(domains, directory, dns_hooks, entrances, balancer_tls="terminate"):
+def obstacle(domains, directory, dns_hooks, entrances, balancer_tls="terminate", balancers=()):
     """Return why no authority can be asked for a certificate, as the end of a sentence, with what would be right; empty where one can."""
     domains = list(map(str, domains))
     if addresses := [domain for domain in domains if is_address(domain)]:
@@ -85,21 +92,26 @@ def obstacle(domains, directory, dns_hooks, entrances, balancer_tls="terminate")
         return f"app_domains holds {', '.join(patterns)}: give app_acme_dns_hooks, since an authority proves a pattern by the DNS alone."
     if directory == LETS_ENCRYPT and (reserved := [domain for domain in domains if is_reserved(domain)]):
         return f"app_domains holds {', '.join(reserved)}: give names of your own, since no public authority vouches for these."
-    if len(entrances) > 1:
+    if len(balancers) > 1:
         return (
-            f"visitors reach the site by {', '.join(entrances)}: put one balancer in front, or give app_tls_certificate, since a certificate is "
-            "asked for and renewed by one host, and its key leaves it for no other."
+            f"visitors reach the site by {', '.join(balancers)}: let it be one balancer, or give app_tls_certificate, since an authority asks for its "
+            "proof by any of them, and a balancer has that of none but itself."
+        )
+    if len(entrances) > MOST_ENTRANCES:
+        return (
+            f"visitors reach the site by {len(entrances)} hosts: put one balancer in front, or give app_tls_certificate, since each asks for a certificate "
+            f"of its own, and an authority gives one for the same names {MOST_ENTRANCES} times a week."
         )
     if balancer_tls != "terminate":
         return "app_balancer_tls is passthrough: let the balancer terminate, or give app_tls_certificate, since the host that asks has to be the one that shows it."
     return ""
 
 
-def tls_source(domains, given=False, directory=LETS_ENCRYPT, dns_hooks=None, entrances=(), balancer_tls="terminate"):
+def tls_source(domains, given=False, directory=LETS_ENCRYPT, dns_hooks=None, entrances=(), balancer_tls="terminate", balancers=()):
     """Return where the certificate comes from unless somebody says so."""
     if given:
         return "files"
-    return "self_signed" if obstacle(domains, directory, dns_hooks or {}, list(entrances), balancer_tls) else "acme"
+    return "self_signed" if obstacle(domains, directory, dns_hooks or {}, list(entrances), balancer_tls, list(balancers)) else "acme"
 
 
 class FilterModule:

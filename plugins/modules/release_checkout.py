@@ -136,7 +136,12 @@ def check_out(run, environment, mirror, repository, revision, subdirectory, lfs)
         return True
 
     # Releases share what Git LFS fetched once.
-    yield git("clone", "--quiet", "--local", "--no-checkout", "--config", "lfs.storage=%s/lfs" % mirror, mirror, ".")
+    clone = ["clone", "--quiet", "--no-checkout", "--config", "lfs.storage=%s/lfs" % mirror, mirror, "."]
+    try:
+        yield git(*clone)
+    except Failed:
+        # A link in layers of file systems (overlayfs) is another file to git, which does not trust it.
+        yield git(*clone, "--no-hardlinks")
     # Where files of Git LFS are, and what a submodule's address is relative to.
     yield git("remote", "set-url", "origin", repository)
     yield git("checkout", "--quiet", "--detach", revision, GIT_LFS_SKIP_SMUDGE="1")

@@ -1,10 +1,11 @@
-"""A Debian 12 host becomes Debian 13, and its PostgreSQL 15 becomes 17: rows, uploads and site as before, and a way back for as long as there is one.
+"""Two Debian 12 hosts become Debian 13, and their PostgreSQL 15 becomes 17: rows, uploads and site as before, and a way back for as long as there is one.
 
 The tests are steps of one way, and leave a host of another kind than they found: hosts are made anew for each run. On one that is Debian 13 with
 PostgreSQL 15 already, the way begins there.
 """
 
 import json
+import re
 import secrets
 
 import pytest
@@ -27,11 +28,12 @@ BY_INDEX = "SET enable_seqscan = off; SELECT count(*) FROM unnest(ARRAY(SELECT w
 
 
 class Host:
-    """The host, and what its database holds."""
+    """The host, what its database holds, and the standby of that."""
 
     def __init__(self, site):
         self.site, (self.name,) = site, site.web
         self.host = site.hosts[self.name]
+        (self.standby,) = set(site.groups["database"]) - {self.name}
 
     def run(self, command, *arguments):
         return self.host.check_output(command, *arguments)
@@ -55,8 +57,17 @@ class Host:
     def server(self):
         return self.sql("SELECT current_setting('server_version_num')::int / 10000")
 
-    def debian(self):
-        return self.run(". /etc/os-release; echo $VERSION_ID")
+    def debian(self, name=None):
+        return self.site.hosts[name or self.name].check_output(". /etc/os-release; echo $VERSION_ID")
+
+    def followed(self):
+        """Whether the standby has all that was written until now, and streams on."""
+        text = self.write("to the standby")
+        ask = "cd / && runuser -u postgres -- psql -XAtq -d probe -c %s"
+        standby, row = self.site.hosts[self.standby], f"SELECT text FROM pages_note WHERE text = '{text}'"
+        self.site.wait("the row on the standby", lambda: standby.run(ask, row).stdout.strip())
+        versions = standby.check_output(ask, "SELECT current_setting('server_version_num')::int / 10000 FROM pg_stat_wal_receiver")
+        return versions == self.server() and self.sql("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") == "1"
 
     def index_is_right(self):
         """Whether the index is in the order by which it is searched, and finds every row."""
@@ -101,7 +112,7 @@ def old(known):
 def second(site, playbook, *arguments):
     """A second run changes nothing."""
     run = site.apply(playbook, *arguments)
-    assert "changed=0 " in run.output.rsplit(f"{site.web[0]} ", 1)[1], run.output[-3000:]
+    assert re.findall(r" changed=(\d+) ", run.output) == ["0"] * len(site.hosts), run.output[-3000:]
 
 
 def test_what_would_not_end_well_is_refused(site, host, old):
@@ -120,6 +131,14 @@ def test_another_postgresql_is_not_taken_in_silence(site, known):
     assert run.code != 0 and "upgrade it by the playbook upgrade_postgresql" in run.text
 
 
+def test_the_standby_becomes_the_next_debian_first(site, host, known, old):
+    run = site.play("upgrade_debian")
+    assert run.code != 0 and f"begin with --limit {host.standby}, and go on in this order" in run.text
+    site.apply("upgrade_debian", "--limit", host.standby)
+    assert (host.debian(host.standby), host.debian()) == ("13", "12")
+    assert site.serves() and host.followed()
+
+
 def test_the_host_becomes_the_next_debian(site, host, known, old):
     run = site.apply("upgrade_debian")
     assert host.debian() == "13"
@@ -134,6 +153,7 @@ def test_the_host_becomes_the_next_debian(site, host, known, old):
     assert "public.words_pkey" in run.output
     assert host.run("test ! -e /var/lib/selfhost-debian-upgrade && apt-get -s full-upgrade | grep -c '^Inst' || :") == "0"
     assert host.run("systemctl list-units --failed --plain --no-legend") == ""
+    assert host.followed()
 
 
 def test_the_index_is_in_the_order_of_the_new_debian(host):
@@ -166,6 +186,7 @@ def test_postgresql_becomes_the_next_version(site, host, known):
     assert host.sql("SELECT count(*) FROM pg_available_extensions WHERE installed_version <> default_version") == "0"
     # Statistics are there, by which queries are planned.
     assert int(host.sql("SELECT count(*) FROM pg_stats WHERE tablename = 'words'")) == 1
+    assert host.followed()
 
 
 def test_a_second_upgrade_of_postgresql_changes_nothing(site, host):
@@ -202,6 +223,7 @@ def test_the_way_back_loses_nothing_in_silence(site, host, known):
     assert known["last_of_15"] in {row.split(" ", 1)[1] for row in host.notes()}
     assert "in 17" not in " ".join(host.notes())
     host.write("in 15 again")
+    assert host.followed()
     assert host.run("postgresql-backup check --quiet && echo fine") == "fine"
 
 
@@ -217,7 +239,7 @@ def test_forward_again_once_the_former_attempt_is_removed(site, host):
     host.host.run("pkill -9 pg_upgrade")
     site.apply("upgrade_postgresql", *NEW)
     assert host.server() == "17" and "in 15 again" in " ".join(host.notes())
-    assert host.index_is_right()
+    assert host.index_is_right() and host.followed()
     site.apply("upgrade_postgresql", *NEW, "-e", "upgrade_remove=15/main")
     assert host.run("pg_lsclusters --no-header | awk '{print $1, $2}'") == "17 main"
     site.apply("site", *NEW)

@@ -8,11 +8,11 @@ A sentence names the variable, what it is, and what would be right; it holds no 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from . import app, database, hosts, notify, upgrades
+from .kinds import wanted
 from .names import misspelt
-from .values import Unreadable, is_list
+from .values import Unreadable
 
 PARTS = ("web", "database", "backup", "balancer")
 # What is checked, by the role that it is for, on hosts of which groups; none for all hosts.
@@ -72,30 +72,30 @@ def mistakes(site, names=tuple(INVENTORY)):
             found += check(site) if not groups or site.is_in(*groups) else ()
         except (AttributeError, KeyError, TypeError, Unreadable, ValueError) as error:
             broken.append(error)
-    given = {name: kind for name, kind in inputs.items() if name in site.given and not any(said.startswith(f"{name} ") for said in found)}
-    found += _of_another_kind(site, given)
-    if broken:
-        # A check came upon what cannot be read, or upon what is of another kind: which of the site's own values is it?
-        culprits, is_awaited = _unreadable(site, given)
-        if not culprits and not found and not is_awaited:
-            raise broken[0]
-        found += culprits
-    return list(dict.fromkeys(found))
+    given = {
+        name: option for name, option in inputs.items()
+        if name in site.given and _is_for(site, option["role"]) and not any(said.startswith(f"{name} ") for said in found)
+    }  # fmt: skip
+    wrong, is_awaited = _of_another_kind(site, given)
+    # A check came upon what cannot be read, or upon what is of another kind: it is one of these, or nobody's mistake.
+    if broken and not found and not wrong and not is_awaited:
+        raise broken[0]
+    return list(dict.fromkeys(found + wrong))
+
+
+def _is_for(site, role):
+    """Whether a role is run on the host; of one that is not here, all are."""
+    groups = INVENTORY[role][1] if role in INVENTORY else ()
+    return not groups or site.is_in(*groups)
 
 
 def _of_another_kind(site, given):
-    """Return what is wrong with inputs that are no list or mapping, but have to be."""
-    wanted = {"list": is_list, "dict": lambda value: isinstance(value, Mapping)}
-    wrong = [name for name, kind in given.items() if kind in wanted and name not in WORDS and not wanted[kind](site.get(name, [] if kind == "list" else {}))]
-    return [f"{name} has to be a {'list' if given[name] == 'list' else 'mapping'}." for name in wrong]
-
-
-def _unreadable(site, given):
-    """Return what is wrong with inputs that cannot be read, and whether there are some that facts of the host will give, later."""
+    """Return what is wrong with inputs that are of another kind or cannot be read, and whether there are some that facts of the host will give, later."""
     sentences, is_awaited = [], False
-    for name in given:
+    for name, option in given.items():
         try:
-            site[name]
+            if what := wanted(site[name], option, name in WORDS):
+                sentences.append(f"{name} has to be {what}.")
         except Unreadable as unreadable:
             if "ansible_" in str(site.variables[name]) and FACT.search(str(unreadable)):
                 is_awaited = True

@@ -16,8 +16,8 @@ from .parts import parts
 from .places import is_inside, place_of_system, whose_place
 from .tls import visitors_tls
 from .values import (
-    HOSTS_OF_SITE, belong_together, given_numbers, given_ports, is_address, is_certificate, is_domain, is_key, is_list, is_network, is_pattern, is_port, is_rows, is_whole,
-    listed, matches, ports, text_of, told, whole_numbers,
+    HOSTS_OF_SITE, belong_together, given_numbers, given_ports, is_address, is_calendar_event, is_certificate, is_domain, is_key, is_list, is_network, is_pattern,
+    is_port, is_rows, is_whole, listed, matches, ports, text_of, told, whole_numbers,
 )  # fmt: skip
 
 IDENTIFIER = r"[a-z][a-z0-9_]{0,30}"
@@ -287,7 +287,7 @@ def _unit(variable, row):
             yield f"{key} of {row['name']} in {variable} is '{row[key]}': give a whole number of at least 1."
     # What systemd makes of it is asked on the host, before anything is released.
     schedule = str(row.get("schedule", "daily"))
-    if not matches(r"[A-Za-z0-9*][A-Za-z0-9*:,.~/_+ -]*", schedule) or len(schedule.split()) > 4:
+    if not is_calendar_event(schedule):
         yield (
             f"schedule of {row['name']} in app_timers is '{schedule}': give what systemd.time(7) calls a calendar event, daily or "
             "*-*-* 03:30:00, say."
@@ -466,8 +466,9 @@ def _health_check(check):
 def _balancer_tls(site):
     kind, wanted = site["haproxy_tls"], site["app_balancer_tls"]
     if kind not in ("terminate", "passthrough"):
-        yield f"{'app_balancer_tls' if kind == wanted else 'haproxy_tls'} is '{kind}': give terminate or passthrough."
-    elif kind != wanted:
+        # The spec says what they are.
+        return
+    if kind != wanted:
         yield f"haproxy_tls is {kind}, and the web hosts expect {wanted}: set app_balancer_tls for all of them."
     elif kind == "passthrough" and site["app_tls"] == "self_signed":
         yield (

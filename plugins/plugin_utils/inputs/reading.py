@@ -24,7 +24,7 @@ def read(hosts, hostvars, templar, loader, play):
     hostvars are Ansible's; templar renders; loader reads the roles' files; play are the variables of the play itself.
     """
     defaults, constants = _of_roles(loader, "defaults"), _of_roles(loader, "vars")
-    inputs = _types()
+    inputs = _options()
     sites = []
     for host in hosts:
         given = hostvars.raw_get(host)
@@ -53,16 +53,13 @@ def secrets():
     return {name for name, option in _options().items() if option.get("no_log")}
 
 
-def _types():
-    """Return the type of every input by its name."""
-    return {name: option["type"] for name, option in _options().items()}
-
-
 @functools.cache
 def _options():
-    """Return what the specs say of every input, by its name."""
-    specs = [yaml.load(path.read_bytes(), yaml.CSafeLoader) for path in sorted(ROLES.glob("*/meta/argument_specs.yml"))]
-    return {name: option for spec in specs for name, option in spec["argument_specs"]["inputs"]["options"].items()}
+    """Return what the specs say of every input, by its name, and whose it is: `role`."""
+    specs = {path.parts[-3]: yaml.load(path.read_bytes(), yaml.CSafeLoader) for path in sorted(ROLES.glob("*/meta/argument_specs.yml"))}
+    return {
+        name: option | {"role": role} for role, spec in specs.items() for name, option in spec["argument_specs"]["inputs"]["options"].items()
+    }  # fmt: skip
 
 
 def _merged(*mappings):

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 
 from ...filter.tls_source import obstacle
-from .values import is_address, is_list, is_rows, listed, matches, told
+from .values import is_address, is_calendar_event, is_list, is_rows, listed, matches, told, whole_numbers
 
 NAME_OF_A_VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
 # Without spaces, and nothing that a configuration of nginx or HAProxy would read as more than a path.
@@ -34,7 +34,8 @@ def visitors_tls(site):
         yield f"app_public_addresses is {site['app_public_addresses']}: give a list of IP addresses, as the records of the DNS have them."
     if source == "acme" and is_list(site["app_domains"]):
         why = obstacle(
-            site["app_domains"], site["app_acme_directory"], site["app_acme_dns_hooks"], site["app_entrance_hosts"], site["app_balancer_tls"]
+            site["app_domains"], site["app_acme_directory"], site["app_acme_dns_hooks"], site["app_entrance_hosts"], site["app_balancer_tls"],
+            site["app_balancer_hosts"],
         )  # fmt: skip
         if why:
             yield f"app_tls is acme, and {why}"
@@ -66,6 +67,9 @@ def _authority(site):
         yield "app_acme_ca is no certificate in PEM form: give the text of the file."
     if site["app_acme_key_type"] not in ("ecdsa", "rsa"):
         yield f"app_acme_key_type is '{site['app_acme_key_type']}': give ecdsa or rsa."
+    if not is_calendar_event(site["acme_schedule"]):
+        yield f"acme_schedule is '{site['acme_schedule']}': give what systemd.time(7) calls a calendar event, *-*-* 00,12:00:00, say."
+    yield from whole_numbers(site, {"acme_patience_seconds": (0, None)})
     yield from _dns(site["app_acme_dns_hooks"], site["app_acme_dns_environment"])
 
 

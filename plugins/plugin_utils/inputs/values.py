@@ -21,7 +21,7 @@ HOSTS_OF_SITE = ("app_web_hosts", "app_database_hosts", "app_balancer_hosts", "a
 class Site:
     """The variables of one host as its roles will see them: the inventory's over the roles' defaults.
 
-    host is its name; groups are those it is in; inputs are those of all roles, each with its type as in argument_specs; given are the
+    host is its name; groups are those it is in; inputs are those of all roles, each as in argument_specs; given are the
     names that the inventory or the command line says something of; run are the hosts of this run. A value is asked for by name and is made when
     it is asked for: some need facts of the host, which nobody has yet, and are made of another host's (`render_by_example`), for their form.
     """
@@ -145,6 +145,11 @@ def is_pattern(value):
 
 # Without spaces, and without a slash at its end.
 PATH = r"(/[A-Za-z0-9._-]+)+"
+
+
+def is_calendar_event(value):
+    """Return whether a value looks like what systemd.time(7) calls a calendar event; what systemd makes of it, a host knows."""
+    return matches(r"[A-Za-z0-9*][A-Za-z0-9*:,.~/_+ -]*", value) and len(str(value).split()) <= 4
 
 
 def is_certificate(value):

@@ -132,6 +132,21 @@ def test_the_code_knows_where_it_comes_from(site):
     assert (site.release / "code/.git/HEAD").read_text() == f"{site.revision}\n"
 
 
+def test_where_a_link_is_another_file_objects_are_copied(site):
+    (site.home / "bin/git").write_text("""#!/bin/sh
+case " $* " in *" clone "*) case " $* " in *" --no-hardlinks "*) ;; *)
+  echo "fatal: hardlink different from source at 'pack'" >&2
+  mkdir .git && rmdir .git
+  exit 128 ;;
+esac ;; esac
+exec /usr/bin/git "$@"
+""")
+    (site.home / "bin/git").chmod(0o755)
+    answer = site.check_out()
+    assert answer["changed"] and answer["commands"][0][-1] == "--no-hardlinks"
+    assert (site.release / "code/manage.py").exists()
+
+
 def test_objects_are_those_of_the_mirror(site):
     site.check_out()
     (found,) = (site.release / "code/.git/objects").glob(f"{site.revision[:2]}/{site.revision[2:]}")
