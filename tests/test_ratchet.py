@@ -73,7 +73,7 @@ MOST = {
     "expressions over 240 characters": 8,
     "shell over three lines in YAML": 9,
     "programs on standard input": 1,
-    "lines of vars beyond a hundred": 127,
+    "lines of vars beyond a hundred": 125,
     "private names of another role": 11,
 }
 

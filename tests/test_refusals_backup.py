@@ -1,11 +1,14 @@
 """Bad input about where backups go is refused in one sentence, before any host is touched."""
 
+import base64
+
 import pytest
 
 PATH = {"type": "path", "path": "/srv/backups"}
 S3 = {"type": "s3", "path": "/shop", "bucket": "b", "endpoint": "s3.example.org", "region": "eu", "key": "AKIA", "secret": "swordfish-swordfish"}
 # The form of a key, and none: who looks for keys in a repository is to find nothing here.
-KEY = "-----BEGIN OPENSSH {0} KEY-----\nswordfish\n-----END OPENSSH {0} KEY-----".format("PRIVATE")
+KEY = "-----BEGIN OPENSSH {0} KEY-----\n{1}\n-----END OPENSSH {0} KEY-----".format("PRIVATE", base64.b64encode(b"openssh-key-v1\0\0\0\0\4none").decode())
+SECRET = {"postgresql_backup_passphrase": "p" * 16}
 HOST_KEYS = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFnUTG6qQHnSdnFUGpDCBSRlSaGiyRbsrF2Y3yFK5rQh"]
 SFTP = {"type": "sftp", "path": "/b/shop", "host": "sftp.example.org", "user": "keeper", "private_key": KEY, "host_keys": HOST_KEYS}
 
@@ -22,6 +25,7 @@ BAD = [
     ({"postgresql_backup_logical_path": "/var/lib/pgbackrest/dumps"}, "postgresql_backup_logical_path gives '/var/lib/pgbackrest/dumps', which meets"),
     ({"postgresql_backup_path": "/backup", "media_backup_path": "/backup/media"}, "media_backup_path gives '/backup/media', which meets '/backup' of"),
     ({"postgresql_backup_repositories": [S3 | {"reader_key": "AKREAD"}]}, "postgresql_backup_repositories: number 1 has one of reader_key and reader_secret"),
+    ({"postgresql_backup_repositories": [S3], "postgresql_backup_passphrase": ""}, "postgresql_backup_repositories: number 1 is at somebody else's and would not be"),
     ({"postgresql_backup_repositories": [S3 | {"endpoint": "https://s3.example.org"}]}, "postgresql_backup_repositories: number 1 has the endpoint 'https://s3.example.org': give a name or"),
     ({"postgresql_backup_repositories": [S3 | {"port": "https"}]}, "postgresql_backup_repositories: number 1 has the port 'https': give a number from 1"),
     ({"postgresql_backup_repositories": [S3 | {"bucket": "a/b"}]}, "postgresql_backup_repositories: number 1 has the bucket 'a/b': give letters"),
@@ -44,7 +48,7 @@ BAD = [
 
 
 def test_bad_values(each_is_refused):
-    each_is_refused(BAD, "postgresql_backup", "media_backup")
+    each_is_refused(BAD, "postgresql_backup", "media_backup", good=[{"postgresql_backup_repositories": [PATH, S3, SFTP]}], **SECRET)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +70,11 @@ def test_bad_values(each_is_refused):
 def test_a_backup_host_that_cannot_be(sentences, database, variables, sentence):
     groups = {"web": ["site1"], "database": database, "backup": ["site2"]}
     passwords = {f"vault_postgresql_{name}_password": "b" * 16 for name in ("replication", "backup")}
-    (said,) = sentences(groups, app_addresses={"site1": "192.0.2.1", "site2": "192.0.2.2"}, **passwords, **variables)
+    (said,) = sentences(groups, app_addresses={"site1": "192.0.2.1", "site2": "192.0.2.2"}, **passwords, **SECRET, **variables)
     assert said.startswith(sentence)
 
 
 def test_several_repositories_are_not_refused_and_their_secrets_are_not_told(preflight):
-    code, output = preflight(arguments=["-vvv"], postgresql_backup_repositories=[PATH, S3 | {"uri_style": "path", "retention_days": 2}, SFTP])
+    code, output = preflight(arguments=["-vvv"], postgresql_backup_repositories=[PATH, S3 | {"uri_style": "path", "retention_days": 2}, SFTP], **SECRET)
     assert code == 0, output
     assert S3["secret"] not in output

@@ -42,3 +42,21 @@ def test_the_playbook_refuses_before_it_connects(preflight):
     code, output = preflight(playbook="restore", arguments=["-e", "restore_in_place=shop"])
     assert code != 0
     assert "restore_in_place is 'shop': to put what is restored in the place of what runs, name it: shop/main." in " ".join(output.split())
+
+
+PATH = {"type": "path", "path": "/srv/backups"}
+S3 = {"type": "s3", "path": "/shop", "bucket": "b", "endpoint": "s3.example.org", "region": "eu", "key": "AKIA", "secret": "swordfish-swordfish"}
+
+
+@pytest.mark.parametrize(
+    ("number", "wish", "is_refused"),
+    [(1, {}, False), (2, {}, True), (3, {}, False), (2, {"restore_dump": "latest"}, False), (0, {}, False)],
+)
+def test_what_database_hosts_cannot_read_is_not_restored_from(sentences, number, wish, is_refused):
+    groups = {"web": ["site1"], "database": ["site1"], "backup": ["site2"]}
+    rows = [PATH, S3, S3 | {"path": "/other", "reader_key": "AKREAD", "reader_secret": "swordfish-reads"}]
+    passwords = {f"vault_postgresql_{name}_password": "b" * 16 for name in ("replication", "backup")}
+    said = sentences(groups, ["restore"], postgresql_backup_repositories=rows, postgresql_backup_passphrase="p" * 16, restore_repository=number,
+                     app_addresses={"site1": "192.0.2.1", "site2": "192.0.2.2"}, **passwords, **wish)  # fmt: skip
+    assert bool(said) is is_refused, said
+    assert all(f"restore_repository is {number}, which database hosts cannot read" in sentence for sentence in said)

@@ -15,6 +15,16 @@ def postgresql_backup_repository_paths(rows):
     return [row["path"] if row["type"] == "path" else "" for row in rows]
 
 
+def postgresql_backup_numbered(rows, debian):
+    """Return the repositories that pgBackRest keeps, each with its number in the order of all: that of Debian 12 knows no SFTP."""
+    return [{**row, "number": number} for number, row in enumerate(rows, 1) if row["type"] != "sftp" or int(debian) >= 13]
+
+
+def postgresql_backup_elsewhere(rows):
+    """Return the numbers of the repositories that are not on this host."""
+    return [number for number, path in enumerate(postgresql_backup_repository_paths(rows), 1) if not path]
+
+
 def postgresql_backup_readable(rows):
     """Return the repositories that a backup host lets database hosts read, each with its number: never with keys that write."""
     found = []
@@ -87,6 +97,8 @@ class FilterModule:
         """Return the filters of this file by name."""
         return {
             "postgresql_backup_connections": postgresql_backup_connections,
+            "postgresql_backup_elsewhere": postgresql_backup_elsewhere,
+            "postgresql_backup_numbered": postgresql_backup_numbered,
             "postgresql_backup_plan": postgresql_backup_plan,
             "postgresql_backup_readable": postgresql_backup_readable,
             "postgresql_backup_repository_directories": postgresql_backup_repository_directories,

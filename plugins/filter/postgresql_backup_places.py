@@ -22,6 +22,11 @@ def _at(host, port):
     return host if port == PORTS["sftp"] else f"[{host}]:{port}"
 
 
+def _lines(text):
+    """Return what PEM has in lines as programs read it, however it was indented or its lines were ended."""
+    return "".join(f"{line.strip()}\n" for line in text.strip().splitlines())
+
+
 def postgresql_backup_place_names(rows):
     """Return in words where each repository is, in their order."""
     return [
@@ -42,7 +47,7 @@ def postgresql_backup_place_files(rows):
             if row.get(name):
                 secret = name == "private_key"
                 # ssh takes no key that others read, and root reads it as well.
-                entry |= {"state": "file", "content": row[name].strip() + "\n", "mode": "0600" if secret else "0644", "secret": secret}
+                entry |= {"state": "file", "content": _lines(row[name]), "mode": "0600" if secret else "0644", "secret": secret}
                 entry |= {"owner": "postgres", "group": "postgres"} if secret else {}
             files.append(entry)
     lines = [f"{_at(row['host'], _port(row))} {' '.join(key.split()[:2])}" for row in rows if row["type"] == "sftp" for key in row["host_keys"]]
@@ -69,7 +74,7 @@ def postgresql_backup_places(rows, passphrase=""):
             options += ["-o", f"s3.bucket-lookup={'path' if row.get('uri_style') == 'path' else 'dns'}", "-o", f"s3.region={row['region']}"]
             options += ["--cacert", f"{FOLDER}/repository-{number}.crt"] if row.get("ca") else []
         else:
-            environment["RESTIC_REPOSITORY"] = f"sftp:{row['user']}@{host}:{row['path']}/restic"
+            environment["RESTIC_REPOSITORY"] = f"sftp://{row['user']}@{host_in_url(host)}/{row['path']}/restic"
             words = {
                 "BatchMode": "yes", "StrictHostKeyChecking": "yes", "UserKnownHostsFile": KNOWN_HOSTS, "GlobalKnownHostsFile": "/dev/null",
                 "IdentitiesOnly": "yes", "IdentityAgent": "none", "ConnectTimeout": "20", "ServerAliveInterval": "20",

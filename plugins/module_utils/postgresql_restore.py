@@ -55,8 +55,8 @@ RECOVERY_SETTINGS = (
 MADE_HERE = "shobj_description(oid, 'pg_database') LIKE 'restored from %' AND datname ~ '_restor(ed|ing)$'"
 # Of no use in a copy that is to be brought to another moment.
 NOT_COPIED = {"pg_wal", "pg_replslot", "pg_stat_tmp", "pg_notify", "pg_subtrans", "pg_snapshots", "postmaster.pid", "postmaster.opts"}
-# A segment that the server has just closed is in the archive within seconds.
-ARCHIVE_SECONDS = 60
+# A segment that the server has just closed is in the archive within seconds; where one of several repositories is away, within some minutes.
+ARCHIVE_SECONDS = 200
 # How long a lease of a server that was killed may last.
 LEASE_SECONDS = 180
 # pgBackRest's number for a repository that cannot be read.
@@ -228,9 +228,9 @@ class Restore:
         return [self, *(Restore(self.asked | {"version": version}) for version in sorted(others))]
 
     @staticmethod
-    def newest(information):
-        """Return what the archive holds of the cluster that serves, not of those before an upgrade."""
-        archives = information.get("archive", [])
+    def newest(information, repository=0):
+        """Return what the archive holds of the cluster that serves, not of those before an upgrade; with a number, in that repository."""
+        archives = [row for row in information.get("archive", []) if repository in (0, row["database"]["repo-key"])]
         last = {row["database"]["repo-key"]: row["database"]["id"] for row in sorted(archives, key=lambda row: row["database"]["id"])}
         return [row["max"] or "" for row in archives if last[row["database"]["repo-key"]] == row["database"]["id"]]
 
@@ -276,7 +276,7 @@ class Restore:
         while time.monotonic() < deadline:
             done = self.pgbackrest("--output=json", "--log-level-console=off", "info", check=False)
             if done.returncode == 0:
-                if max(self.newest(json.loads(done.stdout, strict=False)[0]), default="") >= segment:
+                if max(self.newest(json.loads(done.stdout, strict=False)[0], self.asked.get("repository") or 0), default="") >= segment:
                     return True
             time.sleep(1)
         return False

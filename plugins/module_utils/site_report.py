@@ -325,7 +325,7 @@ def place_rows(page, host, data):
         cells = []
         for name, last in made.items():
             moment, level = row.get(name), ""
-            if (row.get("is_elsewhere") or name == "backup") and last:
+            if (row.get("is_elsewhere") or name == "backup") and last and not (name == "backup" and row.get("is_partial")):
                 if not moment:
                     text = f"No {name} is in {place} yet." if name == "backup" else f"No {name} are in {place} yet."
                     level = page.problem(host, f"backup/place/{place}", text, "warn")

@@ -28,6 +28,11 @@ options:
   port:
     description: Port of the server; without it no server is asked.
     type: int
+  elsewhere:
+    description: Numbers of the repositories at somebody else's; of those that cannot be read now nothing is told.
+    type: list
+    elements: int
+    default: []
   units:
     description: Units of systemd, by name, each with the files and directories that it reads when it is started.
     type: dict
@@ -88,6 +93,12 @@ def trouble(information):
     return "; ".join("repository %s: %s" % (row["key"], " ".join(row["status"]["message"].split())) for row in rows)
 
 
+def without(information, elsewhere):
+    """Return what is told without the repositories elsewhere that cannot be read now: they are no reason to do or to leave anything."""
+    known = [row for row in information["repo"] if row["status"]["code"] != UNREADABLE or row["key"] not in elsewhere]
+    return dict(information, repo=known)
+
+
 def began(words):
     """Return when a unit was started, in seconds since 1970, from systemd's words for it (us+utc); 0 for never."""
     # The day of the week comes first, in whatever language.
@@ -125,6 +136,7 @@ def main():
         argument_spec={
             "configuration": {"type": "path"},
             "stanza": {"type": "str"},
+            "elsewhere": {"type": "list", "elements": "int", "default": []},
             "socket": {"type": "path", "default": "/var/run/postgresql"},
             "port": {"type": "int"},
             "units": {"type": "dict", "default": {}},
@@ -146,6 +158,7 @@ def main():
         if given["stanza"]:
             words = ["--stanza=" + given["stanza"], "--log-level-console=off", "--log-level-stderr=error", "--output=json", "info"]
             (repository,) = json.loads(ask("The repository of backups", ["pgbackrest", *words], "postgres"), strict=False)
+            repository = without(repository, given["elsewhere"])
             if wrong := trouble(repository):
                 module.fail_json(msg="The backups that are there cannot be read: %s" % wrong)
         if given["port"]:

@@ -15,6 +15,8 @@ MOMENT = re.compile(
 PROMOTED = "no recovery target specified"
 # What the journal of a restore in place says from the moment on when something is exchanged.
 EXCHANGED = ("swapping", "swapped")
+# pgBackRest's number for a repository that cannot be read.
+UNREADABLE = 99
 
 
 def _words(epoch):
@@ -144,6 +146,10 @@ def way(
                     f"restore_target_timeline whether {_timeline(chosen[0])}, the history before that, or latest is meant"
                 }
             plan["timeline"] = followed
+    # The server would wait for who is away with each piece of log that it asks for.
+    if not repository and any(row["status"]["code"] == UNREADABLE for row in information.get("repo", [])):
+        plan["repository"] = chosen[0]["database"]["repo-key"]
+        chosen = [row for row in chosen if row["database"]["repo-key"] == plan["repository"]]
     plan["sets"] = [backup["label"] for backup in chosen]
     plan["bytes"] = max(backup["info"]["size"] for backup in chosen)
     needed = plan["bytes"] + int(headroom_mb) * 1024**2

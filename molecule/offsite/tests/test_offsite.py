@@ -6,39 +6,10 @@ import subprocess
 import time
 
 import pytest
-from playing import SSH_CONFIG, finish
+from elsewhere import ACCOUNT, DISK, MEDIA, STORE, count, held, outside, places
+from playing import finish
 
-testinfra_hosts = ["ansible://probe"]
-
-OUTSIDE = "10.88.15.99"
-MEDIA = "/srv/probe/shared/media"
-STORE, ACCOUNT = "backups/site at 10.88.15.99", "/backups/site of keeper at 10.88.15.99"
-DISK = "/var/lib/pgbackrest"
-
-
-def outside(command):
-    """Run a command where the backups of the site are kept."""
-    words = ["ssh", "-F", SSH_CONFIG, "-o", "BatchMode=yes", f"root@{OUTSIDE}", command]
-    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=120).stdout
-
-
-def places(host):
-    return json.loads(host.run("postgresql-backup status --json").stdout)["places"]
-
-
-def sql(host, query, database="probe", port=5432):
-    return host.check_output("cd / && runuser -u postgres -- psql -XAtq -p %s -d %s -c %s", str(port), database, query)
-
-
-def count(host, row, **where):
-    return int(sql(host, f"SELECT count(*) FROM pages_note WHERE text = '{row}'", **where))
-
-
-def held(host, number):
-    """Labels of the backups in a repository."""
-    told = host.check_output("runuser -u postgres -- pgbackrest --stanza=main --repo=%s --output=json --log-level-console=off info", str(number))
-    return [row["label"] for row in json.loads(told)[0]["backup"]]
-
+testinfra_hosts = ["ansible://web"]
 
 @pytest.fixture(scope="module")
 def here(site):
@@ -149,33 +120,77 @@ def test_what_is_past_its_time_goes_from_the_places_too(here, copied):
 
 # Who is away is waited for each time, so the backup alone takes minutes.
 @pytest.mark.long
-def test_the_others_go_on_while_one_is_away(site, here, copied, figure):
+@pytest.mark.parametrize(
+    ("number", "place", "stop", "start", "words"),
+    [
+        (2, STORE, "systemctl stop nginx", "systemctl start nginx", "10.88.15.99, port 9443, does not answer"),
+        (2, STORE, "systemctl kill -s STOP nginx", "systemctl kill -s CONT nginx", "10.88.15.99, port 9443, does not answer: it says nothing for 20 s"),
+        (3, ACCOUNT, "systemctl kill -s STOP keeper", "systemctl kill -s CONT keeper", "10.88.15.99, port 2222, does not answer: it says nothing for 20 s"),
+    ],
+    ids=["a store that is off", "a store that says nothing", "an account that says nothing"],
+)
+def test_the_others_go_on_while_one_is_away(site, here, copied, figure, number, place, stop, start, words):
     before, row = places(here), f"meanwhile {secrets.token_hex(4)}"
-    outside("systemctl stop nginx")
+    (other,) = {STORE, ACCOUNT} - {place}
+    outside(stop)
     try:
         assert site.post("/write/", data={"text": row}).status_code == 200
         begun = time.monotonic()
         failed = here.run("postgresql-backup full")
-        figure(f"a full backup while one of three places is away: {time.monotonic() - begun:.0f} s")
-        assert failed.rc != 0
-        assert "repository 2" in failed.stderr
+        figure(f"a full backup while one of three places is away ({words}): {time.monotonic() - begun:.0f} s")
+        assert failed.rc == 69
+        assert f"repository {number}" in failed.stderr
         failed = here.run("postgresql-backup offsite")
-        assert "repository 2: 10.88.15.99, port 9443, does not answer" in failed.stderr
+        assert f"repository {number}: {words}" in failed.stderr
         now = places(here)
         assert now[DISK]["backup"] > before[DISK]["backup"]
-        assert now[ACCOUNT]["backup"] > before[ACCOUNT]["backup"]
-        assert now[STORE] == before[STORE]
+        assert now[other]["backup"] > before[other]["backup"]
+        assert now[other]["dumps"] >= before[other]["dumps"]
+        assert now[place] == before[place]
+        begun = time.monotonic()
+        failed = here.run("postgresql-backup check")
+        figure(f"the proof of the archive meanwhile: {time.monotonic() - begun:.0f} s")
+        assert (failed.rc, f"repository {number}: {words}" in failed.stderr) == (69, True)
+        here.check_output("postgresql-backup media && postgresql-backup logical")
+        failed = here.run("postgresql-backup drill")
+        assert failed.rc != 0
+        assert f"repository {number}: " in failed.stderr
+        assert f"repository {5 - number}: " not in failed.stderr
         page = site.apply("status").output
-        assert "The last offsite backup failed: repository 2" in page
+        assert f"The last offsite backup failed: repository {number}" in page
+        begun = time.monotonic()
+        assert f"repository {number}: {words}" in site.apply("database").output
+        figure(f"database.yml meanwhile: {time.monotonic() - begun:.0f} s")
+        begun = time.monotonic()
+        site.apply("restore")
+        figure(f"a restore beside meanwhile: {time.monotonic() - begun:.0f} s")
+        assert count(here, row, port=5433) == 1
+        site.apply("restore", "-e", "restore_remove=true")
     finally:
-        outside("systemctl start nginx")
+        outside(start)
     # What waited goes there by itself, so that its history has no gap.
-    site.wait("the log to reach the store", lambda: here.run("postgresql-backup check").rc == 0, seconds=400, every=5)
-    here.check_output("postgresql-backup offsite")
-    here.check_output("postgresql-backup full")
-    site.apply("restore", "-e", "restore_repository=2")
+    site.wait("the log to reach the place", lambda: here.run("postgresql-backup check").rc == 0, seconds=400, every=5)
+    here.check_output("postgresql-backup drill && postgresql-backup offsite && postgresql-backup full")
+    site.apply("restore", "-e", f"restore_repository={number}")
     assert count(here, row, port=5433) == 1
     site.apply("restore", "-e", "restore_remove=true")
+
+
+@pytest.mark.long
+def test_a_restore_in_place_ends_well_while_one_is_away(site, here, copied):
+    upload, row = copied, f"written over {secrets.token_hex(4)}"
+    here.check_output("postgresql-backup check")
+    moment = here.check_output("date --iso-8601=seconds")
+    time.sleep(2)
+    assert site.post("/write/", data={"text": row}).status_code == 200
+    outside("systemctl stop nginx")
+    try:
+        site.apply("restore", "-e", f"restore_target_time={moment}", "-e", "restore_in_place=probe/main")
+    finally:
+        outside("systemctl start nginx")
+    assert (count(here, upload), count(here, row)) == (1, 0)
+    site.healthy()
+    here.check_output("postgresql-backup full && postgresql-backup check")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import time
 import pytest
 from playing import ROOT
 
-testinfra_hosts = ["ansible://probe"]
+testinfra_hosts = ["ansible://web"]
 
 
 @pytest.fixture(scope="module")

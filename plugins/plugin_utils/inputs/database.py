@@ -278,7 +278,9 @@ def backups(site):
         if not matches(PATH, path):
             yield f"postgresql_backup_{variable} is '{path}': give an absolute path without spaces and without a slash at its end."
     # The default one is there, and its path is told once.
-    if matches(PATH, site["postgresql_backup_path"]) and (wrong := wrong_repositories(site["postgresql_backup_repositories"])):
+    if matches(PATH, site["postgresql_backup_path"]) and (
+        wrong := wrong_repositories(site["postgresql_backup_repositories"], str(site["postgresql_backup_passphrase"] or ""))
+    ):
         yield wrong
     yield from _places(site)
     yield from _backup_hosts(site)
@@ -342,7 +344,7 @@ def _backup_hosts(site):
     if not is_list(paths) or not all(matches(PATH, path) for path in paths):
         yield f"postgresql_backup_tablespace_paths is {text_of(paths)}: give a list of absolute paths, such as [/srv/tablespaces]."
     rows = site["postgresql_backup_repositories"]
-    if site["__postgresql_backup_role"] != "local" and is_rows(rows, ["type"]) and all(row["type"] != "path" and not row.get("reader_key") for row in rows):
+    if site["__postgresql_backup_role"] != "local" and is_rows(rows, ["type"]) and not any(map(_is_readable, rows)):
         yield (
             "postgresql_backup_repositories has none that database hosts could be restored from: give one in S3 the reader_key and reader_secret of an "
             "account that can only read, or add one of type path."
@@ -402,6 +404,11 @@ def restore(site):
     most, number = len(rows) if is_rows(rows, ["type"]) else 0, site["postgresql_restore_repository"]
     if not is_whole(number, 0, most):
         yield f"restore_repository is '{number}': give the number of one of postgresql_backup_repositories, from 1 to {most}, or 0 for the first that has it."
+    elif int(number) and site["__postgresql_backup_role"] != "local" and not wishes["dump"] and not _is_readable(rows[int(number) - 1]):
+        yield (
+            f"restore_repository is {number}, which database hosts cannot read: the backup host alone holds its key. Give the number of one of type path, or of "
+            "one in S3 with a reader_key."
+        )
     words = conflicts(wishes | {"removed": is_true(site["postgresql_restore_removed"])})
     confirmed = wishes["database"] if wishes["dump"] else site["postgresql_restore_cluster"]
     if len(words) > 1:
@@ -412,6 +419,11 @@ def restore(site):
     port = site["postgresql_restore_port"]
     if str(port) == str(site["postgresql_backup_server_port"]):
         yield f"postgresql_restore_port is {port}, which the server itself listens on: give another."
+
+
+def _is_readable(row):
+    """Return whether a backup host lets database hosts read a repository."""
+    return row["type"] == "path" or bool(row.get("reader_key"))
 
 
 def restore_media(site):

@@ -1,6 +1,7 @@
 """The arithmetic of the program that makes backups: status, moments, what is due and what goes."""
 
 import calendar
+import contextlib
 import importlib
 import json
 import multiprocessing
@@ -14,8 +15,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
 
-core, logical, manifest, physical, receive, status = (
-    importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "logical", "manifest", "physical", "receive", "status")
+core, logical, manifest, media, physical, receive, status = (
+    importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "logical", "manifest", "media", "physical", "receive", "status")
 )
 
 
@@ -317,3 +318,81 @@ def test_a_lock_that_leads_elsewhere_is_not_opened(settings, tmp_path, what):
     with pytest.raises(core.Failure, match=r"media.lock (cannot be opened|is no file of its own)"), core.lock(settings, "media", "a backup of the uploads"):
         pass
     assert precious.read_text() == "precious"
+
+
+# --- A repository elsewhere that is away ----------------------------------------------------------
+
+STATES = [{"key": 1, "status": {"code": 0}}, {"key": 2, "status": {"code": 99, "message": "[HostConnectError] unable to connect"}}]
+
+
+def test_the_manifests_of_one_that_cannot_be_read_stay(settings, monkeypatch):
+    for repository, label in ((1, "kept"), (1, "expired"), (2, "of the store")):
+        core.write(manifest.path(settings, label), json.dumps({"label": label, "repository": repository}))
+    told = {"backup": [{"label": "kept"}], "repo": STATES}
+    monkeypatch.setattr(core, "information", lambda _settings: told)
+    manifest.forget(settings)
+    assert sorted(os.listdir(settings.path("manifests"))) == ["kept.json", "of the store.json"]
+    told["repo"] = STATES[:1]
+    manifest.forget(settings)
+    assert os.listdir(settings.path("manifests")) == ["kept.json"]
+
+
+@pytest.fixture
+def site_elsewhere(settings, monkeypatch, tmp_path):
+    """Return settings of two repositories, what is away, and the configurations that pgBackRest was run with."""
+    away, run = {}, []
+    (tmp_path / "pgbackrest.conf").write_text("[global]\nrepo1-path=/srv\nrepo2-path=/shop\n[main]\npg1-path=/data\n")
+    settings |= {"repositories": [1, 2], "repository_paths": ["/srv", ""], "name": "main", "role": "local"}
+
+    def pgbackrest(_settings, *words, **_options):
+        configuration = pathlib.Path(words[0].removeprefix("--config=")).read_text() if words[0].startswith("--config=") else ""
+        run.append((words[-1], configuration))
+        if away and "repo2" in (configuration or "repo2"):
+            raise core.Failure("ERROR: [049]: unable to connect")
+
+    monkeypatch.setattr(physical, "PGBACKREST", str(tmp_path / "pgbackrest.conf"))
+    monkeypatch.setattr(core, "pgbackrest", pgbackrest)
+    monkeypatch.setattr(importlib.import_module("postgresql_backup.offsite"), "away", lambda: away)
+    return settings, away, run
+
+
+def test_the_archive_is_proved_where_one_is_away_and_that_one_is_told(site_elsewhere):
+    settings, away, run = site_elsewhere
+    away[2] = "s3.example.org, port 443, does not answer: Connection refused"
+    with pytest.raises(core.Failure, match="repository 2: s3.example.org, port 443, does not answer") as failure:
+        physical.prove(settings)
+    assert failure.value.code == core.AWAY
+    assert run[-1] == ("check", "[global]\nrepo1-path=/srv\n[main]\npg1-path=/data\n")
+    assert status.read(settings)["kinds"]["archive"]["verdict"] == "failed"
+
+
+@pytest.mark.parametrize("is_away", [True, False])
+def test_uploads_are_backed_up_where_one_elsewhere_is_away(site_elsewhere, monkeypatch, is_away):
+    """As failed ones they would keep every older copy."""
+    settings, away, run = site_elsewhere
+    away |= {2: "it says nothing"} if is_away else {}
+    monkeypatch.setattr(core, "connect", lambda _connection: contextlib.nullcontext(types.SimpleNamespace(execute=lambda _query: None)))
+    settings["connection"] = {}
+    media.archive_moment(settings)
+    assert len(run) == 1 + is_away
+
+
+def test_where_all_answer_and_the_proof_fails_it_is_no_matter_of_one_that_is_away(site_elsewhere, monkeypatch):
+    settings, _away, _run = site_elsewhere
+    monkeypatch.setattr(core, "pgbackrest", lambda *_words, **_more: (_ for _ in ()).throw(core.Failure("ERROR: [082]: WAL was not archived", 82)))
+    with pytest.raises(core.Failure, match="WAL was not archived") as failure:
+        physical.prove(settings)
+    assert failure.value.code == 82
+
+
+@pytest.mark.parametrize(("is_away", "is_refused"), [(True, False), (False, True)])
+def test_a_configuration_is_taken_while_one_is_away_and_refused_where_one_cannot_be_opened(site_elsewhere, monkeypatch, is_away, is_refused):
+    settings, away, _run = site_elsewhere
+    away |= {2: "it says nothing"} if is_away else {}
+    monkeypatch.setattr(core, "information", lambda _settings, *_words: {"repo": STATES})
+    try:
+        physical.attempt(settings, types.SimpleNamespace(file="/candidate"))
+    except core.Failure as failure:
+        assert is_refused and "repository 2 cannot be opened with this configuration" in str(failure)
+    else:
+        assert not is_refused

@@ -175,3 +175,10 @@ def test_a_store_is_read_by_the_account_that_only_reads():
     reader = {"AWS_ACCESS_KEY_ID": "READS", "AWS_SECRET_ACCESS_KEY": "READS-TOO"}
     lines = drill.configuration(text, "main", "/lock", [{"number": 1, "reader": reader}, {"number": 2, "reader": {}}]).splitlines()
     assert {"repo1-s3-key=READS", "repo1-s3-key-secret=READS-TOO", "repo2-s3-key=WRITES"} <= set(lines)
+
+
+def test_of_a_repository_that_cannot_be_read_its_own_words_are_told():
+    states = [{"key": 1, "status": {"code": 0}}, {"key": 2, "status": {"code": 99, "message": "[HostConnectError] unable to connect\nto 's3'"}}]
+    with pytest.raises(core.Failure, match=r"\[HostConnectError\] unable to connect to 's3'"):
+        drill.newest({"backup": [], "repo": states}, 2)
+    assert drill.newest({"backup": [backup("new", 3)], "repo": states}, 1)["label"] == "new"

@@ -13,6 +13,7 @@ sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
 core, gaps, physical, receive, status = (importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "gaps", "physical", "receive", "status"))
 
 MB = 1024**2
+CONFIGURATION = "[global]\nrepo1-path=/srv\nrepo2-path=/shop\nrepo2-s3-key-secret=swordfish\nlog-level-file=info\n[main]\npg1-path=/server\n"
 
 
 def made(repository, start, first="000000010000000000000001"):
@@ -82,9 +83,10 @@ def test_pieces_of_another_size_have_other_names():
 def archive(monkeypatch, tmp_path):
     """Return settings of a host with two repositories and a mapping of what the archive of each holds; backups are of the first second."""
     settings = core.Settings(
-        state=str(tmp_path), name="main", repositories=[1, 2], connection={},
-        receive={"path": str(tmp_path / "receive"), "slot": "backup", "configuration": "/receive.conf"},
+        state=str(tmp_path), name="main", repositories=[1, 2], repository_paths=["/srv", ""], connection={}, reserve_mb=0,
+        receive={"path": str(tmp_path / "receive"), "slot": "backup", "configuration": str(tmp_path / "receive.conf"), "limit_mb": 48},
     )  # fmt: skip
+    (tmp_path / "receive.conf").write_text(CONFIGURATION)
     (tmp_path / "receive/log").mkdir(parents=True)
     held = {1: [piece(1, 1), piece(1, 2)], 2: [piece(1, 1), piece(1, 2)]}
     backups = [made(1, 1), made(2, 1)]
@@ -126,8 +128,10 @@ def test_log_that_the_server_threw_away_is_told_until_a_newer_backup(archive, mo
     """That the log comes again is no end of it."""
     settings, _held, backups = archive
     monkeypatch.setattr(gaps.time, "time", lambda: 100.0)
-    receiver = receive.Receiver(settings)
+    receiver = receive.Receiver(settings, settings.state)
     (pathlib.Path(receiver.path) / gaps.name(1, 2, 16 * MB)).touch()
+    for one in receiver.repositories:
+        one.step()
     receiver.child = types.SimpleNamespace(returncode=1)
     receiver.words = open(pathlib.Path(settings.state) / "words", "w+", encoding="utf-8")
     receiver.words.write("ERROR: requested WAL segment 000000010000000000000003 has already been removed")
@@ -147,8 +151,88 @@ def test_log_that_the_server_threw_away_is_told_until_a_newer_backup(archive, mo
 
 def test_a_trouble_that_lost_nothing_ends_with_it(archive):
     settings, _held, _backups = archive
-    receiver = receive.Receiver(settings)
+    receiver = receive.Receiver(settings, settings.state)
     receiver.tell("the server cannot be reached")
     assert verdict(settings)[0] == "failed"
     receiver.settle()
     assert verdict(settings) == ("ok", "")
+
+
+# --- Repositories that are handed what was received ---------------------------------------------
+
+
+@pytest.fixture
+def receiver(archive, monkeypatch):
+    """Return a receiver with four pieces, and the set of numbers of repositories that are away; what each has got is in `archive`."""
+    settings, _held, _backups = archive
+    away, got = set(), {1: [], 2: []}
+
+    def push(_settings, configuration, _word, path):
+        number = int(configuration[-6])
+        if number in away:
+            raise core.Failure("ERROR: [049]: unable to connect to 's3.example.org:443'")
+        got[number].append(pathlib.Path(path).name)
+
+    monkeypatch.setattr(core, "pgbackrest", push)
+    one = receive.Receiver(settings, settings.state)
+    for number in range(1, 5):
+        with open(pathlib.Path(one.path) / gaps.name(1, number, 16 * MB), "wb") as file:
+            file.truncate(16 * MB)
+    one.away, one.got = away, got
+    return one
+
+
+def test_each_repository_is_known_to_its_own_configuration_alone(receiver):
+    first, second = (pathlib.Path(one.configuration).read_text() for one in receiver.repositories)
+    assert "swordfish" not in first and "repo1-path=/srv" in first and "pg1-path=/server" in first
+    assert "repo1" not in second and "repo2-s3-key-secret=swordfish" in second and "log-level-file=info" in second
+
+
+def test_one_that_is_away_keeps_no_other_from_its_log(receiver):
+    receiver.away.add(2)
+    near, far = receiver.repositories
+    near.step(), far.step()
+    assert (near.trouble, len(receiver.got[1])) == ("", 4)
+    assert far.trouble == "repository 2: ERROR: [049]: unable to connect to 's3.example.org:443'"
+    assert len(far.waiting()) == 4
+    receiver.away.clear()
+    far.step()
+    assert (far.trouble, receiver.got[2]) == ("", receiver.got[1])
+    receiver.clear()
+    assert receive.os.listdir(receiver.path) == [gaps.name(1, 4, 16 * MB)]
+
+
+def test_what_waits_for_one_elsewhere_does_not_fill_the_disk(receiver):
+    receiver.away.add(2)
+    near, far = receiver.repositories
+    near.step(), far.step()
+    receiver.clear()
+    assert len(far.waiting()) == 3
+    assert gaps.read(receiver.settings)["log"] == gaps.name(1, 1, 16 * MB)
+    assert "given up for repository 2" in gaps.read(receiver.settings)["reason"]
+
+
+def test_of_one_that_only_has_more_to_do_nothing_is_given_up(receiver):
+    receiver.repositories[0].step()
+    receiver.clear()
+    assert len(receiver.repositories[1].waiting()) == 4
+    assert gaps.read(receiver.settings) is None
+
+
+def test_what_waits_for_one_on_this_host_is_never_given_up(receiver):
+    receiver.away.add(1)
+    for one in receiver.repositories:
+        one.step()
+    receiver.clear()
+    assert len(receive.os.listdir(receiver.path)) == 4
+    assert gaps.read(receiver.settings) is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "is_tight", "kept"), [(100, False, ["b", "c", "h"]), (25, False, ["c", "h"]), (15, False, ["c", "h"]), (5, False, ["h"]), (100, True, ["h"])],
+)
+def test_the_oldest_is_given_up_first_and_no_history_of_timelines(limit, is_tight, kept):
+    names = {"b": gaps.name(1, 1, MB), "c": gaps.name(1, 2, MB), "h": "00000002.history"}
+    sizes = {names["b"]: 16, names["c"]: 10, names["h"]: 1}
+    given = receive.given_up(list(names.values()), sizes, limit, is_tight)
+    assert [name for name, piece in names.items() if piece not in given] == kept

@@ -3,7 +3,9 @@
 import importlib
 import json
 import pathlib
+import socket
 import sys
+import threading
 import types
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "roles/postgresql_backup/files"))
 core, offsite, status = (importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "offsite", "status"))
 
-ROW = {"number": 2, "address": ["192.0.2.9", 443], "environment": {"RESTIC_PASSWORD": "swordfish"}, "options": ["-o", "s3.region=eu"]}
+ROW = {"number": 2, "address": ["192.0.2.9", 443], "environment": {"RESTIC_PASSWORD": "swordfish", "RESTIC_REPOSITORY": "s3:https://192.0.2.9:443/b/shop/restic"}, "options": ["-o", "s3.region=eu"]}
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def asked(monkeypatch):
         return types.SimpleNamespace(returncode=code, stdout=out, stderr=err)
 
     monkeypatch.setattr(core, "run", run)
-    monkeypatch.setattr(offsite, "reach", lambda row: None)
+    monkeypatch.setattr(offsite, "ANSWERED", {2: offsite.time.monotonic()})
     return types.SimpleNamespace(calls=calls, answers=answers, words=lambda: [call[0] for call in calls])
 
 
@@ -73,10 +75,57 @@ def test_one_that_is_there_and_cannot_be_opened_is_not_made_anew(asked):
         offsite.open_repository(ROW)
 
 
+def test_who_has_just_answered_is_not_knocked_at_again(monkeypatch, asked):
+    knocks = []
+    monkeypatch.setattr(offsite, "reach", knocks.append)
+    monkeypatch.setattr(offsite, "ANSWERED", {})
+    for _again in range(3):
+        offsite.restic(ROW, "snapshots")
+    assert len(knocks) == 1
+    offsite.ANSWERED[2] -= 61
+    offsite.restic(ROW, "snapshots")
+    assert len(knocks) == 2
+
+
 def test_who_does_not_answer_is_not_asked_for_hours(monkeypatch):
+    monkeypatch.setattr(offsite, "ANSWERED", {})
     monkeypatch.setattr(offsite.socket, "create_connection", lambda address, timeout: (_ for _ in ()).throw(ConnectionRefusedError(111, "Connection refused")))
     with pytest.raises(core.Failure, match="192.0.2.9, port 443, does not answer: Connection refused"):
         offsite.restic(ROW, "snapshots")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "is_there"),
+    [
+        ("sftp:keeper@127.0.0.1:/b", b"SSH-2.0-OpenSSH_10.0\r\n", True),
+        ("sftp:keeper@127.0.0.1:/b", b"", False),
+        ("sftp:keeper@127.0.0.1:/b", None, False),
+        ("s3:https://127.0.0.1/b", None, False),
+        ("s3:https://127.0.0.1/b", b"HTTP/1.1 400 This is no TLS\r\n", False),
+    ],
+    ids=["a server", "one that hangs up", "a silent one", "a silent store", "a store without TLS"],
+)
+def test_who_accepts_and_says_nothing_is_away(monkeypatch, kind, words, is_there):
+    monkeypatch.setattr(offsite, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            connection, _address = server.accept()
+            if words is None:
+                done.wait(5)
+            connection.sendall(words or b"")
+            connection.close()
+
+        done = threading.Event()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        row = {"number": 2, "address": list(server.getsockname()), "environment": {"RESTIC_REPOSITORY": kind}}
+        monkeypatch.setattr(offsite, "places", lambda: [row])
+        found = offsite.away()
+        done.set()
+        thread.join()
+    assert (not found) is is_there
+    assert is_there or f"127.0.0.1, port {row['address'][1]}, does not answer" in found[2]
 
 
 def test_a_place_keeps_what_it_has_while_it_is_away(settings):
@@ -84,10 +133,29 @@ def test_a_place_keeps_what_it_has_while_it_is_away(settings):
     status.keep(settings, 1, {"backup": 400})
     status.keep(settings, 2, {"dumps": None, "uploads": 300})
     told = status.read(settings)["places"]
-    assert told == {"/srv": {"is_elsewhere": False, "backup": 400}, "b at s3": {"is_elsewhere": True, "dumps": 100, "uploads": 300}}
+    assert told == {
+        "/srv": {"is_elsewhere": False, "is_partial": False, "backup": 400},
+        "b at s3": {"is_elsewhere": True, "is_partial": False, "dumps": 100, "uploads": 300},
+    }
 
 
 def test_a_place_that_was_dropped_is_told_no_more(settings):
     status.keep(settings, 2, {"dumps": 100})
     status.keep(core.Settings(settings | {"places": ["/srv"], "repository_paths": ["/srv"]}), 1, {"backup": 1})
     assert list(status.read(settings)["places"]) == ["/srv"]
+
+
+@pytest.mark.parametrize(
+    ("end", "told"), [(core.Failure("no space"), "repository 2: no space"), (SystemExit(143), "interrupted by SystemExit")], ids=["a failure", "an end from outside"]
+)
+def test_whatever_ends_it_is_told(settings, monkeypatch, end, told):
+    """One that a unit's time limit ends was the last good one for ever."""
+    monkeypatch.setattr(offsite, "places", lambda: [ROW])
+    monkeypatch.setattr(offsite, "bring", lambda _settings, _row: (_ for _ in ()).throw(end))
+    monkeypatch.setattr(offsite.child, "call", lambda _user, function, *words, **more: function(*words, **more))
+    monkeypatch.setattr(offsite.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(core, "is_standby", lambda _settings: False)
+    with pytest.raises(type(end)):
+        offsite.offsite(settings, types.SimpleNamespace(quiet=True))
+    row = status.read(settings)["kinds"]["offsite"]
+    assert (row["verdict"], row["message"]) == ("failed", told)

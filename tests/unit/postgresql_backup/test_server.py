@@ -32,6 +32,7 @@ def written():
             "postgresql_backup_tls_key": "/etc/selfhost/host.key", "postgresql_backup_tls_port": 8432, "postgresql_backup_user": "backup",
             "postgresql_backup_service_sandbox": "NoNewPrivileges=true\nProtectHome=true\n",
             "__postgresql_backup_role": role, "__postgresql_backup_peers": ["db1"], "__postgresql_backup_hosts": ["backup1"],
+            "__postgresql_backup_numbered": filters.postgresql_backup_numbered(repositories, 13), "__postgresql_backup_elsewhere": filters.postgresql_backup_elsewhere(repositories),
             "__postgresql_backup_readable": filters.postgresql_backup_readable(repositories), "__postgresql_backup_data": "/var/lib/postgresql/17/main",
             "__postgresql_backup_server_directory": "/run/pgbackrest-server", "__postgresql_backup_server_file": "/etc/pgbackrest/server.conf",
             "__postgresql_backup_configuration": "/etc/pgbackrest/pgbackrest.conf", "__postgresql_backup_server_user": "postgres",
@@ -66,6 +67,13 @@ def test_a_database_host_asks_for_the_repositories_that_it_may_read(written):
 
 def test_the_backup_host_logs_in_as_who_reads(written):
     assert "pg1-user=backup\n" in written("pgbackrest.conf.j2", "backup", [OWN])
+
+
+def test_a_store_with_a_name_is_found_and_known_by_its_certificate(written):
+    lines = ("BindReadOnlyPaths=-/etc/resolv.conf -/etc/ssl/certs", "BindReadOnlyPaths=/etc/pgbackrest/repository-2.crt")
+    unit = written("pgbackrest-server.service.j2", "backup", [OWN, READABLE | {"ca": "CA"}])
+    assert all(unit.count(line) == 1 for line in lines)
+    assert not any(line in written("pgbackrest-server.service.j2", "backup", [OWN, S3]) for line in lines)
 
 
 @pytest.mark.parametrize("role", ["backup", "database"])

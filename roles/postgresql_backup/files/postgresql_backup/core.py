@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pwd
+import re
 import stat
 import subprocess
 import sys
@@ -16,8 +17,11 @@ CONFIGURATION = "/etc/pgbackrest/postgresql-backup.json"
 # Beside it, where uploads are copied: what the role media_backup says of them.
 UPLOADS = "media-backup.json"
 DEVNULL = subprocess.DEVNULL
-# Exit status for want of room: EX_CANTCREAT of sysexits.h.
+# Exit status for want of room, and of a repository elsewhere: EX_CANTCREAT and EX_UNAVAILABLE of sysexits.h.
 FULL = 73
+AWAY = 69
+# pgBackRest's own number for a repository that it cannot read.
+UNREADABLE = 99
 # Set in the environment of what runs in a unit of its own.
 WALLED = "POSTGRESQL_BACKUP_WALLED"
 
@@ -138,6 +142,12 @@ def information(settings, *arguments):
     """Return what the repositories hold, as pgBackRest's `info` has it."""
     done = pgbackrest(settings, *arguments, "--output=json", "info", log="off")
     return json.loads(done.stdout, strict=False)[0]
+
+
+def part(text, numbers):
+    """Return a configuration of pgBackRest with some of its repositories alone."""
+    found = ((re.match(r"repo(\d+)-", line), line) for line in text.splitlines(keepends=True))
+    return "".join(line for number, line in found if not number or int(number[1]) in numbers)
 
 
 # --- The server -------------------------------------------------------------------------------

@@ -68,6 +68,9 @@ def moment(text):
 
 def newest(information, repository):
     """Return the newest backup of a repository without an error, of pgBackRest's `info`."""
+    for row in information.get("repo", []):
+        if row["key"] == repository and row["status"]["code"] == core.UNREADABLE:
+            raise core.Failure(" ".join(row["status"]["message"].split())[:300])
     usable = [row for row in information["backup"] if not row.get("error") and row["database"]["repo-key"] == repository]
     if not usable:
         raise core.Failure("there is no backup to restore")

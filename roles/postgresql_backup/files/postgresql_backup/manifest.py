@@ -122,8 +122,11 @@ def read(settings, label):
 
 
 def forget(settings):
-    """Remove the manifests of backups that have expired."""
-    kept = {row["label"] for row in core.information(settings)["backup"]}
+    """Remove the manifests of backups that have expired. Of a repository that cannot be read now it is not known which have."""
+    information = core.information(settings)
+    kept = {row["label"] for row in information["backup"]}
+    unread = {row["key"] for row in information.get("repo", []) if row["status"]["code"] == core.UNREADABLE}
     for name in os.listdir(settings.path("manifests")):
-        if name.endswith(".json") and name.removesuffix(".json") not in kept:
+        label = name.removesuffix(".json")
+        if name.endswith(".json") and label not in kept and not (unread and read(settings, label).get("repository") in unread):
             os.unlink(settings.path("manifests", name))

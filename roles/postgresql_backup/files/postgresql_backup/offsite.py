@@ -7,6 +7,7 @@ import calendar
 import json
 import os
 import socket
+import ssl
 import tempfile
 import time
 
@@ -15,6 +16,11 @@ from . import child, core, logical, media, physical, room, status
 PLACES = "/etc/pgbackrest/places.json"
 USER = "postgres"
 DUMP = "dump:"
+# Seconds in which who is asked has to say something.
+PATIENCE = 20
+# Seconds for which who has answered is not asked again: a server that is knocked at too often without a login shuts the door (PerSourcePenalties).
+TRUST = 60
+ANSWERED = {}
 # What a drill reads back of all that is kept.
 READ_BACK = "--read-data-subset=256M"
 
@@ -39,8 +45,10 @@ def place(number):
 
 
 def restic(row, *arguments, **options):
-    """Run restic on a repository. It asks for hours where nobody answers, so whether somebody does is asked first."""
-    reach(row)
+    """Run restic on a repository. It asks for a quarter of an hour or longer where nobody answers, so whether somebody does is asked first."""
+    if time.monotonic() > ANSWERED.get(row["number"], -TRUST) + TRUST:
+        reach(row)
+        ANSWERED[row["number"]] = time.monotonic()
     environment = os.environ | row["environment"] | {"RESTIC_PROGRESS_FPS": "0", "TZ": "UTC"}
     environment |= {"RESTIC_CACHE_DIR": os.environ["CACHE_DIRECTORY"]} if os.environ.get("CACHE_DIRECTORY") and os.geteuid() == 0 else {}
     words = [] if "RESTIC_CACHE_DIR" in environment else ["--no-cache"]
@@ -53,11 +61,38 @@ def reading(row):
 
 
 def reach(row):
+    """Have who keeps a place say something, be it that nobody is let in: one that only accepts connections could be waited for without end."""
     host, port = row["address"]
     try:
-        socket.create_connection((host, port), timeout=20).close()
+        with socket.create_connection((host, port), timeout=PATIENCE) as connection:
+            word = web_word(connection, host) if row["environment"]["RESTIC_REPOSITORY"].startswith("s3:") else connection.recv(1)
+        wrong = "" if word else "it hangs up"
+    except TimeoutError:
+        wrong = f"it says nothing for {PATIENCE} s"
     except OSError as error:
-        raise core.Failure(f"{host}, port {port}, does not answer: {error.strerror or error}") from None
+        wrong = error.strerror or str(error)
+    if wrong:
+        raise core.Failure(f"{host}, port {port}, does not answer: {wrong}", core.AWAY)
+
+
+def web_word(connection, host):
+    """Return the first word of a web server. Nothing is asked for by it, and whether it is the right one is for who sends it secrets."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(connection, server_hostname=host) as channel:
+        channel.sendall(f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        return channel.recv(1)
+
+
+def away():
+    """Return, by number of repository, what is wrong with those elsewhere that nobody answers for."""
+    found = {}
+    for row in places():
+        try:
+            reach(row)
+        except core.Failure as failure:
+            found[row["number"]] = str(failure)
+    return found
 
 
 def open_repository(row):
@@ -132,15 +167,20 @@ def offsite(settings, arguments):
         return core.say("this server is a standby: the primary makes the backups", arguments.quiet)
     with core.lock(settings, "offsite", "dumps and uploads are brought elsewhere"):
         started, failures, brought = time.monotonic(), [], []
-        for row in places():
-            try:
-                moments = bring(settings, row)
-                child.call(USER, status.keep, settings, row["number"], moments)
-                brought.append(settings["places"][row["number"] - 1])
-            except core.Failure as failure:
-                failures.append(f"repository {row['number']}: {core.sentence(str(failure))}")
-        fields = {"seconds": time.monotonic() - started, "message": "; ".join(failures), "label": ", ".join(brought)}
-        child.call(USER, status.write, settings, "offsite", "failed" if failures else "ok", **fields)
+        try:
+            for row in places():
+                try:
+                    moments = bring(settings, row)
+                    child.call(USER, status.keep, settings, row["number"], moments)
+                    brought.append(settings["places"][row["number"] - 1])
+                except core.Failure as failure:
+                    failures.append(f"repository {row['number']}: {core.sentence(str(failure))}")
+        except BaseException as error:
+            failures.append(f"interrupted by {type(error).__name__}")
+            raise
+        finally:
+            fields = {"seconds": time.monotonic() - started, "message": "; ".join(failures), "label": ", ".join(brought)}
+            child.call(USER, status.write, settings, "offsite", "failed" if failures else "ok", **fields)
     if failures:
         raise core.Failure("; ".join(failures))
     return core.say(f"dumps and uploads brought to {fields['label'] or 'nowhere'}, {fields['seconds']:.0f} s", arguments.quiet)

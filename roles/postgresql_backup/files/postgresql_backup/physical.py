@@ -2,14 +2,15 @@
 
 import os
 import re
+import tempfile
 import time
 
 from . import core, gaps, manifest, room, status
 
-UNREADABLE = 99
 SEGMENT = re.compile(r"[0-9A-F]{24}")
 # What pgBackRest says where a server is not the one whose backups are there.
 ANOTHER = "do not match the database"
+PGBACKREST = "/etc/pgbackrest/pgbackrest.conf"
 
 
 def backups(settings, repository):
@@ -100,7 +101,7 @@ def backup(settings, arguments):
             if failures:
                 repository, failure = failures[0]
                 where = f"repository {repository}: " if len(settings.repositories) > 1 else ""
-                raise core.Failure(where + str(failure), failure.code)
+                raise core.Failure(where + str(failure), core.AWAY if made and is_away(number for number, _failure in failures) else failure.code)
             # The log up to the manifest's moment is archived then.
             prove(settings)
 
@@ -145,6 +146,8 @@ def prove(settings):
             core.pgbackrest(settings, "check")
         except core.Failure as failure:
             if ANOTHER not in str(failure):
+                if away := proved_in_the_others(settings):
+                    raise core.Failure(away, core.AWAY) from None
                 raise
             raise core.Failure(
                 "the repository holds the history of another server than the one that runs. If that is to come back: restore.yml with restore_in_place "
@@ -156,6 +159,29 @@ def prove(settings):
         if trouble := gaps.trouble(settings, information):
             raise core.Failure(trouble, core.FULL)
     return record["label"]
+
+
+def is_away(numbers):
+    """Whether nobody answers for any of these repositories."""
+    from . import offsite
+
+    return set(numbers) <= set(offsite.away())
+
+
+def proved_in_the_others(settings):
+    """Where nobody answers for a repository elsewhere, prove that the others hold the log; return what is wrong with that one, or an empty word."""
+    from . import offsite
+
+    away = offsite.away()
+    others = set(settings.repositories) - set(away)
+    if others == set(settings.repositories) or not others:
+        return ""
+    with open(PGBACKREST, encoding="utf-8") as file, tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as some:
+        some.write(core.part(file.read(), others))
+        some.flush()
+        core.pgbackrest(settings, f"--config={some.name}", "check")
+    told = "; ".join(f"repository {number}: {words}" for number, words in sorted(away.items()))
+    return f"{told} (the log is in the other repositories, and goes there when it answers again)"
 
 
 # --- The log ----------------------------------------------------------------------------------
@@ -180,8 +206,13 @@ def attempt(settings, arguments):
     # A database host may be set up before the host that keeps its backups: there, that pgBackRest understands the file has to do.
     elsewhere = settings.role == "database"
     patience = ["--io-timeout=1", "--protocol-timeout=2"] if elsewhere else []
-    for row in core.information(settings, f"--config={arguments.file}", *patience)["repo"]:
-        if row["status"]["code"] == UNREADABLE and not elsewhere:
+    from . import offsite
+
+    unread = [row for row in core.information(settings, f"--config={arguments.file}", *patience)["repo"] if row["status"]["code"] == core.UNREADABLE]
+    # Who is away now is no reason to leave the others as they are.
+    away = offsite.away() if unread and not elsewhere else {}
+    for row in unread:
+        if row["key"] not in away and not elsewhere:
             raise core.Failure(
                 f"repository {row['key']} cannot be opened with this configuration. Is postgresql_backup_passphrase the one it was made with? "
                 f"The former configuration stays. ({' '.join(row['status']['message'].split())[:300]})"

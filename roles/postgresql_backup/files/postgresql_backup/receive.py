@@ -1,7 +1,8 @@
-"""Receives the write-ahead log from whichever server is the primary, and hands it to the repository of this host.
+"""Receives the write-ahead log from whichever server is the primary, and hands it to the repositories.
 
 The database hosts send nothing by themselves and reach nothing here: pg_receivewal fetches the log over streaming replication, with a
-slot of its own so that the primary keeps what has not been fetched yet, and pgBackRest archives every piece that is complete.
+slot of its own so that the primary keeps what has not been fetched yet, and pgBackRest archives every piece that is complete: for each
+repository by itself, so that none waits for one that is away.
 """
 
 import os
@@ -9,9 +10,10 @@ import re
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
-from . import core, gaps, status
+from . import core, gaps, room, status
 
 SEGMENT = re.compile(r"[0-9A-F]{24}")
 HISTORY = re.compile(r"[0-9A-F]{8}\.history")
@@ -38,12 +40,69 @@ def superfluous(names, handed):
     return [name for name in segments[:-1] if name in handed] + past
 
 
+def given_up(waiting, sizes, limit, is_tight):
+    """Return what is given up of what waits for a repository elsewhere, oldest first: what is more than the limit, and all where the disk is full."""
+    segments, total = [name for name in waiting if SEGMENT.fullmatch(name)], 0
+    for number, name in enumerate(reversed(segments)):
+        total += sizes[name]
+        if is_tight or total > limit:
+            return segments[: len(segments) - number]
+    return []
+
+
+class Repository(threading.Thread):
+    """Has one repository get what was received, in order and by a configuration that knows no other."""
+
+    def __init__(self, settings, number, folder):
+        super().__init__(daemon=True)
+        self.settings, self.number = settings, number
+        self.path = os.path.join(settings.receive["path"], "log")
+        self.is_elsewhere = not settings["repository_paths"][number - 1]
+        self.handed = set()
+        self.trouble = ""
+        self.configuration = os.path.join(folder, f"repository-{number}.conf")
+        with open(settings.receive["configuration"], encoding="utf-8") as file:
+            core.write(self.configuration, core.part(file.read(), [number]), 0o600)
+
+    def waiting(self):
+        return due(os.listdir(self.path), self.handed)
+
+    def step(self):
+        self.handed &= set(os.listdir(self.path))
+        for name in self.waiting():
+            try:
+                core.pgbackrest(self.settings, f"--config={self.configuration}", "archive-push", os.path.join(self.path, name))
+            except core.Failure as failure:
+                where = f"repository {self.number}: " if len(self.settings.repositories) > 1 else ""
+                self.trouble = where + core.sentence(str(failure))
+                return
+            self.handed.add(name)
+        self.trouble = ""
+
+    def run(self):
+        while True:
+            self.step()
+            time.sleep(RETRY if self.trouble else LOOK)
+
+    def give_up(self):
+        """A repository elsewhere must not have the disk fill up, on which the log for the others comes in. One that takes it slowly, as after a host
+        was off for long, has all of the disk."""
+        is_tight = room.is_too_little_for_the_log(room.free(self.path), room.reserve(self.settings))
+        if not self.is_elsewhere or not (self.trouble or is_tight):
+            return
+        waiting = self.waiting()
+        sizes = {name: os.path.getsize(os.path.join(self.path, name)) for name in waiting}
+        for name in given_up(waiting, sizes, self.settings.receive["limit_mb"] * 1024**2, is_tight):
+            gaps.note(self.settings, name, f"it was given up for repository {self.number}, which did not take it")
+            self.handed.add(name)
+
+
 class Receiver:
-    def __init__(self, settings):
+    def __init__(self, settings, folder):
         self.settings = settings
         self.path = os.path.join(settings.receive["path"], "log")
         self.slot = settings.receive["slot"]
-        self.handed = set()
+        self.repositories = [Repository(settings, number, folder) for number in settings.repositories]
         # What the status file says because of this program.
         self.trouble = None
         self.child = None
@@ -107,7 +166,8 @@ class Receiver:
         self.words.close()
         self.child = None
         if LOST.search(words):
-            self.hand_over()
+            if [one for one in self.repositories if one.waiting() and not (one.is_elsewhere and one.trouble)]:
+                raise core.Failure(f"what was received before is still being archived, and then: {words}")
             segments = sorted(name for name in os.listdir(self.path) if SEGMENT.match(name))
             gaps.note(self.settings, segments[-1][:24] if segments else "an unknown piece", "the server has thrown it away")
             core.ask(self.settings.connection, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s", (self.slot,))
@@ -116,37 +176,37 @@ class Receiver:
             words = f"the archive has a gap that the next backup closes: {words}"
         raise core.Failure(words)
 
-    def hand_over(self):
-        names = os.listdir(self.path)
-        for name in due(names, self.handed):
-            core.pgbackrest(self.settings, f"--config={self.settings.receive['configuration']}", "archive-push", os.path.join(self.path, name))
-            self.handed.add(name)
-        for name in superfluous(names, self.handed):
+    def clear(self):
+        for one in self.repositories:
+            one.give_up()
+        for name in superfluous(os.listdir(self.path), set.intersection(*(one.handed.copy() for one in self.repositories))):
             os.unlink(os.path.join(self.path, name))
-            self.handed.discard(name)
 
     def step(self):
         if self.child is None:
             self.begin()
-        try:
-            self.hand_over()
-        finally:
-            if self.child and self.child.poll() is not None:
-                self.ended()
+        if self.child.poll() is not None:
+            self.ended()
+        self.clear()
         if time.monotonic() > self.visited + VISIT:
             self.visit_standbys()
 
     def run(self):
-        while True:
+        for one in self.repositories:
+            one.start()
+        # The unit begins anew where one of them has ended.
+        while all(one.is_alive() for one in self.repositories):
+            words = []
             try:
                 self.step()
             except core.Failure as failure:
-                self.tell(core.sentence(str(failure)))
+                words = [core.sentence(str(failure))]
                 time.sleep(RETRY)
-            else:
-                if self.trouble and time.monotonic() > self.settled + VISIT and not due(os.listdir(self.path), self.handed):
-                    self.settle()
-                time.sleep(LOOK)
+            if words := words + [one.trouble for one in self.repositories if one.trouble]:
+                self.tell("; ".join(words))
+            elif self.trouble and time.monotonic() > self.settled + VISIT and not any(one.waiting() for one in self.repositories):
+                self.settle()
+            time.sleep(LOOK)
 
     def settle(self):
         """The log comes again: that is the end of the trouble, unless some of it is missing."""
@@ -173,15 +233,16 @@ class Receiver:
 
 
 def receive(settings, _arguments):
-    receiver = Receiver(settings)
-    signal.signal(signal.SIGTERM, receiver.stop)
-    try:
-        with core.lock(settings, "receive", "the receiver of the log"):
-            receiver.run()
-    finally:
-        if receiver.child:
-            receiver.child.terminate()
-            receiver.child.wait()
+    with tempfile.TemporaryDirectory() as folder:
+        receiver = Receiver(settings, folder)
+        signal.signal(signal.SIGTERM, receiver.stop)
+        try:
+            with core.lock(settings, "receive", "the receiver of the log"):
+                receiver.run()
+        finally:
+            if receiver.child:
+                receiver.child.terminate()
+                receiver.child.wait()
 
 
 COMMANDS = {"receive": core.Command(receive, "receive the log without end; the unit postgresql-receive does")}

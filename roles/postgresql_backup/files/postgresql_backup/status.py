@@ -93,7 +93,7 @@ def keep(settings, number, moments):
         fcntl.flock(guard, fcntl.LOCK_EX)
         content = read(settings)
         former = {place: row for place, row in content.get("places", {}).items() if place in settings["places"]}
-        row = {"is_elsewhere": not settings["repository_paths"][number - 1]} | former.get(name, {})
+        row = {"is_elsewhere": not settings["repository_paths"][number - 1]} | former.get(name, {}) | {"is_partial": number not in settings["repositories"]}
         places = former | {name: row | {what: moment for what, moment in moments.items() if moment}}
         core.write(settings.path(FILE), json.dumps(content | {"places": places}, indent=2, sort_keys=True) + "\n", 0o644)
 

@@ -131,3 +131,18 @@ def test_a_service_runs_with_what_is_written(row, state):
 def test_what_a_restore_starts_is_not_left_running(row, stopped):
     expected = [{"name": "x.socket", "state": "stopped", "enabled": False}] if stopped else []
     assert plan(seen(units={"x.socket": row}), idle=["x.socket"])["services"] == expected
+
+
+@pytest.mark.parametrize(("debian", "numbers"), [("12", [1, 3]), ("13", [1, 2, 3]), (13, [1, 2, 3])])
+def test_what_pgbackrest_of_this_debian_keeps_has_the_number_of_all(debian, numbers):
+    rows = [PATH, {"type": "sftp", "path": "/b/shop"}, S3]
+    assert [row["number"] for row in module.postgresql_backup_numbered(rows, debian)] == numbers
+    assert module.postgresql_backup_elsewhere(rows) == [2, 3]
+
+
+def test_a_host_with_one_that_is_away_goes_on_with_the_others():
+    """The look leaves out one that cannot be read and is at somebody else's."""
+    information = {"repo": [{"key": 1, "status": {"code": 0}}], "db": [], "status": {"lock": {"backup": {"held": False}}}}
+    for rows in (information["repo"], []):
+        plan = module.postgresql_backup_plan({"repository": information | {"repo": rows}, "server": None, "units": {}}, {})
+        assert (plan["enter"], plan["first"]) == ([], False)

@@ -31,11 +31,16 @@ def test_a_store_is_reached_by_its_endpoint_and_with_its_own_authority():
 
 def test_an_account_is_reached_by_its_key_and_the_servers_alone():
     (place,) = filters.postgresql_backup_places([SFTP | {"passphrase": "of the row"}], "of the site")
-    assert place["environment"] == {"RESTIC_PASSWORD": "of the row", "RESTIC_REPOSITORY": "sftp:keeper@192.0.2.9:/b/shop/restic"}
+    assert place["environment"] == {"RESTIC_PASSWORD": "of the row", "RESTIC_REPOSITORY": "sftp://keeper@192.0.2.9//b/shop/restic"}
     command = place["options"][1]
     assert command.startswith("sftp.command=ssh -F none ")
     assert command.endswith(" -i /etc/pgbackrest/repository-1.key -p 2222 keeper@192.0.2.9 -s sftp")
     assert {"StrictHostKeyChecking=yes", "UserKnownHostsFile=/etc/pgbackrest/known_hosts", "BatchMode=yes"} <= set(command.split())
+
+
+def test_an_address_of_many_colons_is_no_path():
+    (place,) = filters.postgresql_backup_places([SFTP | {"host": "2001:db8::9"}], "of the site")
+    assert place["environment"]["RESTIC_REPOSITORY"] == "sftp://keeper@[2001:db8::9]//b/shop/restic"
 
 
 @pytest.mark.parametrize("passphrase", ["", None])
@@ -63,3 +68,9 @@ def test_the_files_of_a_row_that_was_dropped_go():
 def test_a_server_on_its_usual_port_is_known_by_its_name_alone():
     files = filters.postgresql_backup_place_files([SFTP | {"port": 22}])
     assert files[-1]["content"] == "192.0.2.9 ssh-ed25519 AAAA\n"
+
+
+@pytest.mark.parametrize("text", ["BEGIN\nabc\nEND", "\nBEGIN\r\nabc\r\nEND\r\n\n", "  BEGIN\n    abc\n  END"])
+def test_what_is_pem_is_written_in_lines_as_programs_read_it(text):
+    files = {row["dest"]: row for row in filters.postgresql_backup_place_files([SFTP | {"private_key": text}])}
+    assert files["/etc/pgbackrest/repository-1.key"]["content"] == "BEGIN\nabc\nEND\n"

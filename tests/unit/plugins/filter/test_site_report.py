@@ -271,6 +271,14 @@ def test_what_a_machine_tells_beside_its_problems():
     assert "2 wait" in page(broken("upgrades", value=["a", "b"]))["text"]
 
 
+def test_of_a_place_that_gets_dumps_and_uploads_alone_no_backup_is_awaited():
+    kinds = {"full": {"verdict": "ok", "succeeded": NOW - 3600}, "logical": {"verdict": "ok", "succeeded": NOW - 3600}}
+    places = {"/srv/b": {"is_elsewhere": False, "backup": NOW - 3600}, "b of keeper": {"is_elsewhere": True, "is_partial": True, "dumps": NOW - 3600}}
+    told = [problem["text"] for problem in page(GOOD | {"backup": kinds, "places": places})["problems"]]
+    assert "Only on this machine: backup." in told
+    assert not any("b of keeper" in sentence for sentence in told)
+
+
 def test_a_place_elsewhere_that_lacks_what_was_made_is_told():
     kinds = {"full": {"verdict": "ok", "succeeded": NOW - 3600}, "logical": {"verdict": "ok", "succeeded": NOW - 3600}}
     places = {"/srv/b": {"is_elsewhere": False, "backup": NOW - 3600}, "b at s3": {"is_elsewhere": True, "backup": NOW - 3 * DAY}}

@@ -253,6 +253,11 @@ def test_the_archive_of_the_server_that_serves_is_the_one_that_is_waited_for():
     assert module.Restore.newest({}) == []
 
 
+def test_what_a_restore_waits_for_has_to_be_where_it_is_taken_from():
+    information = {"archive": [{"database": {"id": 1, "repo-key": number}, "max": f"00000001000000000000000{number}"} for number in (1, 2)]}
+    assert module.Restore.newest(information, 1) == ["000000010000000000000001"]
+
+
 def test_what_was_restored_beside_is_found_whatever_version_it_is_of(tmp_path, monkeypatch):
     restore = module.Restore(SPECIFICATION)
     restore.base = tmp_path / "17"

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from ansible_collections.selfhost.django.plugins.modules.postgresql_backup_look import began, changed, trouble, units
+from ansible_collections.selfhost.django.plugins.modules.postgresql_backup_look import began, changed, trouble, units, without
 
 SHOWN = """\
 Id=pgbackrest-server.service
@@ -71,3 +71,10 @@ def test_a_service_that_began_before_its_file_changed_is_outdated(folder, second
 
 def test_a_dry_run_leaves_out_the_units_that_it_has_not_made():
     assert list(units(SHOWN, {"pgbackrest-server.service": [], "media-server.socket": []}, dry=True)) == ["pgbackrest-server.service"]
+
+
+@pytest.mark.parametrize(("codes", "elsewhere", "left"), [((0, 99), [2], [1]), ((99, 99), [2], [1]), ((0, 1), [2], [1, 2]), ((99,), [1], [])])
+def test_of_one_elsewhere_that_cannot_be_read_nothing_is_told(codes, elsewhere, left):
+    told = without(information(*codes), elsewhere)
+    assert [row["key"] for row in told["repo"]] == left
+    assert bool(trouble(told)) == (99 in codes[:1] and 1 not in elsewhere)

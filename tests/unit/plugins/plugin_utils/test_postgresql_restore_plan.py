@@ -238,6 +238,18 @@ def test_what_is_not_restored(looks, action, more, sentence):
     assert said.startswith(sentence) and bool(said) == bool(sentence)
 
 
+@pytest.mark.parametrize(
+    ("codes", "wished", "repository", "sets"),
+    [([0, 0], 0, 0, ["b", "a", "c"]), ([0, 99], 0, 1, ["b", "c"]), ([99, 0], 0, 1, ["b", "c"]), ([0, 99], 2, 2, ["a"])],
+)
+def test_while_one_is_away_all_comes_from_the_repository_of_the_backup(codes, wished, repository, sets):
+    """The server would wait for that one with each piece of log; which backups there are is known of the others alone."""
+    rows = [backup(label, SUNDAY + stop, database={"id": 1, "repo-key": key}) for label, stop, key in (("c", 0, 1), ("a", 60, 2), ("b", 120, 1))]
+    repositories = [{"key": number, "status": {"code": code}} for number, code in enumerate(codes, 1)]
+    found = decide({"backup": rows, "repo": repositories}, now=SUNDAY + DAY, free_bytes=10**12, repository=wished)
+    assert (found["error"], found["repository"], found["sets"]) == ("", repository, sets)
+
+
 # --- Before and after an upgrade --------------------------------------------------------------
 
 
