@@ -16,6 +16,11 @@ PUT = (
     "adduser --system --group --home /var/lib/postgresql --no-create-home --shell /bin/bash postgres && tar -C /var/lib -x"
     " && chown -R postgres:postgres /var/lib/pgbackrest && chown -R root:root /var/lib/media-backup"
 )
+# An account as providers' images have it, which lets the administrator in.
+PROVIDED = (
+    "useradd --create-home --shell /bin/bash ops && install -d -o ops -m 0700 /home/ops/.ssh"
+    " && install -o ops -m 0600 /root/.ssh/authorized_keys /home/ops/.ssh/ && echo \"ops ALL=(ALL) NOPASSWD: ALL\" >/etc/sudoers.d/provided"
+)
 
 
 def as_root(site, name, command, user="ops", **streams):
@@ -32,7 +37,10 @@ def is_written(host, row):
 
 @pytest.fixture(scope="module")
 def lost(site, tmp_path_factory):
-    """A bare machine in the place of the one that is lost, with its repositories; returned are an upload, a later row, and the release that served."""
+    """A bare machine in the place of the one that is lost, with its repositories.
+
+    Returned are an upload, a later row, the release that served, and what a dry run of site.yml said of the bare machine.
+    """
     (name,), saved = site.web, tmp_path_factory.mktemp("saved") / "repositories.tar"
     host = site.hosts[name]
     upload, row, release = f"{secrets.token_hex(4)}.txt", f"later {secrets.token_hex(4)}", site.current()[name]
@@ -46,9 +54,17 @@ def lost(site, tmp_path_factory):
     site.apply("../molecule/shared/destroy")
     run = finish(site.start("../molecule/shared/create", FRESH="1"))
     assert run.code == 0, run.output
+    as_root(site, name, PROVIDED, user="root")
+    dry = site.play("site", "--check", "--diff")
     with saved.open("rb") as file:
         as_root(site, name, PUT, user="root", stdin=file)
-    return upload, row, release
+    return upload, row, release, dry
+
+
+def test_a_dry_run_on_a_bare_machine_tells_what_would_come(site, lost):
+    dry = lost[-1]
+    assert dry.code == 0, dry.output[-3000:]
+    assert "A release would be made." in dry.text and "[nginx : " in dry.output and "[postgresql : " in dry.output
 
 
 def test_a_repository_with_the_backups_of_another_cluster_is_left_alone(site, lost, figure):
@@ -61,7 +77,7 @@ def test_a_repository_with_the_backups_of_another_cluster_is_left_alone(site, lo
 
 
 def test_one_command_makes_the_site_of_its_backups(site, lost, figure):
-    upload, row, release = lost
+    upload, row, release, _dry = lost
     begun = time.monotonic()
     site.apply("rebuild")
     figure(f"cluster, uploads and site rebuilt there from its backups: {time.monotonic() - begun:.0f} s")
