@@ -61,6 +61,7 @@ ARCHIVE_SECONDS = 200
 LEASE_SECONDS = 180
 # pgBackRest's number for a repository that cannot be read.
 UNREADABLE = 99
+CONFIGURATION = "/etc/pgbackrest/pgbackrest.conf"
 RENAME_EXCHANGE = 2
 AT_FDCWD = -100
 PR_SET_PDEATHSIG = 1
@@ -161,6 +162,16 @@ def exchange(one, other):
     synchronize(pathlib.Path(one).parent)
 
 
+def repositories(configuration):
+    """Return, for each repository of pgBackRest's configuration (a path), the options that name it; none where there is no such file."""
+    try:
+        with open(configuration, encoding="utf-8") as file:
+            numbers = {int(number) for number in re.findall(r"^repo([0-9]+)-", file.read(), re.MULTILINE)}
+    except FileNotFoundError:
+        numbers = set()
+    return [[f"--repo={number}"] for number in sorted(numbers)] or [[]]
+
+
 class Restore:
     """The clusters of a host and what is to become of them."""
 
@@ -199,8 +210,7 @@ class Restore:
         journal = read(self.journal)
         note = read(self.beside_note)
         common = run("timeout", "60", "patronictl", "-c", self.patroni, "show-config", check=False) if self.patroni else None
-        done = self.pgbackrest("--output=json", "--log-level-console=off", "--log-level-stderr=error", "info", check=False)
-        information = (json.loads(done.stdout, strict=False) or [{}])[0] if done.returncode == 0 else {}
+        information, unanswered = self.information()
         space = os.statvfs(self.base if self.base.exists() else "/")
         tablespaces = self.main / "pg_tblspc"
         return {
@@ -215,8 +225,20 @@ class Restore:
             "free_bytes": space.f_bavail * space.f_frsize + self.size(self.beside_data) * bool(note) + self.size(self.new),
             "information": information,
             "histories": self.histories(information),
-            "trouble": self.trouble(information) if done.returncode == 0 else (done.stderr or done.stdout).strip(),
+            "trouble": self.trouble(information) if information["repo"] else unanswered,
         }
+
+    def information(self):
+        """Return what the repositories hold, as pgBackRest tells it of all, and what it said where it did not.
+
+        Each is asked for by itself: of several that another host opens, pgBackRest takes all but the first for not encrypted.
+        """
+        told, unanswered = [], ""
+        for option in repositories(CONFIGURATION):
+            done = self.pgbackrest(*option, "--output=json", "--log-level-console=off", "--log-level-stderr=error", "info", check=False)
+            told += json.loads(done.stdout, strict=False)[:1] if done.returncode == 0 else []
+            unanswered = unanswered if done.returncode == 0 else (done.stderr or done.stdout).strip()
+        return {key: [row for one in told for row in one.get(key, [])] for key in ("archive", "backup", "db", "repo")}, unanswered
 
     def stands_beside(self):
         """Return what is noted of what was restored beside, in this version; None where there is nothing."""
@@ -274,17 +296,14 @@ class Restore:
         segment = sql("SELECT pg_walfile_name(pg_switch_wal())", self.port)
         deadline = time.monotonic() + ARCHIVE_SECONDS
         while time.monotonic() < deadline:
-            done = self.pgbackrest("--output=json", "--log-level-console=off", "info", check=False)
-            if done.returncode == 0:
-                if max(self.newest(json.loads(done.stdout, strict=False)[0], self.asked.get("repository") or 0), default="") >= segment:
-                    return True
+            if max(self.newest(self.information()[0], self.asked.get("repository") or 0), default="") >= segment:
+                return True
             time.sleep(1)
         return False
 
     def is_stranger(self):
         """Whether the server that runs is none whose history the repository holds, as on a new host in the place of a lost one."""
-        done = self.pgbackrest("--output=json", "--log-level-console=off", "info", check=False)
-        known = [str(row["system-id"]) for row in (json.loads(done.stdout, strict=False) or [{}])[0].get("db", [])] if done.returncode == 0 else []
+        known = [str(row["system-id"]) for row in self.information()[0]["db"]]
         return bool(known) and sql("SELECT system_identifier FROM pg_control_system()", self.port) not in known
 
     def stop_private(self, directory):

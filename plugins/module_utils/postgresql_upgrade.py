@@ -15,6 +15,8 @@ from .postgresql_server import RECOVERY
 
 # What has become of an upgrade, of root's alone.
 JOURNAL = "/var/lib/selfhost-postgresql-upgrade.json"
+# Held by who is at work on the clusters.
+LOCK = "/run/selfhost-postgresql-upgrade.lock"
 HOME = "/var/lib/postgresql"
 CHECK = HOME + "/upgrade-check"
 SOCKETS = "/var/run/postgresql"
@@ -88,7 +90,8 @@ def megabytes(path):
 
 
 def look(version, name, port):
-    """Return what a host has of clusters, and whether there is a server of this version to be had."""
+    """Return what a host has of clusters, and whether there is a server of this version to be had, once nobody is at work on them."""
+    wait_for_others()
     clusters = [row for row in neighbours.clusters() if row["name"] == name]
     answer = sql(port, QUERY, check=False)
     policy = run("apt-cache", "policy", "postgresql-%s" % version)
@@ -164,8 +167,17 @@ def drop_unfinished(version, name):
 
 def alone():
     """Wait until nobody else is at work on the clusters, a run that was killed say, and keep others away for as long as this program runs."""
-    HELD.append(os.open("/run/selfhost-postgresql-upgrade.lock", os.O_WRONLY | os.O_CREAT, 0o600))
+    HELD.append(os.open(LOCK, os.O_WRONLY | os.O_CREAT, 0o600))
     fcntl.flock(HELD[0], fcntl.LOCK_EX)
+
+
+def wait_for_others():
+    """Wait until nobody is at work on the clusters: what a run that was killed has begun is still done to its end."""
+    descriptor = os.open(LOCK, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
 
 
 def upgraded(old, new, name, jobs, clone):

@@ -22,7 +22,8 @@ def older(inventory, tmp_path_factory, figure):
     content = yaml.safe_load(open(inventory, encoding="utf-8"))
     lab = content["lab"]
     # Known by the folder of the inventory otherwise.
-    lab["hosts"] = {"debian12": lab["hosts"]["debian12"] | {"lab_cache": str(ROOT / ".cache/lab")}}
+    known = {"lab_cache": str(ROOT / ".cache/lab"), "app_repository": str(ROOT / ".cache/probe/offsite")}
+    lab["hosts"] = {"debian12": lab["hosts"]["debian12"] | known}
     for row in lab["vars"]["postgresql_backup_repositories"][1:]:
         row["path"] = row["path"].replace("site", "older")
     content["web"] = content["database"] = {"hosts": {"debian12": None}}

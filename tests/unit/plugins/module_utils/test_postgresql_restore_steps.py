@@ -6,6 +6,7 @@ import os
 import pathlib
 import pwd
 import subprocess
+import types
 
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils import postgresql_restore as module
@@ -242,6 +243,26 @@ def test_a_server_of_another_history_has_no_log_that_a_restore_waits_for(restore
     # Its log is waited for.
     with pytest.raises(KeyError):
         make().flush()
+
+
+def test_each_repository_is_asked_for_by_itself(restore, monkeypatch, tmp_path):
+    """Asked for all, pgBackRest takes the second for not encrypted where another host opens both."""
+    make, _steps = restore
+    (tmp_path / "pgbackrest.conf").write_text("[global]\nrepo1-host=db\nrepo1-host-type=tls\nrepo3-host=db\n\n[main]\npg1-path=/data\n")
+    monkeypatch.setattr(module, "CONFIGURATION", str(tmp_path / "pgbackrest.conf"))
+    asked = []
+
+    def pgbackrest(_self, *arguments, **_options):
+        asked.append(arguments[0])
+        rows = [{"repo": [{"key": arguments[0], "status": {"code": 0}}], "backup": [arguments[0]], "db": []}]
+        return types.SimpleNamespace(returncode=0, stdout=json.dumps(rows), stderr="")
+
+    monkeypatch.setattr(module.Restore, "pgbackrest", pgbackrest)
+    information, unanswered = make().information()
+    assert asked == information["backup"] == ["--repo=1", "--repo=3"] and information["archive"] == [] and unanswered == ""
+    # Of which there is none yet.
+    monkeypatch.setattr(module, "CONFIGURATION", str(tmp_path / "none"))
+    assert module.repositories(module.CONFIGURATION) == [[]]
 
 
 def test_the_archive_of_the_server_that_serves_is_the_one_that_is_waited_for():
