@@ -125,3 +125,21 @@ def test_what_all_roles_share_needs_no_facts_of_a_host(controller):
     for name in DEFAULTS["app"]:
         site.get(name)
     assert site.by_example == set()
+
+
+def tasks(node):
+    """Yield every mapping of a list of tasks, blocks and what is in them included."""
+    for one in node if isinstance(node, list) else [node] if isinstance(node, dict) else ():
+        yield one
+        for part in one.values() if isinstance(one, dict) else ():
+            yield from tasks(part)
+
+
+def test_no_task_registers_what_another_gives_as_a_variable_of_its_own():
+    """What is registered outranks the variables of a task, for the rest of the run."""
+    registered, given = set(), set()
+    for path in (path for role in ROLES for kind in ("tasks", "handlers") for path in (role / kind).rglob("*.yml")):
+        for task in filter(lambda one: isinstance(one, dict), tasks(yaml.safe_load(path.read_text()))):
+            registered |= {task["register"]} if isinstance(task.get("register"), str) else set()
+            given |= set(task["vars"]) if isinstance(task.get("vars"), dict) else set()
+    assert registered and given and registered & given == set()
