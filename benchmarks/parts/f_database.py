@@ -18,27 +18,34 @@ def measure(lab):
     """Return the rows of part f."""
     lab.site()
     lab.floor()
-    seconds = max(2, round(6 * lab.scale))
     rows = []
     for host in HOSTS:
         lab.limit_memory(host, MEMORY_MB)
     try:
         for size, megabytes in SIZES.items():
-            scale = max(1, round(megabytes * lab.scale / MEGABYTES_OF_A_SCALE))
-            for host in HOSTS:
-                lab.ssh(host, f"{PGBENCH}runuser -u postgres -- createdb bench\npgbench --quiet --initialize --scale={scale} bench")
-            for mode, option in MODES.items():
-                figures = {host: [] for host in HOSTS}
-                for _run in range(lab.runs):
-                    for host in HOSTS:
-                        figures[host].append(transactions(lab, host, f"--client=8 --time={seconds} {option}"))
-                rows.append(row(f"pgbench, {mode}, {size}", figures["h1"], "transactions/s", figures["floor"], "Debian's default"))
+            rows += compared(lab, HOSTS, megabytes, size, "Debian's default")
             for host in HOSTS:
                 lab.ssh(host, "cd / && runuser -u postgres -- dropdb bench")
     finally:
         for host in HOSTS:
             # More than any machine has: no limit.
             lab.limit_memory(host, 1 << 22)
+    return rows
+
+
+def compared(lab, hosts, megabytes, where, against):
+    """Return the rows of a database of this size on two hosts, ours first; it stays there."""
+    scale, seconds = max(1, round(megabytes * lab.scale / MEGABYTES_OF_A_SCALE)), max(2, round(6 * lab.scale))
+    for host in hosts:
+        lab.ssh(host, f"{PGBENCH}runuser -u postgres -- createdb bench\npgbench --quiet --initialize --scale={scale} bench")
+    rows = []
+    for mode, option in MODES.items():
+        figures = {host: [] for host in hosts}
+        for _run in range(lab.runs):
+            for host in hosts:
+                figures[host].append(transactions(lab, host, f"--client=8 --time={seconds} {option}"))
+        ours, beside = figures.values()
+        rows.append(row(f"pgbench, {mode}, {where}", ours, "transactions/s", beside, against))
     return rows
 
 
