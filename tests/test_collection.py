@@ -18,7 +18,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/main.yml"))
 # Some hosts share a scenario's network and are none of its site.
-BESIDE = re.compile("controllers|first_hour|newcomer|.*_outside")
+BESIDE = re.compile("controllers|first_hour|newcomer|second_balancer|.*_outside")
 INVENTORIES = sorted(path for path in ROOT.glob("molecule/inventories/*.yml") if not BESIDE.fullmatch(path.stem))
 
 

@@ -120,12 +120,12 @@ def test_other_names_headers_and_parts_that_not_everybody_sees(each_is_refused):
     each_is_refused(BAD_PARTS, "nginx", good=GOOD_PARTS)
 
 
-def test_several_balancers_get_no_certificate_of_an_authority(refuse):
-    refuse(
-        "app_tls is acme, and visitors reach the site by site2, site3: let it be one balancer",
-        groups={"web": ["site1"], "database": ["site1"], "balancer": ["site2", "site3"]},
-        app_tls="acme", app_domains=["shop.se"], app_addresses={"site1": "192.0.2.1", "site2": "192.0.2.2", "site3": "192.0.2.3"},
-    )  # fmt: skip
+def test_an_authority_is_asked_by_five_hosts_at_most(refuse, sentences):
+    asked = {"app_tls": "acme", "app_domains": ["shop.se"], "app_addresses": {f"site{number}": f"192.0.2.{number}" for number in range(1, 8)}}
+    groups = {"web": ["site1"], "database": ["site1"], "balancer": ["site2", "site3"]}
+    assert sentences(groups, **asked) == []
+    groups["balancer"] = [f"site{number}" for number in range(2, 8)]
+    refuse("app_tls is acme, and visitors reach the site by 6 hosts: put one balancer in front", groups, **asked)
 
 
 def test_a_refusal_tells_no_key(preflight):

@@ -8,6 +8,8 @@ cd / && runuser -u postgres -- createdb filled
 runuser -u postgres -- psql --quiet --command 'create table filled (line text)' filled
 head --bytes={bytes} /dev/urandom | base64 --wrap=1000 | runuser -u postgres -- psql --quiet --command 'copy filled from stdin' filled
 runuser -u postgres -- psql --quiet --command checkpoint
+# The server is still archiving what was filled in.
+while ls $(runuser -u postgres -- psql -At --command 'show data_directory')/pg_wal/archive_status/*.ready >/dev/null 2>&1; do sleep 1; done
 """
 COPY = "data=$(runuser -u postgres -- psql -At --command 'show data_directory')\nrm -rf /var/tmp/{to}\ncp -a {of} /var/tmp/{to}\nsync --file-system /var/tmp"
 

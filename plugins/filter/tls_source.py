@@ -13,7 +13,7 @@ version_added: 0.2.0
 author: selfhost.django contributors
 description:
   - C(files) where it is given, C(acme) where an authority can be asked for one, else C(self_signed).
-  - An authority can be asked where all domains are names that it can reach, and visitors reach the site by one host.
+  - An authority can be asked where all domains are names that it can reach, and visitors reach the site by five hosts at most.
 options:
   _input:
     description: Names, addresses and patterns of the site.
@@ -41,11 +41,6 @@ options:
     description: Who ends the visitors' TLS where there is a balancer, C(terminate) or C(passthrough).
     type: str
     default: terminate
-  balancers:
-    description: Those of them that balance.
-    type: list
-    elements: str
-    default: []
 """
 
 EXAMPLES = r"""
@@ -83,7 +78,7 @@ def is_reserved(domain):
     return "." not in name or any(name == ending or name.endswith(f".{ending}") for ending in RESERVED)
 
 
-def obstacle(domains, directory, dns_hooks, entrances, balancer_tls="terminate", balancers=()):
+def obstacle(domains, directory, dns_hooks, entrances, balancer_tls="terminate"):
     """Return why no authority can be asked for a certificate, as the end of a sentence, with what would be right; empty where one can."""
     domains = list(map(str, domains))
     if addresses := [domain for domain in domains if is_address(domain)]:
@@ -92,11 +87,6 @@ def obstacle(domains, directory, dns_hooks, entrances, balancer_tls="terminate",
         return f"app_domains holds {', '.join(patterns)}: give app_acme_dns_hooks, since an authority proves a pattern by the DNS alone."
     if directory == LETS_ENCRYPT and (reserved := [domain for domain in domains if is_reserved(domain)]):
         return f"app_domains holds {', '.join(reserved)}: give names of your own, since no public authority vouches for these."
-    if len(balancers) > 1:
-        return (
-            f"visitors reach the site by {', '.join(balancers)}: let it be one balancer, or give app_tls_certificate, since an authority asks for its "
-            "proof by any of them, and a balancer has that of none but itself."
-        )
     if len(entrances) > MOST_ENTRANCES:
         return (
             f"visitors reach the site by {len(entrances)} hosts: put one balancer in front, or give app_tls_certificate, since each asks for a certificate "
@@ -107,11 +97,11 @@ def obstacle(domains, directory, dns_hooks, entrances, balancer_tls="terminate",
     return ""
 
 
-def tls_source(domains, given=False, directory=LETS_ENCRYPT, dns_hooks=None, entrances=(), balancer_tls="terminate", balancers=()):
+def tls_source(domains, given=False, directory=LETS_ENCRYPT, dns_hooks=None, entrances=(), balancer_tls="terminate"):
     """Return where the certificate comes from unless somebody says so."""
     if given:
         return "files"
-    return "self_signed" if obstacle(domains, directory, dns_hooks or {}, list(entrances), balancer_tls, list(balancers)) else "acme"
+    return "self_signed" if obstacle(domains, directory, dns_hooks or {}, list(entrances), balancer_tls) else "acme"
 
 
 class FilterModule:

@@ -34,8 +34,7 @@ def visitors_tls(site):
         yield f"app_public_addresses is {site['app_public_addresses']}: give a list of IP addresses, as the records of the DNS have them."
     if source == "acme" and is_list(site["app_domains"]):
         why = obstacle(
-            site["app_domains"], site["app_acme_directory"], site["app_acme_dns_hooks"], site["app_entrance_hosts"], site["app_balancer_tls"],
-            site["app_balancer_hosts"],
+            site["app_domains"], site["app_acme_directory"], site["app_acme_dns_hooks"], site["app_entrance_hosts"], site["app_balancer_tls"]
         )  # fmt: skip
         if why:
             yield f"app_tls is acme, and {why}"

@@ -31,8 +31,6 @@ HOOKS = {"auth": "/a", "cleanup": "/b"}
         (["*.shop.se", "shop.se"], {"dns_hooks": HOOKS}, "acme"),
         (["shop.se"], {"entrances": ["web1", "web2"]}, "acme"),
         (["shop.se"], {"entrances": ["web1", "web2", "web3", "web4", "web5", "web6"]}, "self_signed"),
-        (["shop.se"], {"entrances": ["lb1"], "balancers": ["lb1"]}, "acme"),
-        (["shop.se"], {"entrances": ["lb1", "lb2"], "balancers": ["lb1", "lb2"]}, "self_signed"),
         (["shop.se"], {"balancer_tls": "passthrough"}, "self_signed"),
     ],
 )
@@ -45,5 +43,4 @@ def test_what_is_in_the_way_is_told_with_what_would_be_right():
     assert obstacle(["shop.se", "*.shop.se"], LETS_ENCRYPT, {}, ["web1"]) == (
         "app_domains holds *.shop.se: give app_acme_dns_hooks, since an authority proves a pattern by the DNS alone."
     )
-    assert obstacle(["shop.se"], OWN, {}, ["lb1", "lb2"], balancers=["lb1", "lb2"]).startswith("visitors reach the site by lb1, lb2: let it be one balancer")
     assert obstacle(["shop.se"], OWN, {}, list("abcdef")).startswith("visitors reach the site by 6 hosts: put one balancer in front")
