@@ -26,6 +26,10 @@ def test_what_the_hosts_roles_name_and_it_lacks(packages, names):
     assert missing(Site(LISTS), ROLES, {"selfhost": {"packages": packages}}) == names
 
 
+def test_all_is_the_group_of_every_host():
+    assert missing(Site(LISTS), {"all": ["haproxy"], "database": ["django"]}, {}) == ["haproxy"]
+
+
 def test_nothing_is_known_of_a_host_that_nobody_has_looked_at():
     assert missing(Site(LISTS), ROLES, {}) == ["git", "openssl", "nginx"]
 
