@@ -11,7 +11,8 @@ from ansible_collections.selfhost.django.plugins.test.host import installed
 
 def missing(site, roles, facts):
     """Return the packages that a host's roles name and that it lacks, each once; roles are names by group, facts are those of the host."""
-    wanted = [name for group, names in roles.items() if site.is_in(group) for role in names for name in site[f"__{role}_packages"]]
+    groups = [group for group in roles if group == "all" or site.is_in(group)]
+    wanted = [name for group in groups for role in roles[group] for name in site[f"__{role}_packages"]]
     return [name for name in dict.fromkeys(wanted) if not installed(name, facts)]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import posixpath
 import re
+import shlex
 
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import KINDS, parse
 
@@ -15,20 +16,22 @@ POETRY = {"--extra": "--extras", "--group": "--with"}
 
 
 def of_tool(path, create, install, requirement, old, scratch):
-    """Return the commands that put a tool into a virtualenv of its own; old are paths that it replaces.
+    """Return the command, and its standard input, that puts a tool into a virtualenv of its own; old are paths that it replaces. It is one, since each
+    command of a build is a unit of its own.
 
     create and install are words before the path of a virtualenv and before what is installed; path is the virtualenv's.
     """
     new = f"{path}.new"
-    return [
-        (["rm", "-rf", *old, path, new], ""),
-        ([*create, new], ""),
+    lines = [
+        ["rm", "-rf", *old, path, new],
+        [*create, new],
         # Another account's pipe can be read, but not opened by the name /dev/stdin.
-        (["dd", f"of={scratch}", "status=none"], requirement),
-        ([*[word.replace("@", new) for word in install], "--quiet", "--require-hashes", f"--requirement={scratch}"], ""),
+        ["dd", f"of={scratch}", "status=none"],
+        [*[word.replace("@", new) for word in install], "--quiet", "--require-hashes", f"--requirement={scratch}"],
         # What is called is no script, or by `python -m`: so it may move.
-        (["mv", new, path], ""),
+        ["mv", new, path],
     ]
+    return ["sh", "-euc", "\n".join(map(shlex.join, lines))], requirement
 
 
 def of_creation(installer, uv, python, virtualenv):
@@ -96,7 +99,7 @@ def installs(
     for path, requirement, create, install in tools:
         if path not in there:
             name = path.rpartition("-")[0]
-            commands += of_tool(path, create, install, requirement, [old for old in there if old.startswith(f"{name}-")], scratch)
+            commands.append(of_tool(path, create, install, requirement, [old for old in there if old.startswith(f"{name}-")], scratch))
     commands.append((of_creation(installer, uv, python, virtualenv), ""))
     begin = {
         "pip": [f"{virtualenv}/bin/pip", *pip, "--quiet"],

@@ -15,7 +15,7 @@ author:
   - selfhost.django contributors (@selfhost)
 options:
   roles:
-    description: Names of roles, by the group whose hosts have them.
+    description: Names of roles, by the group whose hosts have them; V(all) is every host.
     type: dict
     required: true
 attributes:

@@ -4,6 +4,7 @@ Run with the interpreter, environment and folder of a release that knows them (o
 
     python migrations.py plan LOCK_SECONDS STATEMENT_SECONDS          the planned ones, before a first release: nothing serves that they could break
     python migrations.py plan LOCK_SECONDS STATEMENT_SECONDS judge    the planned ones, for the release that still serves
+    python migrations.py plan LOCK_SECONDS STATEMENT_SECONDS at-once  the planned ones, and migrates an empty database in the same start
     python migrations.py migrate LOCK_SECONDS STATEMENT_SECONDS       run the project's own `migrate`
     python migrations.py applied FILE                                 the applied ones, for the release whose list is in FILE
 
@@ -13,8 +14,8 @@ Run with the interpreter, environment and folder of a release that knows them (o
 - `breaking`, empty when nothing breaks: `migration`, `operation`, `why`, and `packaged`, whether it came with a package and not with the
   project; of applied ones also `applied`, when that was, and `before`, a moment at which it was not yet, both in UTC as restore.yml takes them
 - of a plan `plan`, the lines in which Django tells it; `summary`, these or what a long one comes to; `fresh`, whether the database had no
-  release before; `known`, all migrations of the release, as `showmigrations --plan` lists them; and `migrated`: where none is planned,
-  `migrate` has run, too
+  release before; `known`, all migrations of the release, as `showmigrations --plan` lists them; and `migrated`, whether `migrate` has run,
+  too: where none is planned, and at once
 
 They exit 0 either way, unless that fails. What the project's own code prints goes to standard error.
 
@@ -306,6 +307,7 @@ def main(mode, *arguments):
     if mode == "plan":
         limit_all(*arguments[:2])
         answer = planned("judge" in arguments[2:])
+        answer["migrated"] |= answer["fresh"] and "at-once" in arguments[2:]
         if answer["migrated"]:
             # Also where nothing is planned: a project's own `migrate` may do more, one that failed half-way may have left that undone, and what
             # listens to Django's signal post_migrate does its part with every release.

@@ -269,6 +269,15 @@ def test_an_answer_is_read_whatever_settings_print(project):
     assert datetime.timedelta(0) <= age < datetime.timedelta(minutes=5)
 
 
+def test_an_empty_database_is_migrated_by_the_same_start_and_no_other(project):
+    first = answer(project("plan", "10", "900", "at-once"))
+    assert (first["migrations"], first["fresh"], first["migrated"]) == (["shelf.0001_initial"], True, True)
+    assert (project.directory / "ran").read_text() == "migrate --noinput --no-color"
+    (project.directory / "shelf/migrations/0002_less.py").write_text(MIGRATION % ([("shelf", "0001_initial")], "migrations.RemoveField('Book', 'title')"))
+    later = answer(project("plan", "10", "900", "at-once"))
+    assert (later["migrations"], later["fresh"], later["migrated"]) == (["shelf.0002_less"], False, False)
+
+
 def test_squashed_migrations_are_judged_after_a_rollback_like_others(project):
     migrations = project.directory / "shelf/migrations"
     (migrations / "0002_less.py").write_text(MIGRATION % ([("shelf", "0001_initial")], "migrations.RemoveField('Book', 'title')"))

@@ -26,6 +26,10 @@ def test_what_the_hosts_roles_name_and_it_lacks(packages, names):
     assert missing(Site(LISTS), ROLES, {"selfhost": {"packages": packages}}) == names
 
 
+def test_all_is_the_group_of_every_host():
+    assert missing(Site(LISTS), {"all": ["haproxy"], "database": ["django"]}, {}) == ["haproxy"]
+
+
 def test_nothing_is_known_of_a_host_that_nobody_has_looked_at():
     assert missing(Site(LISTS), ROLES, {}) == ["git", "openssl", "nginx"]
 
@@ -35,3 +39,9 @@ def test_every_role_of_the_playbook_has_its_list():
     roles = play["tasks"][0]["selfhost.django.missing_packages"]["roles"]
     for role in {role for names in roles.values() for role in names}:
         assert f"__{role}_packages" in yaml.safe_load((ROOT / f"roles/{role}/vars/main.yml").read_text())
+
+
+def test_what_the_inventory_names_for_the_application_waits_for_the_firewall():
+    listed = yaml.safe_load((ROOT / "roles/django/vars/main.yml").read_text())
+    assert not [name for name in listed["__django_packages"] if "{{" in name]
+    assert "app_system_packages" in listed["__django_all_packages"] and "app_build_packages" in listed["__django_all_packages"]
