@@ -33,6 +33,7 @@ PORTS = (
     "app_database_port", "app_http_port", "app_https_port", "app_acme_port", "app_backup_port", "app_media_backup_port", "app_etcd_port", "app_etcd_peer_port",
     "app_etcd_metrics_port", "app_patroni_port", "app_logs_port",
 )  # fmt: skip
+CHECK_KEYS = ["path", "status", "text", "absent", "host", "headers"]
 FILE_KEYS = (["path", "content"], ["owner", "group", "mode"])
 # What uv, pip, Poetry and git read of their environment.
 INSTALLER = "(UV|PIP|POETRY|GIT_CONFIG)_.*"
@@ -182,9 +183,21 @@ def _steps(site):
         yield f"app_hooks names {listed(unknown)}: a moment is before_ or after_ one of {listed(moments)}."
     elif missing := [path for path in hooks.values() if not (str(path).startswith("/") and os.path.isfile(path))]:
         yield f"app_hooks names {listed(missing)}: give the absolute path of a task file on the controller."
-    checks = site["app_health_checks"]
-    if not is_rows(checks, ["path"]) or not checks or not all(str(row["path"]).startswith("/") for row in checks):
-        yield "app_health_checks needs at least one check, each with a path that begins with a slash."
+    yield from _health_checks("app_health_checks", site["app_health_checks"])
+
+
+def _health_checks(name, checks):
+    if not is_rows(checks, ["path"]) or not checks or not all(matches(r"/\S*", row["path"]) for row in checks):
+        yield f"{name} needs at least one check, each with a path that begins with a slash."
+        return
+    for row in checks:
+        statuses, headers = row.get("status", [200]), row.get("headers") or {}
+        if strange := [key for key in row if key not in CHECK_KEYS]:
+            yield f"{name} has {listed(strange)} in the check of {row['path']}: the keys are {listed(CHECK_KEYS)}."
+        elif not statuses or not all(matches("[1-5][0-9]{2}", status) for status in (statuses if is_list(statuses) else [statuses])):
+            yield f"{name} has the status {statuses} in the check of {row['path']}: give a list of numbers, such as [200, 302]."
+        elif not isinstance(headers, Mapping) or not all(matches("[A-Za-z0-9-]+", header) and matches(r"[^\r\n]*", value) for header, value in headers.items()):
+            yield f"{name} has headers in the check of {row['path']} that are no mapping of names to values of one line: give such, or none."
 
 
 def _modules(site):
@@ -353,6 +366,8 @@ def web_server(site):
          "nginx_hsts_seconds": (0, None), "nginx_worker_connections": (512, None), "nginx_requests_per_address": (0, None)},
     )  # fmt: skip
     yield from given_numbers(site, {"nginx_connections_per_address": (0, None), "nginx_request_header_kb": (4, 40)})
+    if "nginx_health_checks" in site.given:
+        yield from _health_checks("nginx_health_checks", site["nginx_health_checks"])
     yield from parts(site)
     yield from _rate_limits(site["nginx_rate_limits"])
     yield from _nginx_certificate(site["nginx_tls_certificate"], site["nginx_tls_key"])
@@ -453,12 +468,15 @@ def balancer(site):
          "haproxy_max_connections": (100, None), "haproxy_drain_seconds": (0, None), "haproxy_admit_seconds": (10, None)},
     )  # fmt: skip
     yield from given_numbers(site, {"haproxy_timeout_seconds": (1, None), "haproxy_connections_per_address": (0, None)})
-    yield from _health_check(site["haproxy_health_check"])
+    # It is the first one of the application's, whose faults are told by their own name.
+    if "haproxy_health_check" in site.given or not any(_health_checks("app_health_checks", site["app_health_checks"])):
+        yield from _health_check(site["haproxy_health_check"])
     yield from _balancer_tls(site)
 
 
 def _health_check(check):
     statuses = check.get("status", [200]) if isinstance(check, Mapping) else []
+    statuses = statuses if is_list(statuses) else [statuses]
     if not statuses or not matches(r"/[^\s\"'\\#]*", check.get("path", "")) or not all(matches("[1-5][0-9]{2}", status) for status in statuses):
         yield f"haproxy_health_check is {check}: give a path that begins with a slash, and a list of statuses."
 
