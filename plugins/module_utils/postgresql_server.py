@@ -199,6 +199,8 @@ class Server:
         if os.getuid() == 0:
             account = pwd.getpwnam(ACCOUNT)
             options |= {"user": account.pw_uid, "group": account.pw_gid}
+            # Root's own groups would stay; who is postgres for a while has them no more.
+            options |= {"extra_groups": os.getgrouplist(ACCOUNT, account.pw_gid)} if os.geteuid() == 0 else {}
         environment = {"PATH": "/usr/bin:/bin", "HOME": "/var/lib/postgresql", "LC_ALL": "C"}
         options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": False} | options
         return subprocess.run(command, env=environment, cwd="/", timeout=timeout, **options)
