@@ -46,7 +46,8 @@ def dump(settings, arguments):
 
 def fill(settings, path):
     for name in core.databases(settings):
-        write(settings, os.path.join(path, file_of(name)), "pg_dump", "--format=custom", f"--dbname={core.libpq(settings.connection, dbname=name)}")
+        write(settings, os.path.join(path, file_of(name)), "pg_dump", "--format=custom", "--lock-wait-timeout=600s",
+              f"--dbname={core.libpq(settings.connection, dbname=name, options='-c role=none')}")  # fmt: skip
     # Without passwords: they come from the site's own configuration.
     write(settings, os.path.join(path, "globals.sql"), "pg_dumpall", "--globals-only", "--no-role-passwords",
           f"--dbname={core.libpq(settings.connection, dbname='postgres')}")  # fmt: skip
