@@ -259,6 +259,14 @@ def test_a_port_that_several_roles_need_is_told_once(sentences):
     assert [sentence.split(" is ")[0] for sentence in said] == ["app_database_port", "app_http_port", "app_backup_port", "app_media_backup_port"]
 
 
+def test_web_hosts_that_ask_each_other_for_a_proof_are_known_by_addresses(sentences):
+    """nginx looks names up when it starts: at a boot without a name server it would not."""
+    groups, site = {"web": ["site1", "site2"]}, {"app_database_host": "db.example.net", "app_addresses": {"site1": "192.0.2.1", "site2": "web2.example.net"}}
+    (said,) = sentences(groups, ["app"], app_domains=["shop.example.eu"], **site)
+    assert said.startswith("app_address of site2 is 'web2.example.net': give each host")
+    assert sentences(groups, ["app"], **site) == [], "nobody is asked for a proof"
+
+
 def test_a_host_in_no_part_of_the_site_is_hardened(sentences):
     groups = {"web": ["site1"], "database": ["site1"], "others": ["site2"]}
     assert sentences(groups) == []

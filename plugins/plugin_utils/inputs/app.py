@@ -163,12 +163,14 @@ def _hosts(site):
                 f"app_database_host holds '{host}': give names, IP addresses without brackets and port, or directories of sockets, with commas "
                 "between them."
             )
-    if site["app_database_hosts"] + site["app_balancer_hosts"] and len(site["app_site_hosts"]) > 1:
+    # An authority comes to any of them for the proof that another one has, and nginx looks names up when it starts.
+    ask_each_other = site["app_tls"] == "acme" and len(site["app_entrance_hosts"]) > 1
+    if (site["app_database_hosts"] + site["app_balancer_hosts"] or ask_each_other) and len(site["app_site_hosts"]) > 1:
         for host, address in site["app_addresses"].items():
             if not is_address(address):
                 yield (
-                    f"app_address of {host} is '{address}': give each host of a site with several its IP address, since the firewall and the "
-                    "database admit by it."
+                    f"app_address of {host} is '{address}': give each host of a site with several its IP address, since they admit each "
+                    "other by it."
                 )
 
 
