@@ -267,6 +267,20 @@ def test_web_hosts_that_ask_each_other_for_a_proof_are_known_by_addresses(senten
     assert sentences(groups, ["app"], **site) == [], "nobody is asked for a proof"
 
 
+def test_hosts_that_know_each_other_by_their_names_have_such(sentences):
+    """They stand in certificates, and in the names of replication slots."""
+    for name in ("w\u00e9b1", "web 1", "web,1", "-web1", "2001:db8::1", "web1.", "$(id)"):
+        (said,) = sentences({"web": ["site1", name]}, ["app"], app_database_host="db.example.net")
+        assert said.startswith(f"The inventory names a host '{name}': give each host of a site with several a name")
+        assert sentences({"web": [name], "database": [name]}, ["app"]) == [], "a host alone is named to nobody"
+    long = "db1." + 52 * "a" + ".example.org"
+    (said,) = sentences({"web": ["db-1"], "database": ["db-1", long]}, ["app"], app_addresses={"db-1": "192.0.2.1", long: "192.0.2.2"})
+    assert said.startswith(f"The inventory names a database host '{long}': give one of several at most 55 characters")
+    addresses = {"db-1": "192.0.2.1", "DB_1": "192.0.2.2"}
+    (said,) = sentences({"web": ["db-1"], "database": ["db-1", "DB_1"]}, ["app"], app_addresses=addresses)
+    assert said.startswith("The inventory names the hosts DB_1 and db-1, ")
+
+
 def test_a_host_in_no_part_of_the_site_is_hardened(sentences):
     groups = {"web": ["site1"], "database": ["site1"], "others": ["site2"]}
     assert sentences(groups) == []

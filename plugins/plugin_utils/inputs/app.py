@@ -21,6 +21,10 @@ from .values import (
 )  # fmt: skip
 
 IDENTIFIER = r"[a-z][a-z0-9_]{0,30}"
+# Of a host in the inventory.
+HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
+# A name of PostgreSQL's has 63, and `standby_` stands before that of a host.
+SLOT_LETTERS = 55
 # What is absolute, leads upwards, or is the folder of manage.py itself.
 LEAVES = re.compile(r"^/|(^|/)\.\.(/|$)|^[./]*$")
 # systemd.unit(5): a unit is named after the entry.
@@ -163,6 +167,13 @@ def _hosts(site):
                 f"app_database_host holds '{host}': give names, IP addresses without brackets and port, or directories of sockets, with commas "
                 "between them."
             )
+    yield from _host_names(site["app_site_hosts"])
+    if len(site["app_database_hosts"]) > 1:
+        for host in (host for host in site["app_database_hosts"] if len(host) > SLOT_LETTERS):
+            yield (
+                f"The inventory names a database host '{host}': give one of several at most {SLOT_LETTERS} characters, since its replication slot is named "
+                "after it; its address is ansible_host."
+            )
     # An authority comes to any of them for the proof that another one has, and nginx looks names up when it starts.
     ask_each_other = site["app_tls"] == "acme" and len(site["app_entrance_hosts"]) > 1
     if (site["app_database_hosts"] + site["app_balancer_hosts"] or ask_each_other) and len(site["app_site_hosts"]) > 1:
@@ -172,6 +183,24 @@ def _hosts(site):
                     f"app_address of {host} is '{address}': give each host of a site with several its IP address, since they admit each "
                     "other by it."
                 )
+
+
+def _host_names(hosts):
+    """Say which names cannot stand where hosts of a site name each other: in certificates, in configurations, in the names of replication slots."""
+    if len(hosts) < 2:
+        return
+    for host in hosts:
+        if not matches(HOST, host):
+            yield (
+                f"The inventory names a host '{host}': give each host of a site with several a name of letters, digits, dots, underscores and hyphens, since "
+                "certificates name it; its address is ansible_host."
+            )
+    alike = {}
+    for host in hosts:
+        alike.setdefault(re.sub("[^a-z0-9]", "_", host.lower()), []).append(host)
+    for names in alike.values():
+        if len(names) > 1:
+            yield f"The inventory names the hosts {' and '.join(sorted(names))}, which are one name where only letters and digits count: give them names that differ."
 
 
 def _steps(site):
