@@ -252,6 +252,28 @@ def lock(settings, name, what):
             file.truncate()
 
 
+# --- Time -------------------------------------------------------------------------------------
+
+DAY = 86400
+# What a clock may be ahead by when it is put right; and in days what passes between two copies at most. Where it was more, the host was off, or its clock
+# has leapt: nothing is past its time then, and the next copy shows which it was.
+AHEAD, LEAP = 3600, 40
+
+
+def has_leapt(moments, now):
+    """Whether the clock may have leapt since the copy before the newest; moments are those of all copies."""
+    earlier = sorted(moment for moment in moments if moment <= now + AHEAD)[:-1]
+    return bool(earlier) and now - earlier[-1] > LEAP * DAY
+
+
+def past(copies, days, now):
+    """Return the names of copies that are past their days, of pairs of moment and name: as many days before the newest one, or before now."""
+    moments = [moment for moment, _name in copies if moment <= now + AHEAD]
+    if not moments or has_leapt(moments, now):
+        return []
+    return [name for moment, name in copies if moment < min(now, max(moments)) - days * DAY]
+
+
 # --- Words ------------------------------------------------------------------------------------
 
 
