@@ -267,6 +267,12 @@ def test_web_hosts_that_ask_each_other_for_a_proof_are_known_by_addresses(senten
     assert sentences(groups, ["app"], **site) == [], "nobody is asked for a proof"
 
 
+def test_every_host_of_a_site_has_an_address(sentences):
+    for addresses in ({}, {"site1": "192.0.2.1"}, {"site1": "192.0.2.1", "site2": ""}):
+        (said,) = sentences({"web": ["site1"], "database": ["site2"]}, app_addresses=addresses)
+        assert said.startswith("app_addresses lacks ") and "site2: give the address of every host of the site" in said
+
+
 def test_hosts_that_know_each_other_by_their_names_have_such(sentences):
     """They stand in certificates, and in the names of replication slots."""
     for name in ("w\u00e9b1", "web 1", "web,1", "-web1", "2001:db8::1", "web1.", "$(id)"):

@@ -56,6 +56,10 @@ def name(site):
 def application(site):
     """Say what is wrong with code, secrets, database and files."""
     site.settle(*HOSTS_OF_SITE)
+    if missing := _without_address(site):
+        # Much derives from it.
+        yield f"app_addresses lacks {listed(missing)}: give the address of every host of the site, or leave it out and give each its app_address."
+        return
     yield from accounts(site)
     yield from _repository(site)
     yield from _version(site)
@@ -183,6 +187,12 @@ def _hosts(site):
                     f"app_address of {host} is '{address}': give each host of a site with several its IP address, since they admit each "
                     "other by it."
                 )
+
+
+def _without_address(site):
+    """Return the site's hosts that an address is not known of."""
+    addresses = site["app_addresses"]
+    return [host for host in site["app_site_hosts"] if not isinstance(addresses, Mapping) or not addresses.get(host)]
 
 
 def _host_names(hosts):
