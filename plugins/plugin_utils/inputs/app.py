@@ -37,6 +37,8 @@ PORTS = (
     "app_database_port", "app_http_port", "app_https_port", "app_acme_port", "app_backup_port", "app_media_backup_port", "app_etcd_port", "app_etcd_peer_port",
     "app_etcd_metrics_port", "app_patroni_port", "app_logs_port",
 )  # fmt: skip
+# What a shell takes as it is.
+QUOTED = r"""\\.|'[^']*'|"(\\.|[^"\\])*\""""
 CHECK_KEYS = ["path", "status", "text", "absent", "host", "headers"]
 FILE_KEYS = (["path", "content"], ["owner", "group", "mode"])
 # What uv, pip, Poetry and git read of their environment.
@@ -324,6 +326,16 @@ def _units(site):
         yield f"""app_processes and app_timers name two '{"', '".join(twice)}': give each a name of its own, since a unit is named after it."""
 
 
+def _of_several(command):
+    """Return what is wrong with a command that takes the place of its shell, so that what follows it never runs; empty where nothing does."""
+    plain = re.sub(QUOTED, "x", command)
+    if "'" in plain or '"' in plain:
+        return "close its quotes"
+    # What leads output elsewhere joins no commands.
+    several = re.search(r";|&|\|\|", re.sub(r"[<>]&[0-9-]|&>", " ", plain))
+    return "only the first of several would run; give one command, or sh -c '…' with all of them" if several else ""
+
+
 def _unit(variable, row):
     if not matches(UNIT, row["name"]):
         yield (
@@ -334,6 +346,8 @@ def _unit(variable, row):
     command = str(row["command"])
     if not matches(r"[^\n]*\S[^\n]*", command):
         yield f"The command of {row['name']} in {variable} is '{command.strip()}': give one command on one line."
+    elif wrong := _of_several(command):
+        yield f"The command of {row['name']} in {variable} is '{command}': {wrong}."
     if row.get("hosts", "all") not in ("all", "one"):
         yield f"hosts of {row['name']} in {variable} is '{row['hosts']}': give all, or one for the first web host."
     for key in ("stop_seconds", "timeout_seconds"):
