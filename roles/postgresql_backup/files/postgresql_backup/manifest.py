@@ -55,8 +55,8 @@ def begin(cursor):
     return cursor.fetchone()[0]
 
 
-# To ask for the rows of a table has functions of its owner's run, of an index say, and by them whoever asks would be theirs. So a superuser has it asked for
-# by who may read and do nothing else, in a function of that account's: from there, and not from SET ROLE, no way leads back.
+# To ask for the rows of a table has functions of its owner's run, of an index say, and by them whoever asks would be theirs. So it is asked for by who may
+# read and do nothing else, in a function of that account's: from there, and not from SET ROLE, no way leads back.
 READS = """
 CREATE FUNCTION pg_temp.reads(query text) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
   AS 'BEGIN RETURN QUERY EXECUTE query; END';
@@ -65,8 +65,12 @@ ALTER FUNCTION pg_temp.reads(text) OWNER TO pg_read_all_data
 
 
 def prepare(cursor):
-    """Have a session count and read by lesser rights than a superuser's; before its transaction, in which nothing is written."""
-    cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = session_user")
+    """Have a session count and read by lesser rights than its own; before its transaction, in which nothing is written. Where the server has not been told
+    that it may, by the role postgresql, it goes by its own."""
+    cursor.execute(
+        "SELECT rolsuper OR has_database_privilege('pg_read_all_data', current_database(), 'TEMPORARY') AND pg_has_role('pg_read_all_data', 'MEMBER') "
+        "FROM pg_roles WHERE rolname = session_user"
+    )
     if cursor.fetchone()[0]:
         cursor.execute(READS)
     return cursor
