@@ -10,7 +10,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPECS = [yaml.load(path.read_bytes(), yaml.CSafeLoader)["argument_specs"]["inputs"]["options"] for path in ROOT.glob("roles/*/meta/argument_specs.yml")]
 SWITCHES = sorted(name for options in SPECS for name, option in options.items() if option["type"] == "bool")
 PLACES = sorted(
-    path for pattern in ("roles/*/tasks/**/*.yml", "roles/*/handlers/*.yml", "roles/*/vars/*.yml", "roles/*/defaults/*.yml", "roles/*/templates/*", "playbooks/*.yml")
+    path
+    for pattern in ("roles/*/tasks/**/*.yml", "roles/*/handlers/*.yml", "roles/*/vars/*.yml", "roles/*/defaults/*.yml", "roles/*/templates/*", "playbooks/*.yml")
     for path in ROOT.glob(pattern)
 )  # fmt: skip
 # Made a switch where it is read; the name of a variable; or all that an expression holds, for an argument that makes a switch of it.

@@ -212,7 +212,8 @@ def _host_names(hosts):
         alike.setdefault(re.sub("[^a-z0-9]", "_", host.lower()), []).append(host)
     for names in alike.values():
         if len(names) > 1:
-            yield f"The inventory names the hosts {' and '.join(sorted(names))}, which are one name where only letters and digits count: give them names that differ."
+            said = " and ".join(sorted(names))
+            yield f"The inventory names the hosts {said}, which are one name where only letters and digits count: give them names that differ."
 
 
 def _steps(site):

@@ -297,4 +297,5 @@ def test_a_place_elsewhere_that_lacks_what_was_made_is_told():
 def test_what_a_place_holds_of_a_time_to_come_is_no_fresh_backup():
     kinds = {"full": {"verdict": "ok", "succeeded": NOW - 3600, "label": "a", "size_bytes": 1, "message": ""}}
     said = page(GOOD | {"backup": kinds, "places": {"b at s3": {"is_elsewhere": True, "backup": NOW + 40 * DAY}}})
-    assert "The newest backup in b at s3 is of a time that is still to come (in 40 d): the clock was wrong." in [problem["text"] for problem in said["problems"]]
+    told = [problem["text"] for problem in said["problems"]]
+    assert "The newest backup in b at s3 is of a time that is still to come (in 40 d): the clock was wrong." in told

@@ -58,7 +58,8 @@ def tool(name, *old):
     return [
         " ".join(["rm -rf", *old, path, f"{path}.new"]),
         *{
-            "uv": [f"env --chdir=/ /usr/bin/python3 -m venv {path}.new", written, f"{path}.new/bin/pip install --disable-pip-version-check --no-input {hashes}"],
+            "uv": [f"env --chdir=/ /usr/bin/python3 -m venv {path}.new", written,
+                   f"{path}.new/bin/pip install --disable-pip-version-check --no-input {hashes}"],
             "poetry": [f"{UV} venv --quiet --python /usr/bin/python3 {path}.new", written, f"{UV} pip install --python {path}.new {hashes}"],
         }[name],
         f"mv {path}.new {path}",
