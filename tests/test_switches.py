@@ -9,11 +9,8 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SPECS = [yaml.load(path.read_bytes(), yaml.CSafeLoader)["argument_specs"]["inputs"]["options"] for path in ROOT.glob("roles/*/meta/argument_specs.yml")]
 SWITCHES = sorted(name for options in SPECS for name, option in options.items() if option["type"] == "bool")
-PLACES = sorted(
-    path
-    for pattern in ("roles/*/tasks/**/*.yml", "roles/*/handlers/*.yml", "roles/*/vars/*.yml", "roles/*/defaults/*.yml", "roles/*/templates/*", "playbooks/*.yml")
-    for path in ROOT.glob(pattern)
-)  # fmt: skip
+PATTERNS = ("roles/*/tasks/**/*.yml", "roles/*/handlers/*.yml", "roles/*/vars/*.yml", "roles/*/defaults/*.yml", "roles/*/templates/*", "playbooks/*.yml")
+PLACES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 # Made a switch where it is read; the name of a variable; or all that an expression holds, for an argument that makes a switch of it.
 READ = r"\b%s\b(\s*\|\s*default\([^()]*\))?\s*\|\s*bool\b|\b%s:|\{\{ %s \}\}"
 
