@@ -16,7 +16,8 @@ def postgresql_local_access(databases, roles, product=()):
 
 
 # What is left of the connections for backups, standbys and operators: a part, and at least as many as PostgreSQL keeps for the superuser.
-LEFT_OF, LEFT_AT_LEAST = 10, 3
+LEFT_OF = 10
+LEFT_AT_LEAST = 3
 
 
 def postgresql_bounded_roles(roles, connections):
