@@ -53,6 +53,14 @@ BAD = [
     ({"app_release_steps": ["migrate", "deploy"]}, "app_release_steps names deploy: the steps are"),
     ({"app_health_checks": [{"path": "status"}]}, "app_health_checks needs at least one check"),
     ({"app_health_checks": []}, "app_health_checks needs at least one check"),
+    ({"app_health_checks": [{"path": "/a b"}]}, "app_health_checks needs at least one check"),
+    ({"app_health_checks": [{"path": "/", "contains": "Welcome"}]},
+     "app_health_checks has contains in the check of /: the keys are path, status, text, absent, host, headers"),
+    ({"app_health_checks": [{"path": "/", "status": "OK"}]}, "app_health_checks has the status OK in the check of /: give a list of numbers"),
+    ({"app_health_checks": [{"path": "/", "status": ["ok"]}]}, "app_health_checks has the status ['ok'] in the check of /: give a list of numbers"),
+    ({"app_health_checks": [{"path": "/", "status": []}]}, "app_health_checks has the status [] in the check of /: give a list of numbers"),
+    ({"app_health_checks": [{"path": "/", "headers": {"X-A": "a\nb"}}]}, "app_health_checks has headers in the check of /"),
+    ({"app_health_checks": [{"path": "/", "headers": ["X-A"]}]}, "app_health_checks has headers in the check of /"),
     ({"app_shared_paths": ["../../etc"]}, "app_shared_paths holds ../../etc: give paths inside the release"),
     ({"app_shared_paths": ["data", "."]}, "app_shared_paths holds .: give paths inside the release"),
     ({"app_shared_paths": ["./"]}, "app_shared_paths holds ./: give paths inside the release"),
@@ -249,6 +257,34 @@ def test_all_mistakes_are_told_in_one_answer(sentences):
 def test_a_port_that_several_roles_need_is_told_once(sentences):
     said = sentences(app_http_port="web", app_database_port=0, app_backup_port=65536, app_media_backup_port=-1)
     assert [sentence.split(" is ")[0] for sentence in said] == ["app_database_port", "app_http_port", "app_backup_port", "app_media_backup_port"]
+
+
+def test_web_hosts_that_ask_each_other_for_a_proof_are_known_by_addresses(sentences):
+    """nginx looks names up when it starts: at a boot without a name server it would not."""
+    groups, site = {"web": ["site1", "site2"]}, {"app_database_host": "db.example.net", "app_addresses": {"site1": "192.0.2.1", "site2": "web2.example.net"}}
+    (said,) = sentences(groups, ["app"], app_domains=["shop.example.eu"], **site)
+    assert said.startswith("app_address of site2 is 'web2.example.net': give each host")
+    assert sentences(groups, ["app"], **site) == [], "nobody is asked for a proof"
+
+
+def test_every_host_of_a_site_has_an_address(sentences):
+    for addresses in ({}, {"site1": "192.0.2.1"}, {"site1": "192.0.2.1", "site2": ""}):
+        (said,) = sentences({"web": ["site1"], "database": ["site2"]}, app_addresses=addresses)
+        assert said.startswith("app_addresses lacks ") and "site2: give the address of every host of the site" in said
+
+
+def test_hosts_that_know_each_other_by_their_names_have_such(sentences):
+    """They stand in certificates, and in the names of replication slots."""
+    for name in ("w\u00e9b1", "web 1", "web,1", "-web1", "2001:db8::1", "web1.", "$(id)"):
+        (said,) = sentences({"web": ["site1", name]}, ["app"], app_database_host="db.example.net")
+        assert said.startswith(f"The inventory names a host '{name}': give each host of a site with several a name")
+        assert sentences({"web": [name], "database": [name]}, ["app"]) == [], "a host alone is named to nobody"
+    long = "db1." + 52 * "a" + ".example.org"
+    (said,) = sentences({"web": ["db-1"], "database": ["db-1", long]}, ["app"], app_addresses={"db-1": "192.0.2.1", long: "192.0.2.2"})
+    assert said.startswith(f"The inventory names a database host '{long}': give one of several at most 55 characters")
+    addresses = {"db-1": "192.0.2.1", "DB_1": "192.0.2.2"}
+    (said,) = sentences({"web": ["db-1"], "database": ["db-1", "DB_1"]}, ["app"], app_addresses=addresses)
+    assert said.startswith("The inventory names the hosts DB_1 and db-1, ")
 
 
 def test_a_host_in_no_part_of_the_site_is_hardened(sentences):

@@ -7,6 +7,9 @@ GOOD = [
     {"app_processes": [WORKER, WORKER | {"name": "beat_2", "hosts": "one", "stop_seconds": 600}], "app_timers": [NIGHTLY]},
     {"app_timers": [NIGHTLY | {"schedule": schedule, "name": f"t{number}"} for number, schedule in enumerate((
         "daily", "Mon..Fri *-*-* 22:30 Europe/Berlin", "*:0/15", "*-*~1 00:00:00", "hourly", "Sat,Sun 12:00 Etc/GMT+1", "2026-12-24"))]},
+    {"app_processes": [WORKER | {"name": f"w{number}", "command": command} for number, command in enumerate((
+        "sh -c 'sleep 5; exec celery worker'", "celery worker 2>&1 | cat", "celery worker &>/dev/null", "celery --id $(hostname)",
+        'echo "a;b" a\\;b "" \'&&\''))]},
     {"app_timers": [NIGHTLY | {"persistent": True, "hosts": "all", "timeout_seconds": "60"}]},
 ]  # fmt: skip
 BAD = [
@@ -20,6 +23,12 @@ BAD = [
     ({"app_processes": [WORKER, WORKER]}, "app_processes and app_timers name two 'worker': give each a name of its own"),
     ({"app_processes": [WORKER], "app_timers": [NIGHTLY | {"name": "worker"}]}, "app_processes and app_timers name two 'worker'"),
     ({"app_processes": [WORKER | {"command": " "}]}, "The command of worker in app_processes is '': give one command on one line."),
+    ({"app_timers": [NIGHTLY | {"command": "clearsessions && expire_carts"}]},
+     "The command of nightly in app_timers is 'clearsessions && expire_carts': only the first of several would run; give one command, or sh -c '…'"),
+    ({"app_processes": [WORKER | {"command": "sleep 5; celery worker"}]}, "The command of worker in app_processes is 'sleep 5; celery worker': only the first"),
+    ({"app_processes": [WORKER | {"command": "celery worker &"}]}, "The command of worker in app_processes is 'celery worker &': only the first"),
+    ({"app_processes": [WORKER | {"command": "celery worker --name 'a"}]},
+     "The command of worker in app_processes is 'celery worker --name 'a': close its quotes."),
     ({"app_timers": [NIGHTLY | {"command": "a\nb"}]}, "The command of nightly in app_timers is 'a b': give one command on one line."),
     ({"app_processes": [WORKER | {"hosts": "web1"}]}, "hosts of worker in app_processes is 'web1': give all, or one"),
     ({"app_timers": [NIGHTLY | {"hosts": ""}]}, "hosts of nightly in app_timers is '': give all, or one"),

@@ -42,6 +42,11 @@ BAD = [
     ({"app_static_url": "static/"}, "nginx_static_locations holds"),
     ({"nginx_static_locations": [{"url": "/", "path": "/srv/www"}]}, "nginx_static_locations holds"),
     ({"nginx_static_locations": [{"url": "/x/", "path": "/srv/a b; }"}]}, "nginx_static_locations holds"),
+    ({"nginx_static_locations": [{"url": "/x/", "path": "/srv/x", "header": {"X-A": "b"}}]},
+     "nginx_static_locations has to be a list of mappings with the keys url, path, kind, headers, and one has header."),
+    ({"hardening_admins": [{"name": "ops", "keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC0PSmnvD4tRuHNcXQgA ops"], "sudo": False}]},
+     "hardening_admins has to be a list of mappings with the keys name, keys, password, and one has sudo."),
+    ({"nginx_health_checks": [{"path": "/", "txt": "a"}]}, "nginx_health_checks has txt in the check of /: the keys are path, status,"),
     ({"nginx_static_locations": "/srv/www"}, "nginx_static_locations is no list"),
 ]
 

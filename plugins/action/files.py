@@ -64,9 +64,10 @@ class ActionModule(ActionBase):
                     "type": "list", "elements": "dict", "required": True, "options": ENTRY,
                     "required_if": [("state", "file", KINDS, True), ("state", "link", ["src"])], "mutually_exclusive": [KINDS],
                 },
+                "reader": {"type": "str"},
             }
         )  # fmt: skip
-        return {"payload": json.dumps([entry for row in given["files"] for entry in self._entries(row, task_vars)])}
+        return {"payload": json.dumps([entry for row in given["files"] for entry in self._entries(row, task_vars)]), "reader": given["reader"]}
 
     def _entries(self, row, task_vars):
         """Yield what a row stands for, as module_utils/files.py reads it."""

@@ -15,6 +15,18 @@ def postgresql_local_access(databases, roles, product=()):
     return [row for place, row in enumerate(rows) if row not in rows[:place]]
 
 
+# What is left of the connections for backups, standbys and operators: a part, and at least as many as PostgreSQL keeps for the superuser.
+LEFT_OF = 10
+LEFT_AT_LEAST = 3
+
+
+def postgresql_bounded_roles(roles, connections):
+    """Return declared roles, each with the number of connections that it may hold at once: by default not all of the server's."""
+    connections = int(connections)
+    most = connections - max(LEFT_AT_LEAST, connections // LEFT_OF)
+    return [{"connection_limit": most} | role for role in roles]
+
+
 def postgresql_service_access(peers, receivers):
     """Return what the product's own roles may reach from other hosts, by the addresses of these: the log, and what is asked beside it."""
     return [
@@ -59,6 +71,7 @@ class FilterModule:
     def filters(self):
         """Return the filters of this file by name."""
         return {
+            "postgresql_bounded_roles": postgresql_bounded_roles,
             "postgresql_local_access": postgresql_local_access,
             "postgresql_service_access": postgresql_service_access,
             "postgresql_service_functions": postgresql_service_functions,

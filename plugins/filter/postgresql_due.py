@@ -61,6 +61,8 @@ _value:
 
 WANTED_PRIVILEGES = {"CONNECT", "TEMPORARY"}
 STATISTICS = "pg_stat_statements"
+# Whose rights a backup has rows counted with, in a temporary function (manifest.py of the role postgresql_backup).
+READER = "pg_read_all_data"
 
 
 def _quoted(name):
@@ -68,13 +70,15 @@ def _quoted(name):
     return '"%s"' % name.replace('"', '""')
 
 
-def _privileges(closed, grants, functions):
-    """Yield the statements that close databases to everybody, open them to roles, and let these execute functions."""
+def _privileges(closed, grants, read, functions):
+    """Yield the statements that close databases to everybody, open them to roles, let rows be counted by who reads alone, and roles execute functions."""
     wanted = ", ".join(sorted(WANTED_PRIVILEGES))
     for name in closed:
         yield "REVOKE %s ON DATABASE %s FROM PUBLIC" % (wanted, _quoted(name))
     for row in grants:
         yield "GRANT %s ON DATABASE %s TO %s" % (wanted, _quoted(row["database"]), _quoted(row["role"]))
+    for name in read:
+        yield "GRANT TEMPORARY ON DATABASE %s TO %s" % (_quoted(name), _quoted(READER))
     for name, role in functions:
         yield "GRANT EXECUTE ON FUNCTION pg_catalog.%s TO %s" % (name, _quoted(role))
 
@@ -110,6 +114,8 @@ def postgresql_due(found, databases, roles, preloaded=(), executors=None, dry=Fa
         if (row["name"] not in known_databases or _may(found, row["name"], "")) and exists(database=row["name"])
     ]
     opened = [row for row in grants if _may(found, **row) != WANTED_PRIVILEGES and exists(**row)]
+    read = dict.fromkeys(name for row in roles if READER in row.get("member_of", []) for name in row.get("databases", []))
+    read = [name for name in read if "TEMPORARY" not in _may(found, name, READER) and exists(database=name)]
     functions = [
         (name, role) for role, names in (executors or {}).items() for name in names
         if role not in found["functions"].get(name, []) and exists(role=role)
@@ -125,7 +131,7 @@ def postgresql_due(found, databases, roles, preloaded=(), executors=None, dry=Fa
             row["name"] for row in databases
             if [known_databases.get(row["name"], {}).get(what) for what in ("owner", "encoding")] != [row["owner"], "UTF8"]
         ],
-        "privileges": list(_privileges(closed, opened, functions)),
+        "privileges": list(_privileges(closed, opened, read, functions)),
         "extensions": [
             row for row in extensions
             if row["name"] not in known_databases.get(row["database"], {}).get("extensions", []) and exists(database=row["database"])

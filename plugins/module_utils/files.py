@@ -70,7 +70,11 @@ def made(entry, check):
     return {"before_header": entry["dest"], "after_header": entry["dest"], "before": words[0] + "\n" if words[0] else "", "after": words[1] + "\n"}
 
 
-def removed(entry, check):
+def nobody(_path):
+    """Nobody is told of a file that is about to be another one."""
+
+
+def removed(entry, check, tell=nobody):
     """Let there be no file; return the difference, or None where there is none."""
     parent, name = parent_of(entry["dest"], True), os.path.basename(entry["dest"])
     there = look(name, parent) if parent is not None else None
@@ -80,11 +84,12 @@ def removed(entry, check):
         raise UnsafePath("%s is a directory: move it away" % entry["dest"])
     found = read_file(parent, name)
     if not check:
+        tell(entry["dest"])
         remove(name, parent)
     return difference(entry, found or (b"", "", "", 0), None, 0)
 
 
-def linked(entry, check):
+def linked(entry, check, tell=nobody):
     """Let a link lead where it has to; return the difference, or None where it does so already."""
     target, name = base64.b64decode(entry["content"]).decode(), os.path.basename(entry["dest"])
     parent = parent_of(entry["dest"], check)
@@ -95,20 +100,22 @@ def linked(entry, check):
     if there and stat.S_ISDIR(there.st_mode):
         raise UnsafePath("%s is a directory: move it away" % entry["dest"])
     if not check:
+        tell(entry["dest"])
         scratch = ".%s.%s" % (name, secrets.token_hex(8))
         os.symlink(target, scratch, dir_fd=parent)
         os.rename(scratch, name, src_dir_fd=parent, dst_dir_fd=parent)
     return {"before_header": entry["dest"], "after_header": entry["dest"], "before": "-> %s\n" % before if before else "", "after": "-> %s\n" % target}
 
 
-def place(entry, check, run):
-    """Let a file be what it has to be; return its difference, or None where it is so already."""
+def place(entry, check, run, tell=None):
+    """Let a file be what it has to be; return its difference, or None where it is so already. tell is called with its path before it is changed."""
+    tell = tell or nobody
     if entry["state"] == "directory":
         return made(entry, check)
     if entry["state"] == "link":
-        return linked(entry, check)
+        return linked(entry, check, tell)
     if entry["state"] == "absent":
-        return removed(entry, check)
+        return removed(entry, check, tell)
     content, uid, gid, mode = wanted(entry)
     parent = parent_of(entry["dest"], check or entry["state"] == "kept")
     name = os.path.basename(entry["dest"])
@@ -126,5 +133,6 @@ def place(entry, check, run):
         if there and stat.S_ISDIR(there.st_mode):
             raise UnsafePath("%s is a directory: move it away" % entry["dest"])
         validated(entry, content, run)
+        tell(entry["dest"])
         write_file(parent, name, content, uid, gid, mode)
     return difference(entry, found, content, mode)

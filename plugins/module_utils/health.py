@@ -156,7 +156,8 @@ def fault(check, status, headers, body):
 
 def find_static_file(static_url, host, page):
     """Return the first style sheet or script of the site that a page names; none where it names none."""
-    pattern = r"""\b(?:href|src)\s*=\s*["']?(?:(?:https?:)?//%s(?::\d+)?)?(%s[^"'\s>?#]+\.(?:css|js|mjs))(?=["'\s>?#])"""
+    # Bounded, since an application may write a page that is one name.
+    pattern = r"""\b(?:href|src)\s{0,9}=\s{0,9}["']?(?:(?:https?:)?//%s(?::\d{1,5})?)?(%s[^"'\s>?#]{1,500}\.(?:css|js|mjs))(?=["'\s>?#])"""
     found = re.search(pattern % (re.escape(host), re.escape(static_url)), page, re.IGNORECASE)
     return html.unescape(found.group(1)) if found else None
 
@@ -233,8 +234,9 @@ class Round:
 
 def worker_of(headers):
     """Return the number of the worker that answered, and that of all; nothing where the server does not say."""
-    number, _slash, of = (headers.get("X-Selfhost-Worker") or "").partition("/")
-    return (int(number), int(of)) if number.isdigit() and of.isdigit() else None
+    # The application could say any number, and as many are asked at once.
+    found = re.fullmatch(r"([0-9]{1,3})/([0-9]{1,3})", headers.get("X-Selfhost-Worker") or "")
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def ask_workers(ask_one, rounds=WORKER_ROUNDS):

@@ -13,6 +13,8 @@ from ansible_collections.selfhost.django.plugins.module_utils.requirements impor
 
 # Poetry's words for uv's.
 POETRY = {"--extra": "--extras", "--group": "--with"}
+# Before `python -m`, which takes a module of the folder that it is called in for Python's own: a repository may have a calendar or an email.
+OUTSIDE = ["env", "--chdir=/"]
 
 
 def of_tool(path, create, install, requirement, old, scratch):
@@ -37,7 +39,7 @@ def of_tool(path, create, install, requirement, old, scratch):
 def of_creation(installer, uv, python, virtualenv):
     """Return the command that creates a virtualenv in an empty directory; python is the path of an interpreter, or a version for uv."""
     if installer == "pip":
-        return [python, "-m", "venv", virtualenv]
+        return [*OUTSIDE, python, "-m", "venv", virtualenv]
     return [f"{uv}/bin/uv", "venv", "--quiet", "--seed", "--python", python, virtualenv]
 
 
@@ -61,7 +63,7 @@ def of_lock(kind, path, options, uv, poetry, code, virtualenv, install, scratch)
         words = [word for option in options for word in (POETRY[option[0]], option[1])]
         return [
             # Nobody is there to unlock a keyring.
-            ["env", "POETRY_KEYRING_ENABLED=false", f"{poetry}/bin/python", "-m", "poetry", "export", "--no-interaction", "--with-credentials",
+            [*OUTSIDE, "POETRY_KEYRING_ENABLED=false", f"{poetry}/bin/python", "-m", "poetry", "export", "--no-interaction", "--with-credentials",
              "--directory", folder, "--output", scratch, *words],
             [*install, "--no-deps", f"--requirement={scratch}"],
             ["rm", scratch],
@@ -76,8 +78,8 @@ def of_pip(wheel, system):
     """Return the words that create a virtualenv, and pip's for that of @. From Debian's wheel it runs as it is: put into the virtualenv, which needs it
     once, it takes longer than all that is installed there."""
     if not wheel:
-        return [system, "-m", "venv"], ["@/bin/pip"]
-    return [system, "-m", "venv", "--without-pip"], ["env", f"PYTHONPATH={wheel}", "@/bin/python", "-m", "pip"]
+        return [*OUTSIDE, system, "-m", "venv"], ["@/bin/pip"]
+    return [*OUTSIDE, system, "-m", "venv", "--without-pip"], [*OUTSIDE, f"PYTHONPATH={wheel}", "@/bin/python", "-m", "pip"]
 
 
 def installs(

@@ -18,6 +18,11 @@ import time
 
 ACCOUNT = "postgres"
 SOCKETS = "/var/run/postgresql"
+# For a session of the superuser's in a database of somebody else's, who says by ALTER DATABASE what it begins with: it has its own rights, all the time that
+# it takes, and does not wait for standbys, which may be away.
+OWN = "-c role=none -c client_encoding=UTF8 -c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c synchronous_commit=local"
+# The same for one that asks: of functions that have the same name it finds the server's.
+SESSION = "-c search_path=pg_catalog " + OWN
 # Between two looks of one that waits, in seconds.
 PAUSE = 0.5
 
@@ -199,6 +204,8 @@ class Server:
         if os.getuid() == 0:
             account = pwd.getpwnam(ACCOUNT)
             options |= {"user": account.pw_uid, "group": account.pw_gid}
+            # Root's own groups would stay; who is postgres for a while has them no more.
+            options |= {"extra_groups": os.getgrouplist(ACCOUNT, account.pw_gid)} if os.geteuid() == 0 else {}
         environment = {"PATH": "/usr/bin:/bin", "HOME": "/var/lib/postgresql", "LC_ALL": "C"}
         options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": False} | options
         return subprocess.run(command, env=environment, cwd="/", timeout=timeout, **options)

@@ -11,7 +11,7 @@ import os
 import subprocess
 
 from . import neighbours
-from .postgresql_server import RECOVERY
+from .postgresql_server import RECOVERY, SESSION
 
 # What has become of an upgrade, of root's alone.
 JOURNAL = "/var/lib/selfhost-postgresql-upgrade.json"
@@ -53,7 +53,8 @@ def run(*words, user=None, check=True, cwd="/"):
 def sql(port, statement, check=True, database="postgres"):
     """Return what a server answers as postgres, over its socket."""
     words = ["psql", "--no-psqlrc", "--no-password", "--tuples-only", "--no-align", "--quiet", "--set", "ON_ERROR_STOP=1", "--host", SOCKETS]
-    return run(*words, "--port", str(port), "--dbname", database, "--command", statement, user="postgres", check=check).strip()
+    target = "dbname='%s' options='%s'" % (database.replace("\\", "\\\\").replace("'", "\\'"), SESSION)
+    return run(*words, "--port", str(port), "--dbname", target, "--command", statement, user="postgres", check=check).strip()
 
 
 def databases(port):

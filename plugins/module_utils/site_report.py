@@ -20,6 +20,8 @@ PENDING_SHOWN = 3
 LEVELS = ("bad", "warn", "note")
 REASON_LENGTH = 160
 SAME_DEPLOY_SECONDS = 120
+# What two clocks may differ by.
+CLOCKS_SECONDS = 3600
 # A host that keeps logs may be rebooted.
 UNSENT_SECONDS = 600
 
@@ -32,6 +34,11 @@ def age(seconds):
         if seconds >= 2 * size:
             return f"{int(seconds // size)} {name}"
     return f"{max(0, int(seconds))} s"
+
+
+def is_to_come(moment, now):
+    """Whether a moment lies ahead by more than two clocks may differ: it was written down while a clock was wrong."""
+    return bool(moment) and moment > now + CLOCKS_SECONDS
 
 
 def size(amount):
@@ -296,6 +303,9 @@ def backup_rows(page, host, data):
         latest = max(physical) if kind in PHYSICAL else good
         if row.get("verdict") != "ok":
             level = page.problem(host, f"backup/{kind}", f"The last {name} failed: {row.get('message') or 'no reason given'}")
+        elif kind != "archive" and is_to_come(latest, now):
+            text = f"The last good {name} is of a time that is still to come (in {age(latest - now)}): the clock was wrong. Make a new one."
+            level = page.problem(host, f"backup/{kind}", text, "warn")
         elif kind != "archive" and (not latest or now - latest > hours * 3600):
             level = page.problem(host, f"backup/{kind}", f"The last good {name} is {age(now - latest)} old.", "warn")
         rows.append(
@@ -328,6 +338,10 @@ def place_rows(page, host, data):
             if (row.get("is_elsewhere") or name == "backup") and last and not (name == "backup" and row.get("is_partial")):
                 if not moment:
                     text = f"No {name} is in {place} yet." if name == "backup" else f"No {name} are in {place} yet."
+                    level = page.problem(host, f"backup/place/{place}", text, "warn")
+                elif is_to_come(moment, now):
+                    verb = "is" if name == "backup" else "are"
+                    text = f"The newest {name} in {place} {verb} of a time that is still to come (in {age(moment - now)}): the clock was wrong."
                     level = page.problem(host, f"backup/place/{place}", text, "warn")
                 elif now - moment > page.limits["backup_hours"] * 3600:
                     text = f"The newest {name} in {place} {'is' if name == 'backup' else 'are'} {age(now - moment)} old."

@@ -19,6 +19,9 @@ options:
     type: list
     elements: list
     required: true
+  reader:
+    description: The word of M(selfhost.django.files) for whose files they have taken over, once all have run; these are told as changed until then.
+    type: str
 attributes:
   check_mode: {support: full, description: "Says that there are commands to be run."}
   diff_mode: {support: none, description: "What a command changes is not known."}
@@ -27,6 +30,7 @@ attributes:
 EXAMPLES = r"""
 - name: Load the configuration of nginx
   selfhost.django.commands:
+    reader: nginx
     commands:
       - [nginx, -t, -q]
       - [systemctl, reload, nginx.service]
@@ -47,15 +51,20 @@ cmd:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed, ask
+from ansible_collections.selfhost.django.plugins.module_utils.owed import settle
 
 
 def main():
     """Run them."""
-    module = AnsibleModule(argument_spec={"commands": {"type": "list", "elements": "list", "required": True}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"commands": {"type": "list", "elements": "list", "required": True}, "reader": {"type": "str"}}, supports_check_mode=True
+    )
     commands = [[str(word) for word in words] for words in module.params["commands"]]
     try:
         for words in [] if module.check_mode else commands:
             ask(*words)
+        if module.params["reader"] and not module.check_mode:
+            settle(module.params["reader"])
     except Failed as error:
         module.fail_json(**error.details)
     module.exit_json(changed=bool(commands), commands=commands)

@@ -70,6 +70,11 @@ options:
         description: Whether no difference of it is shown.
         type: bool
         default: false
+  reader:
+    description:
+      - A word for who takes the files over, as M(selfhost.django.commands) knows it, too. What it has not taken over, since a run before failed or was
+        killed in between, is told as changed once more.
+    type: str
   payload:
     description: The files as the action plugin hands them to the host.
     type: str
@@ -86,6 +91,13 @@ EXAMPLES = r"""
       - {template: selfhost-guard.service.j2, dest: /etc/systemd/system/selfhost-guard.service}
   notify: Reload systemd
 
+- name: Configure the site
+  selfhost.django.files:
+    reader: nginx
+    files:
+      - {template: site.conf.j2, dest: /etc/nginx/conf.d/site.conf}
+  notify: Reload nginx
+
 - name: Have a place of its own for the site, and no other site
   selfhost.django.files:
     files:
@@ -95,7 +107,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_files:
-  description: Paths of the files that were written, or would be in check mode.
+  description: Paths of the files that were written, or would be in check mode; with O(reader) those that are still to be taken over come first.
   returned: always
   type: list
   elements: str
@@ -107,27 +119,30 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.selfhost.django.plugins.module_utils.files import place
+from ansible_collections.selfhost.django.plugins.module_utils.owed import owe, owed
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
 
 
 def main():
     """Write all files, or say which one cannot be written."""
     module = AnsibleModule(
-        argument_spec={"payload": {"type": "str", "no_log": True}, "files": {"type": "list", "elements": "dict"}},
+        argument_spec={"payload": {"type": "str", "no_log": True}, "files": {"type": "list", "elements": "dict"}, "reader": {"type": "str"}},
         supports_check_mode=True,
     )
     if not module.params["payload"]:
         module.fail_json(msg="The module files needs its action plugin: call it as selfhost.django.files.")
-    changed, differences = [], []
+    reader, changed, differences = module.params["reader"], [], []
     os.umask(0o022)
     try:
+        before = owed(reader) if reader else []
         for entry in json.loads(module.params["payload"]):
-            row = place(entry, module.check_mode, module.run_command)
+            row = place(entry, module.check_mode, module.run_command, (lambda path: owe(reader, path)) if reader else None)
             if row:
                 changed.append(entry["dest"])
                 differences.append(row)
     except (OSError, UnsafePath, ValueError) as error:
         module.fail_json(msg=str(error), changed=bool(changed) and not module.check_mode, changed_files=changed)
+    changed = [*dict.fromkeys(before + changed)]
     module.exit_json(changed=bool(changed), changed_files=changed, diff=differences)
 
 

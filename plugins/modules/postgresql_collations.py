@@ -44,7 +44,7 @@ databases:
 import time
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.selfhost.django.plugins.module_utils.postgresql_server import RECOVERY
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_server import OWN, RECOVERY, SESSION
 
 try:
     import psycopg2
@@ -94,13 +94,12 @@ class Server:
     """A server that is asked and told over its socket."""
 
     def __init__(self, params):
-        # It does not wait for standbys, which may be away.
-        self.words = {"host": params["socket"], "port": params["port"], "user": "postgres", "options": "-c synchronous_commit=local"}
+        self.words = {"host": params["socket"], "port": params["port"], "user": "postgres"}
         self.patience = params["patience_seconds"]
 
-    def rows(self, database, *statements, **values):
+    def rows(self, database, *statements, options=SESSION, **values):
         """Run statements by themselves and return the rows of the last one."""
-        connection = psycopg2.connect(dbname=database, **self.words)
+        connection = psycopg2.connect(dbname=database, options=options, **self.words)
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
@@ -135,7 +134,8 @@ class Server:
             if not dry:
                 for statement in work(name, is_own, [collation for _oid, collation in collations], indexes):
                     # From a database that is always open: template0 has to be put right too, and is not.
-                    self.rows(name if is_open else "postgres", statement)
+                    # What an index calls is called as its owner, and finds what the owner has it find.
+                    self.rows(name if is_open else "postgres", statement, options=OWN)
         return done
 
 

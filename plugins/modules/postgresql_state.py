@@ -90,6 +90,7 @@ import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_server import SESSION
 
 try:
     import psycopg2
@@ -163,7 +164,7 @@ def is_password_of(stored, password):
 @contextlib.contextmanager
 def database_of(params, name):
     """Give a function that returns the rows of a question to a database of the server."""
-    connection = psycopg2.connect(host=params["socket"], port=params["port"], user="postgres", dbname=name)
+    connection = psycopg2.connect(host=params["socket"], port=params["port"], user="postgres", dbname=name, options=SESSION)
     try:
         connection.set_session(readonly=True)
         with connection.cursor() as cursor:

@@ -161,6 +161,8 @@ import subprocess
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, open_directory, read_file, remove, write_file
+from ansible_collections.selfhost.django.plugins.module_utils.paths import look as look_at
 from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, UNITS, look, named, output
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import PYTHON, Refusal
 from ansible_collections.selfhost.django.plugins.module_utils.sources import fetch, is_there, resolve
@@ -185,19 +187,20 @@ def interpreter_of(python, installer="uv"):
 
 def keep(path, text):
     """Let a file that nobody else reads have a text, or be gone; return whether it had another one."""
+    folder, name = open_directory(os.path.dirname(path)), os.path.basename(path)
     try:
-        with open(path, encoding="utf-8") as file:
-            before = file.read()
-    except FileNotFoundError:
-        before = ""
-    if text == before:
-        return False
-    if text:
-        with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(path + ".new", path)
-    else:
-        os.unlink(path)
+        # A pipe or a folder in its place, which a build may have left, is neither waited for nor in the way.
+        there, found = look_at(name, folder), read_file(folder, name)
+        if text.encode() == (found[0] if found else b"") and bool(there) == bool(text):
+            return False
+        if not found:
+            remove(name, folder)
+        if text:
+            write_file(folder, name, text.encode(), os.geteuid(), os.getegid(), 0o600)
+        elif found:
+            remove(name, folder)
+    finally:
+        os.close(folder)
     return True
 
 
@@ -273,7 +276,7 @@ def main():
         resolved = {} if changed is None else named_and_resolved(given)
         names = {name: resolved.get(name, "") for name in ("release", "virtualenv")} | {"maintenance": given["maintenance"]}
         module.exit_json(changed=bool(changed), resolved=resolved, **look(given["root"], given["service"], given["mark"], **names))
-    except (OSError, Refusal) as error:
+    except (OSError, Refusal, UnsafePath) as error:
         module.fail_json(msg=str(error))
 
 

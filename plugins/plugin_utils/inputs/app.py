@@ -21,6 +21,10 @@ from .values import (
 )  # fmt: skip
 
 IDENTIFIER = r"[a-z][a-z0-9_]{0,30}"
+# Of a host in the inventory.
+HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
+# A name of PostgreSQL's has 63, and `standby_` stands before that of a host.
+SLOT_LETTERS = 55
 # What is absolute, leads upwards, or is the folder of manage.py itself.
 LEAVES = re.compile(r"^/|(^|/)\.\.(/|$)|^[./]*$")
 # systemd.unit(5): a unit is named after the entry.
@@ -33,6 +37,9 @@ PORTS = (
     "app_database_port", "app_http_port", "app_https_port", "app_acme_port", "app_backup_port", "app_media_backup_port", "app_etcd_port", "app_etcd_peer_port",
     "app_etcd_metrics_port", "app_patroni_port", "app_logs_port",
 )  # fmt: skip
+# What a shell takes as it is.
+QUOTED = r"""\\.|'[^']*'|"(\\.|[^"\\])*\""""
+CHECK_KEYS = ["path", "status", "text", "absent", "host", "headers"]
 FILE_KEYS = (["path", "content"], ["owner", "group", "mode"])
 # What uv, pip, Poetry and git read of their environment.
 INSTALLER = "(UV|PIP|POETRY|GIT_CONFIG)_.*"
@@ -51,6 +58,10 @@ def name(site):
 def application(site):
     """Say what is wrong with code, secrets, database and files."""
     site.settle(*HOSTS_OF_SITE)
+    if missing := _without_address(site):
+        # Much derives from it.
+        yield f"app_addresses lacks {listed(missing)}: give the address of every host of the site, or leave it out and give each its app_address."
+        return
     yield from accounts(site)
     yield from _repository(site)
     yield from _version(site)
@@ -162,13 +173,47 @@ def _hosts(site):
                 f"app_database_host holds '{host}': give names, IP addresses without brackets and port, or directories of sockets, with commas "
                 "between them."
             )
-    if site["app_database_hosts"] + site["app_balancer_hosts"] and len(site["app_site_hosts"]) > 1:
+    yield from _host_names(site["app_site_hosts"])
+    if len(site["app_database_hosts"]) > 1:
+        for host in (host for host in site["app_database_hosts"] if len(host) > SLOT_LETTERS):
+            yield (
+                f"The inventory names a database host '{host}': give one of several at most {SLOT_LETTERS} characters, since its replication slot is named "
+                "after it; its address is ansible_host."
+            )
+    # An authority comes to any of them for the proof that another one has, and nginx looks names up when it starts.
+    ask_each_other = site["app_tls"] == "acme" and len(site["app_entrance_hosts"]) > 1
+    if (site["app_database_hosts"] + site["app_balancer_hosts"] or ask_each_other) and len(site["app_site_hosts"]) > 1:
         for host, address in site["app_addresses"].items():
             if not is_address(address):
                 yield (
-                    f"app_address of {host} is '{address}': give each host of a site with several its IP address, since the firewall and the "
-                    "database admit by it."
+                    f"app_address of {host} is '{address}': give each host of a site with several its IP address, since they admit each "
+                    "other by it."
                 )
+
+
+def _without_address(site):
+    """Return the site's hosts that an address is not known of."""
+    addresses = site["app_addresses"]
+    return [host for host in site["app_site_hosts"] if not isinstance(addresses, Mapping) or not addresses.get(host)]
+
+
+def _host_names(hosts):
+    """Say which names cannot stand where hosts of a site name each other: in certificates, in configurations, in the names of replication slots."""
+    if len(hosts) < 2:
+        return
+    for host in hosts:
+        if not matches(HOST, host):
+            yield (
+                f"The inventory names a host '{host}': give each host of a site with several a name of letters, digits, dots, underscores and hyphens, since "
+                "certificates name it; its address is ansible_host."
+            )
+    alike = {}
+    for host in hosts:
+        alike.setdefault(re.sub("[^a-z0-9]", "_", host.lower()), []).append(host)
+    for names in alike.values():
+        if len(names) > 1:
+            said = " and ".join(sorted(names))
+            yield f"The inventory names the hosts {said}, which are one name where only letters and digits count: give them names that differ."
 
 
 def _steps(site):
@@ -182,9 +227,21 @@ def _steps(site):
         yield f"app_hooks names {listed(unknown)}: a moment is before_ or after_ one of {listed(moments)}."
     elif missing := [path for path in hooks.values() if not (str(path).startswith("/") and os.path.isfile(path))]:
         yield f"app_hooks names {listed(missing)}: give the absolute path of a task file on the controller."
-    checks = site["app_health_checks"]
-    if not is_rows(checks, ["path"]) or not checks or not all(str(row["path"]).startswith("/") for row in checks):
-        yield "app_health_checks needs at least one check, each with a path that begins with a slash."
+    yield from _health_checks("app_health_checks", site["app_health_checks"])
+
+
+def _health_checks(name, checks):
+    if not is_rows(checks, ["path"]) or not checks or not all(matches(r"/\S*", row["path"]) for row in checks):
+        yield f"{name} needs at least one check, each with a path that begins with a slash."
+        return
+    for row in checks:
+        statuses, headers = row.get("status", [200]), row.get("headers") or {}
+        if strange := [key for key in row if key not in CHECK_KEYS]:
+            yield f"{name} has {listed(strange)} in the check of {row['path']}: the keys are {listed(CHECK_KEYS)}."
+        elif not statuses or not all(matches("[1-5][0-9]{2}", status) for status in (statuses if is_list(statuses) else [statuses])):
+            yield f"{name} has the status {statuses} in the check of {row['path']}: give a list of numbers, such as [200, 302]."
+        elif not isinstance(headers, Mapping) or not all(matches("[A-Za-z0-9-]+", header) and matches(r"[^\r\n]*", value) for header, value in headers.items()):
+            yield f"{name} has headers in the check of {row['path']} that are no mapping of names to values of one line: give such, or none."
 
 
 def _modules(site):
@@ -270,6 +327,16 @@ def _units(site):
         yield f"""app_processes and app_timers name two '{"', '".join(twice)}': give each a name of its own, since a unit is named after it."""
 
 
+def _of_several(command):
+    """Return what is wrong with a command that takes the place of its shell, so that what follows it never runs; empty where nothing does."""
+    plain = re.sub(QUOTED, "x", command)
+    if "'" in plain or '"' in plain:
+        return "close its quotes"
+    # What leads output elsewhere joins no commands.
+    several = re.search(r";|&|\|\|", re.sub(r"[<>]&[0-9-]|&>", " ", plain))
+    return "only the first of several would run; give one command, or sh -c '…' with all of them" if several else ""
+
+
 def _unit(variable, row):
     if not matches(UNIT, row["name"]):
         yield (
@@ -280,6 +347,8 @@ def _unit(variable, row):
     command = str(row["command"])
     if not matches(r"[^\n]*\S[^\n]*", command):
         yield f"The command of {row['name']} in {variable} is '{command.strip()}': give one command on one line."
+    elif wrong := _of_several(command):
+        yield f"The command of {row['name']} in {variable} is '{command}': {wrong}."
     if row.get("hosts", "all") not in ("all", "one"):
         yield f"hosts of {row['name']} in {variable} is '{row['hosts']}': give all, or one for the first web host."
     for key in ("stop_seconds", "timeout_seconds"):
@@ -353,6 +422,8 @@ def web_server(site):
          "nginx_hsts_seconds": (0, None), "nginx_worker_connections": (512, None), "nginx_requests_per_address": (0, None)},
     )  # fmt: skip
     yield from given_numbers(site, {"nginx_connections_per_address": (0, None), "nginx_request_header_kb": (4, 40)})
+    if "nginx_health_checks" in site.given:
+        yield from _health_checks("nginx_health_checks", site["nginx_health_checks"])
     yield from parts(site)
     yield from _rate_limits(site["nginx_rate_limits"])
     yield from _nginx_certificate(site["nginx_tls_certificate"], site["nginx_tls_key"])
@@ -453,12 +524,15 @@ def balancer(site):
          "haproxy_max_connections": (100, None), "haproxy_drain_seconds": (0, None), "haproxy_admit_seconds": (10, None)},
     )  # fmt: skip
     yield from given_numbers(site, {"haproxy_timeout_seconds": (1, None), "haproxy_connections_per_address": (0, None)})
-    yield from _health_check(site["haproxy_health_check"])
+    # It is the first one of the application's, whose faults are told by their own name.
+    if "haproxy_health_check" in site.given or not any(_health_checks("app_health_checks", site["app_health_checks"])):
+        yield from _health_check(site["haproxy_health_check"])
     yield from _balancer_tls(site)
 
 
 def _health_check(check):
     statuses = check.get("status", [200]) if isinstance(check, Mapping) else []
+    statuses = statuses if is_list(statuses) else [statuses]
     if not statuses or not matches(r"/[^\s\"'\\#]*", check.get("path", "")) or not all(matches("[1-5][0-9]{2}", status) for status in statuses):
         yield f"haproxy_health_check is {check}: give a path that begins with a slash, and a list of statuses."
 

@@ -38,6 +38,9 @@ def wanted(value, option, is_word=False):
         return what
     if kind == "list" and elements in KINDS and not all(map(KINDS[elements][2], value)):
         return f"a list of {KINDS[elements][1]}"
+    known = option.get("options")
+    if known and (strange := dict.fromkeys(str(key) for row in value if isinstance(row, Mapping) for key in row if key not in known)):
+        return f"a list of mappings with the keys {listed(known)}, and one has {listed(strange)}"
     choices = option.get("choices", ())
     if choices and kind == "str" and str(value) not in map(str, choices):
         return f"one of {listed(choices)}"

@@ -246,6 +246,15 @@ def test_an_authority_that_refuses_is_left_alone_for_a_while_and_asked_for_other
     assert asked(tmp_path) == 4
 
 
+def test_a_clock_that_was_ahead_keeps_nobody_from_asking(settings, tmp_path, monkeypatch):
+    answer(monkeypatch, tmp_path, settings, "refuse")
+    with monkeypatch.context() as clock:
+        clock.setattr(acme.time, "time", lambda: 4_000_000_000)
+        acme.obtain(settings)
+    acme.obtain(settings)
+    assert asked(tmp_path) == 2
+
+
 def test_an_authority_is_not_asked_while_a_domain_does_not_lead_here(settings, tmp_path, monkeypatch):
     answer(monkeypatch, tmp_path, settings, certificate("shop.se"))
     settings |= {"dns": False, "webroot": str(tmp_path / "webroot")}

@@ -196,6 +196,44 @@ def test_expiry_never_takes_the_last_good_backup(found, now, spares):
     assert physical.spares_a_good_one(found, 35, now * DAY) is spares
 
 
+@pytest.mark.parametrize(
+    ("moments", "now", "leapt"),
+    [
+        ([], 10 * DAY, False),
+        ([1 * DAY], 10 * DAY, False),
+        ([1 * DAY, 2 * DAY], 2 * DAY, False),
+        # A host that makes one in a month, and one that was off, or has another clock since.
+        ([1 * DAY, 32 * DAY], 32 * DAY, False),
+        ([1 * DAY, 2 * DAY, 400 * DAY], 400 * DAY, True),
+        # The next one shows which.
+        ([1 * DAY, 2 * DAY, 400 * DAY, 401 * DAY], 401 * DAY, False),
+        # The clock is right again.
+        ([1 * DAY, 2 * DAY, 400 * DAY, 3 * DAY], 3 * DAY, False),
+    ],
+)
+def test_a_leap_of_the_clock_is_seen_in_the_copies_before(moments, now, leapt):
+    assert core.has_leapt(moments, now) is leapt
+    assert core.past(list(zip(moments, map(str, moments))), 9999, now) == []
+
+
+def test_what_is_past_goes_by_the_newest_copy_and_not_by_one_of_a_time_to_come():
+    copies = [(day * DAY, str(day)) for day in (1, 2, 20, 21, 4000)]
+    assert core.past(copies, 7, 21 * DAY) == ["1", "2"]
+    assert core.past(copies, 7, 30 * DAY) == ["1", "2"], "nothing is made any more, so nothing goes any more"
+    assert core.past(copies, 7, 4000 * DAY) == []
+
+
+@pytest.mark.parametrize("now, kept", [(9, False), (4000, True)])
+def test_after_a_leap_of_the_clock_no_backup_goes(monkeypatch, now, kept):
+    called = []
+    monkeypatch.setattr(core, "pgbackrest", lambda _settings, *words, **_more: called.append("--repo1-retention-full=9999999" in words))
+    monkeypatch.setattr(physical, "backups", lambda _settings, _repository: [of_day(1), of_day(8), of_day(now)])
+    monkeypatch.setattr(physical.time, "time", lambda: now * DAY)
+    physical.expire(core.Settings(retention_days=[35]), 1, is_made=True)
+    physical.expire(core.Settings(retention_days=[35]), 1)
+    assert called == [kept, False], "who needs room is not kept from it"
+
+
 @pytest.mark.parametrize(("error", "words"), [(False, ("--repo=1", "expire")), (True, ("--repo=1", "--repo1-retention-full=9999999", "expire"))])
 def test_where_only_damaged_backups_would_stay_none_goes(monkeypatch, error, words):
     called = []
@@ -259,6 +297,9 @@ def test_dumps_are_kept_by_their_age_however_many_are_made_and_strangers_left_al
     now = calendar.timegm((2026, 1, 5, 0, 59, 0))
     # Of what is older than the days, the newest stays: it is what can be gone back to at their beginning.
     assert logical.expired(names, 1, now) == ["20260101T010000Z", "20260102T010000Z"]
+    # A clock that has leapt ahead, and made a dump there.
+    assert logical.expired([*names, "20990101T010000Z"], 1, calendar.timegm((2099, 1, 1, 1, 0, 9))) == []
+    assert logical.expired([*names, "20990101T010000Z"], 1, now) == ["20260101T010000Z", "20260102T010000Z"]
     assert logical.expired(names, 2, now) == ["20260101T010000Z"]
     assert logical.expired(names, 4, now) == []
     by_hand = [f"20260105T00{minute:02}00Z" for minute in range(50)]

@@ -43,16 +43,18 @@ def asked(monkeypatch):
     return types.SimpleNamespace(calls=calls, answers=answers, words=lambda: [call[0] for call in calls])
 
 
-def test_what_a_place_lacks_it_gets_in_order_and_with_its_own_time(settings, asked):
+def test_what_a_place_lacks_it_gets_in_order_and_with_its_own_time(settings, asked, monkeypatch):
     for name in ("20260101T030000Z", "20260102T030000Z", "20260103T030000Z", "20260104T030000Z.partial"):
         offsite.os.mkdir(f"{settings.dumps['path']}/{name}")
-    asked.answers["snapshots"] = 0, json.dumps([{"id": "abc", "tags": ["dump:20260102T030000Z"]}]), ""
+    there = [{"id": "old", "tags": ["dump:20251220T030000Z"]}, {"id": "abc", "tags": ["dump:20260102T030000Z"]}]
+    asked.answers["snapshots"] = 0, json.dumps(there), ""
+    monkeypatch.setattr(offsite.time, "time", lambda: 1767415000)
     newest = offsite.dumps(settings, ROW)
     brought = [call for call in asked.calls if call[0] == "backup"]
     assert [call[-1].rpartition("/")[2] for call in brought] == ["20260101T030000Z", "20260103T030000Z"]
     assert "--time=2026-01-01 03:00:00" in brought[0]
     assert newest == 1767409200
-    assert asked.calls[-1] == ["forget", "--quiet", "--host=dumps", "--group-by=host", "--keep-within=7d"]
+    assert asked.calls[-1] == ["forget", "--quiet", "old"]
 
 
 def test_nothing_is_forgotten_where_something_could_not_be_brought(settings, asked):

@@ -153,6 +153,19 @@ def part(text, numbers):
 # --- The server -------------------------------------------------------------------------------
 
 
+# A database's owner says by ALTER DATABASE what its sessions begin with, and may have functions that are called as the server's are: ours find no others
+# than the server's, and wait as long as they have to, but not without an end for somebody's lock.
+SESSION = {
+    "search_path": "pg_catalog", "role": "none", "client_encoding": "UTF8", "default_transaction_read_only": "off", "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0", "lock_timeout": "600s", "synchronous_commit": "local",
+}  # fmt: skip
+# The same, of what not every version knows.
+SOME = """
+SELECT set_config(name, wanted, false) FROM pg_settings JOIN (VALUES ('transaction_timeout', '0'), ('restrict_nonsystem_relation_kind', 'view, foreign-table'))
+  AS of_ours (name, wanted) USING (name)
+"""
+
+
 def libpq(connection, **more):
     """Return a connection string. No password is in it: that comes from the password file it names."""
     quoted = {name: str(value).replace("\\", "\\\\").replace("'", "\\'") for name, value in (connection | more).items() if value != ""}
@@ -164,13 +177,16 @@ def connect(connection, database="postgres", autocommit=True, **more):
     """Yield a cursor of a session on a server: `settings.connection` leads to the primary."""
     import psycopg2
 
+    ours = {"connect_timeout": 10, "application_name": "postgresql-backup", "options": " ".join(f"-c {name}={value}" for name, value in SESSION.items())}
     try:
-        session = psycopg2.connect(libpq({"connect_timeout": 10, "application_name": "postgresql-backup"} | connection, dbname=database, **more))
+        session = psycopg2.connect(libpq(ours | connection, dbname=database, **more))
     except psycopg2.OperationalError as error:
         raise Failure(f"the server cannot be reached: {' '.join(str(error).split())}") from None
     try:
-        session.autocommit = autocommit
+        session.autocommit = True
         with session.cursor() as cursor:
+            cursor.execute(SOME)
+            session.autocommit = autocommit
             yield cursor
     except psycopg2.Error as error:
         raise Failure(f"the server refuses: {' '.join(str(error).split())}") from None
@@ -234,6 +250,28 @@ def lock(settings, name, what):
             HELD.remove(file.fileno())
             file.seek(0)
             file.truncate()
+
+
+# --- Time -------------------------------------------------------------------------------------
+
+DAY = 86400
+# What a clock may be ahead by when it is put right; and in days what passes between two copies at most. Where it was more, the host was off, or its clock
+# has leapt: nothing is past its time then, and the next copy shows which it was.
+AHEAD, LEAP = 3600, 40
+
+
+def has_leapt(moments, now):
+    """Whether the clock may have leapt since the copy before the newest; moments are those of all copies."""
+    earlier = sorted(moment for moment in moments if moment <= now + AHEAD)[:-1]
+    return bool(earlier) and now - earlier[-1] > LEAP * DAY
+
+
+def past(copies, days, now):
+    """Return the names of copies that are past their days, of pairs of moment and name: as many days before the newest one, or before now."""
+    moments = [moment for moment, _name in copies if moment <= now + AHEAD]
+    if not moments or has_leapt(moments, now):
+        return []
+    return [name for moment, name in copies if moment < min(now, max(moments)) - days * DAY]
 
 
 # --- Words ------------------------------------------------------------------------------------

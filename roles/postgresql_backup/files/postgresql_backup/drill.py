@@ -202,16 +202,19 @@ def compare(settings, noted):
     """Compare every database with the manifest; return how many rows there were."""
     rows, complaints = 0, []
     names = {row[0] for row in core.ask(connection(settings), "SELECT datname FROM pg_database")}
-    for database, expected in sorted(noted["databases"].items()):
-        if database not in names:
-            complaints.append(f"database {database} is missing")
-            continue
+    complaints += [f"database {database} is missing" for database in sorted(noted["databases"]) if database not in names]
+    there, late = {database: expected for database, expected in sorted(noted["databases"].items()) if database in names}, {}
+    # Before this program itself makes a transaction.
+    for database, expected in there.items():
         with core.connect(connection(settings), database) as cursor:
-            late = len(committed(cursor, expected["snapshot"]))
+            late[database] = len(committed(cursor, expected["snapshot"]))
+    for database, expected in there.items():
+        with core.connect(connection(settings), database) as cursor:
+            manifest.prepare(cursor)
             found = manifest.tables(cursor)
             applied = manifest.migrations(cursor)
         rows += sum(found.values())
-        complaints += [f"{database}: {sentence}" for sentence in differences(expected["tables"], found, late, expected.get("after"))]
+        complaints += [f"{database}: {sentence}" for sentence in differences(expected["tables"], found, late[database], expected.get("after"))]
         if missing := lost(expected["migrations"], applied):
             complaints.append(f"{database}: the migrations {', '.join(missing)} are missing")
     if complaints:

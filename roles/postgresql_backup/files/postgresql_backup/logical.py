@@ -1,5 +1,6 @@
 """A dump of each database as SQL knows it, for the day a physical copy is of no use: another version, one table, damage in a page."""
 
+import calendar
 import os
 import re
 import shutil
@@ -46,7 +47,8 @@ def dump(settings, arguments):
 
 def fill(settings, path):
     for name in core.databases(settings):
-        write(settings, os.path.join(path, file_of(name)), "pg_dump", "--format=custom", f"--dbname={core.libpq(settings.connection, dbname=name)}")
+        write(settings, os.path.join(path, file_of(name)), "pg_dump", "--format=custom", "--lock-wait-timeout=600s",
+              f"--dbname={core.libpq(settings.connection, dbname=name, options='-c role=none')}")  # fmt: skip
     # Without passwords: they come from the site's own configuration.
     write(settings, os.path.join(path, "globals.sql"), "pg_dumpall", "--globals-only", "--no-role-passwords",
           f"--dbname={core.libpq(settings.connection, dbname='postgres')}")  # fmt: skip
@@ -67,6 +69,14 @@ def file_of(database):
     return urllib.parse.quote(database, safe=" ") + ".dump"
 
 
+def moment_of(dump):
+    """Return when a dump was made, by its name, in seconds since 1970; 0 for a name that only looks like a time."""
+    try:
+        return calendar.timegm(time.strptime(dump, STAMP))
+    except ValueError:
+        return 0
+
+
 def unfinished(names):
     """Return the directories that an interrupted run left."""
     return [name for name in names if name.endswith(".partial") and FINISHED.fullmatch(name.removesuffix(".partial"))]
@@ -74,6 +84,8 @@ def unfinished(names):
 
 def expired(names, days, now):
     """Return the dumps that are no longer kept: all before the last one that is older than the days that can be gone back."""
+    if core.has_leapt([moment_of(name) for name in names if FINISHED.fullmatch(name)], now):
+        return []
     border = time.strftime(STAMP, time.gmtime(now - days * 86400))
     return sorted(name for name in names if FINISHED.fullmatch(name) and name < border)[:-1]
 

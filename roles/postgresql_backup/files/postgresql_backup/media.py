@@ -335,7 +335,9 @@ def size(path):
 
 
 def forget(settings):
-    restic(settings, "forget", "--quiet", "--host=uploads", "--group-by=host", f"--keep-within={settings['media']['keep_days']}d", "--prune")
+    copies = [(when.timestamp(), snapshot) for when, _name, snapshot in points(snapshots(settings))]
+    if gone := core.past(copies, settings["media"]["keep_days"], time.time()):
+        restic(settings, "forget", "--quiet", "--prune", *gone)
 
 
 def make(settings, fields):

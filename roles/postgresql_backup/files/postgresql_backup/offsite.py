@@ -3,7 +3,6 @@
 What a repository has not yet it gets, also what it missed while it was away. Dumps are read and written as the account that they belong to.
 """
 
-import calendar
 import json
 import os
 import socket
@@ -113,8 +112,10 @@ def snapshots(row, host):
     return json.loads(done.stdout or "[]") or []
 
 
-def forget(row, host, days):
-    restic(row, "forget", "--quiet", f"--host={host}", "--group-by=host", f"--keep-within={days}d")
+def forget(row, copies, days):
+    """Forget what is past its days, of pairs of moment and snapshot, or None for what was brought just now."""
+    if gone := [snapshot for snapshot in core.past(copies, days, time.time()) if snapshot]:
+        restic(row, "forget", "--quiet", *gone)
 
 
 def held(found):
@@ -133,7 +134,7 @@ def uploads(settings, row):
         source = {"RESTIC_FROM_REPOSITORY": media.repository(settings), "RESTIC_FROM_PASSWORD_FILE": settings["media"]["passphrase_file"]}
         restic({**row, "environment": row["environment"] | source}, "copy", "--quiet", "--host=uploads")
     known = media.points(snapshots(row, "uploads"))
-    forget(row, "uploads", settings["media"]["keep_days"])
+    forget(row, [(when.timestamp(), snapshot) for when, _name, snapshot in known], settings["media"]["keep_days"])
     return int(known[-1][0].timestamp()) if known else None
 
 
@@ -145,9 +146,9 @@ def dumps(settings, row):
         if name not in there:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.strptime(name, logical.STAMP))
             restic(row, "backup", "--quiet", "--host=dumps", f"--tag={DUMP}{name}", f"--time={when}", os.path.join(path, name))
-    forget(row, "dumps", settings.dumps["keep_days"])
+    forget(row, [(logical.moment_of(name), there.get(name)) for name in {*there, *names}], settings.dumps["keep_days"])
     newest = max([*there, *names], default=None)
-    return calendar.timegm(time.strptime(newest, logical.STAMP)) if newest else None
+    return logical.moment_of(newest) if newest else None
 
 
 def bring(settings, row):

@@ -48,9 +48,12 @@ def spares_a_good_one(found, days, now):
 FOR_EVER = 9999999
 
 
-def expire(settings, repository, check=True):
-    """Have what is past its time go, and what an interrupted backup left; the latter alone where only damaged backups would stay."""
-    spares = spares_a_good_one(backups(settings, repository), settings.retention_days[repository - 1], time.time())
+def expire(settings, repository, check=True, is_made=False):
+    """Have what is past its time go, and what an interrupted backup left; the latter alone where only damaged backups would stay, or where the clock may
+    have leapt until one was made."""
+    found, now = backups(settings, repository), time.time()
+    leapt = is_made and core.has_leapt([row["timestamp"]["stop"] for row in found], now)
+    spares = not leapt and spares_a_good_one(found, settings.retention_days[repository - 1], now)
     kept = [] if spares else [f"--repo{repository}-retention-full={FOR_EVER}"]
     core.pgbackrest(settings, f"--repo={repository}", *kept, "expire", check=check)
 
@@ -85,7 +88,7 @@ def backup(settings, arguments):
                     made.append((repository, sound(newest(settings, repository))))
                     status.keep(settings, repository, {"backup": made[-1][1]["timestamp"]["stop"]})
                     if not keep:
-                        expire(settings, repository)
+                        expire(settings, repository, is_made=True)
                 except core.Failure as failure:
                     failures.append((repository, failure))
                     if failure.code == core.FULL and not keep:

@@ -5,6 +5,7 @@ from ansible_collections.selfhost.django.plugins.filter.postgresql_access import
     postgresql_local_access,
     postgresql_service_access,
     postgresql_service_functions,
+    postgresql_bounded_roles,
     postgresql_service_roles,
 )
 
@@ -46,3 +47,10 @@ def test_what_the_superuser_alone_may_otherwise_is_open_to_who_needs_it():
     assert postgresql_service_functions(False) == {"backup": [], "replication": []}
     assert "pg_switch_wal()" in postgresql_service_functions(False, received=True)["backup"]
     assert "pg_stat_file(text, boolean)" in postgresql_service_functions(True)["replication"]
+
+
+@pytest.mark.parametrize(("connections", "most"), [(100, 90), ("500", 450), (25, 22), (10, 7)])
+def test_no_role_takes_all_connections_unless_it_is_told_to(connections, most):
+    roles = [{"name": "shop"}, {"name": "reports", "connection_limit": 3}, {"name": "all", "connection_limit": -1}]
+    assert [role["connection_limit"] for role in postgresql_bounded_roles(roles, connections)] == [most, 3, -1]
+    assert roles[0] == {"name": "shop"}

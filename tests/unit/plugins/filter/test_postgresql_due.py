@@ -25,20 +25,23 @@ FOUND = {
     "databases": {
         "postgres": {"owner": "postgres", "encoding": "UTF8", "privileges": [["", "CONNECT"]], "extensions": ["plpgsql", "pg_stat_statements"]},
         "shop": {"owner": "shop", "encoding": "UTF8", "extensions": ["plpgsql", "pg_trgm"], "privileges": [
-            ["shop", "CREATE"], ["reports", "CONNECT"], ["reports", "TEMPORARY"], ["backup", "TEMPORARY"], ["backup", "CONNECT"]]},
+            ["shop", "CREATE"], ["reports", "CONNECT"], ["reports", "TEMPORARY"], ["backup", "TEMPORARY"], ["backup", "CONNECT"],
+            ["pg_read_all_data", "TEMPORARY"]]},
         "blog": {"owner": "shop", "encoding": "UTF8", "extensions": ["plpgsql"], "privileges": [["shop", "CONNECT"]]},
     },
     "functions": {"pg_switch_wal()": ["postgres", "backup"]},
 }  # fmt: skip
 CLOSED = ['REVOKE CONNECT, TEMPORARY ON DATABASE "shop" FROM PUBLIC', 'REVOKE CONNECT, TEMPORARY ON DATABASE "blog" FROM PUBLIC']
 OPENED = ['GRANT CONNECT, TEMPORARY ON DATABASE "shop" TO "reports"', 'GRANT CONNECT, TEMPORARY ON DATABASE "shop" TO "backup"']
+# A function of the reader's, in which a backup has rows counted, is a temporary one.
+READ = ['GRANT TEMPORARY ON DATABASE "shop" TO "pg_read_all_data"']
 EXECUTED = ['GRANT EXECUTE ON FUNCTION pg_catalog.pg_switch_wal() TO "backup"']
 NOTHING = {"roles": [], "memberships": [], "databases": [], "privileges": [], "extensions": []}
 EVERYTHING = {
     "roles": ["shop", "reports", "backup"],
     "memberships": [{"role": "backup", "member_of": ["pg_monitor", "pg_read_all_data"]}],
     "databases": ["shop", "blog"],
-    "privileges": [*CLOSED, *OPENED, *EXECUTED],
+    "privileges": [*CLOSED, *OPENED, *READ, *EXECUTED],
     "extensions": [{"database": "postgres", "name": "pg_stat_statements"}, {"database": "shop", "name": "pg_trgm"}],
 }
 BARE = {
@@ -86,8 +89,11 @@ def test_a_dry_run_leaves_out_what_belongs_into_what_is_not_there():
         ("databases", "blog", {"privileges": [["", "TEMPORARY"]]}, {"privileges": CLOSED[1:]}),
         ("databases", "blog", {"privileges": [["", "CREATE"]]}, {}),
         ("databases", "postgres", {"extensions": ["plpgsql"]}, {"extensions": EVERYTHING["extensions"][:1]}),
-        ("databases", "shop", {"privileges": [["reports", "CONNECT"], ["reports", "TEMPORARY"], ["backup", "CONNECT"]]},
+        ("databases", "shop", {"privileges": [["reports", "CONNECT"], ["reports", "TEMPORARY"], ["backup", "CONNECT"], ["pg_read_all_data", "TEMPORARY"]]},
          {"privileges": OPENED[1:]}),
+        ("databases", "shop",
+         {"privileges": [["reports", "CONNECT"], ["reports", "TEMPORARY"], ["backup", "CONNECT"], ["backup", "TEMPORARY"], ["pg_read_all_data", "CONNECT"]]},
+         {"privileges": READ}),
     ],
 )  # fmt: skip
 def test_what_differs_is_due_and_nothing_else(kind, name, change, what):

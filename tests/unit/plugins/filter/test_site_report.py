@@ -158,6 +158,9 @@ def test_that_nobody_is_told_is_a_note_for_all_such_hosts_and_that_messages_wait
         (broken("database", "connections", value=95), "warn", "The database has 95 of 100 connections."),
         (broken("backup", value={}), "warn", "There is no backup yet."),
         (broken("backup", "diff", "succeeded", value=NOW - 3 * DAY), "warn", "The last good diff backup is 3 d old."),
+        # A clock that was ahead for a while must not keep a backup fresh for years.
+        (broken("backup", "diff", "succeeded", value=NOW + 400 * DAY), "warn",
+         "The last good diff backup is of a time that is still to come (in 400 d): the clock was wrong. Make a new one."),
         (broken("backup", "drill", value={"verdict": "failed", "message": "a row is missing", "succeeded": None}), "bad",
          "The last restore drill failed: a row is missing"),
         (broken("balancer", 0, "state", value="DOWN"), "bad", "web1 is DOWN at the balancer."),
@@ -289,3 +292,10 @@ def test_a_place_elsewhere_that_lacks_what_was_made_is_told():
     assert "Only on this machine: dumps." in told
     assert not any("/srv/b" in sentence or "uploads" in sentence for sentence in told)
     assert "WHERE BACKUPS ARE" in said["text"]
+
+
+def test_what_a_place_holds_of_a_time_to_come_is_no_fresh_backup():
+    kinds = {"full": {"verdict": "ok", "succeeded": NOW - 3600, "label": "a", "size_bytes": 1, "message": ""}}
+    said = page(GOOD | {"backup": kinds, "places": {"b at s3": {"is_elsewhere": True, "backup": NOW + 40 * DAY}}})
+    told = [problem["text"] for problem in said["problems"]]
+    assert "The newest backup in b at s3 is of a time that is still to come (in 40 d): the clock was wrong." in told

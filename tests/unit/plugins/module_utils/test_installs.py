@@ -1,5 +1,8 @@
 """The commands that make a virtualenv."""
 
+import subprocess
+import sys
+
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils.installs import installs
 
@@ -11,7 +14,7 @@ GIVEN = {
 UV = "/h/uv-1.venv/bin/uv"
 INSTALL = f"{UV} pip install --quiet --compile-bytecode --python /v"
 SYNC = f"{UV} sync --quiet --compile-bytecode --locked --inexact"
-EXPORT = "env POETRY_KEYRING_ENABLED=false /h/poetry-1.venv/bin/python -m poetry export --no-interaction --with-credentials --directory"
+EXPORT = "env --chdir=/ POETRY_KEYRING_ENABLED=false /h/poetry-1.venv/bin/python -m poetry export --no-interaction --with-credentials --directory"
 TO = "--python /v/bin/python --project"
 # What follows the creation of the virtualenv, for entries of app_requirements.
 COMMANDS = [
@@ -47,7 +50,7 @@ def test_packages_come_last_and_arguments_are_those_of_pip():
 def test_pip_does_without_uv():
     commands = said(installer="pip", there=[], requirements=["a.txt"], packages=["y"])
     install = "/v/bin/pip install --disable-pip-version-check --no-input --quiet"
-    assert commands == ["/usr/bin/python3.13 -m venv /v", f"{install} --requirement=a.txt", f"{install} y"]
+    assert commands == ["env --chdir=/ /usr/bin/python3.13 -m venv /v", f"{install} --requirement=a.txt", f"{install} y"]
 
 
 def tool(name, *old):
@@ -55,7 +58,8 @@ def tool(name, *old):
     lines = [
         " ".join(["rm -rf", *old, path, f"{path}.new"]),
         *{
-            "uv": [f"/usr/bin/python3 -m venv {path}.new", written, f"{path}.new/bin/pip install --disable-pip-version-check --no-input {hashes}"],
+            "uv": [f"env --chdir=/ /usr/bin/python3 -m venv {path}.new", written,
+                   f"{path}.new/bin/pip install --disable-pip-version-check --no-input {hashes}"],
             "poetry": [f"{UV} venv --quiet --python /usr/bin/python3 {path}.new", written, f"{UV} pip install --python {path}.new {hashes}"],
         }[name],
         f"mv {path}.new {path}",
@@ -73,5 +77,18 @@ def test_a_tool_that_is_missing_comes_first_in_place_of_an_older_one():
 
 def test_pip_runs_from_the_wheel_where_there_is_one():
     commands = said(there=[], wheel="/w/pip-25.1.whl")[0].removeprefix("sh -euc ").splitlines()
-    assert commands[1] == "/usr/bin/python3 -m venv --without-pip /h/uv-1.venv.new"
-    assert commands[3].startswith("env PYTHONPATH=/w/pip-25.1.whl /h/uv-1.venv.new/bin/python -m pip install --disable-pip-version-check ")
+    assert commands[1] == "env --chdir=/ /usr/bin/python3 -m venv --without-pip /h/uv-1.venv.new"
+    assert commands[3].startswith("env --chdir=/ PYTHONPATH=/w/pip-25.1.whl /h/uv-1.venv.new/bin/python -m pip install --disable-pip-version-check ")
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_no_module_of_the_repository_takes_the_place_of_pythons_own(installer, tmp_path):
+    """`python -m` looks into the present folder first, where an application may be called logging or calendar."""
+    for name in ("logging", "venv"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('this is the application')")
+    lines = "\n".join(said(installer=installer, there=[], python=sys.executable)).splitlines()
+    create = next(line for line in lines if " -m venv " in line)
+    for there, here in (("/h/uv-1.venv.new", tmp_path / "v"), (" /v", f" {tmp_path}/v"), ("/usr/bin/python3", sys.executable)):
+        create = create.replace(there, str(here))
+    done = subprocess.run(create.split(), cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,5 +1,6 @@
 """What a server is, from what it says or from its data directory; and that a role's look and the guard are told the same."""
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -253,3 +254,18 @@ def test_rights_are_left_for_a_while():
         with pytest.raises(PermissionError):
             open("/etc/shadow", encoding="utf-8").close()
     assert (os.geteuid(), os.getegid()) == (0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("is_account", [False, True])
+def test_what_runs_as_the_account_has_none_of_roots_groups(monkeypatch, tmp_path, is_account):
+    monkeypatch.setattr(module, "ACCOUNT", "nobody")
+    server = module.Server(tmp_path, "/usr/bin", {})
+    before = os.getgroups()
+    os.setgroups([0, *before])
+    try:
+        with module.as_account("nobody") if is_account else contextlib.nullcontext():
+            groups = server.run("id", "--groups").stdout.split()
+    finally:
+        os.setgroups(before)
+    assert "0" not in groups

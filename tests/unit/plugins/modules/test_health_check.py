@@ -4,6 +4,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils import health
@@ -124,6 +125,14 @@ def test_an_answer_in_chunks_is_put_together():
 )
 def test_the_static_file_that_a_page_names(page, file):
     assert health.find_static_file("/static/", "example.org", page) == file
+
+
+def test_a_page_without_an_end_is_read_in_a_moment():
+    """The application writes it, and a deploy waits for whoever reads it."""
+    page = "href=/static/" * 200_000
+    started = time.monotonic()
+    assert health.find_static_file("/static/", "example.org", page) is None
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("raw", [b"", b"HTTP/1.1", b"SSH-2.0-OpenSSH", b"HTTP/1.1 abc\r\n\r\n"])
@@ -315,7 +324,10 @@ def test_a_static_file_that_is_not_served_is_blamed_and_not_the_page_that_names_
     assert this_round.run() == fault
 
 
-@pytest.mark.parametrize(("text", "worker"), [("2/4", (2, 4)), (None, None), ("", None), ("2", None), ("a/b", None)])
+@pytest.mark.parametrize(
+    ("text", "worker"),
+    [("2/4", (2, 4)), *((text, None) for text in (None, "", "2", "a/b", "\u00b2/4", "1/99999999", "-1/4", "1/4\n"))],
+)
 def test_a_server_may_say_which_worker_it_was(text, worker):
     assert health.worker_of({"X-Selfhost-Worker": text} if text is not None else {}) == worker
 

@@ -119,6 +119,17 @@ def test_a_key_is_its_owners_alone_and_goes_when_it_is_not_used(tmp_path):
     assert keep(str(path), "") is True and not path.exists()
 
 
+@pytest.mark.parametrize("plant", ["mkfifo {0}", "mkdir -p {0}/full", "ln -s /etc/hostname {0}", "ln -s nowhere {0}", "mkfifo {0}.new; ln -s nowhere {0}.new2"])
+@pytest.mark.parametrize("text", ["one\n", ""])
+def test_what_a_build_has_left_in_the_place_of_a_key_stops_nobody(tmp_path, plant, text):
+    """Its home is the account's own, and a package that it built may have run there."""
+    path = tmp_path / "key"
+    subprocess.run(["sh", "-c", plant.format(path)], check=True)
+    keep(str(path), text)
+    assert path.read_text() == text if text else not os.path.lexists(path)
+    assert keep(str(path), text) is False
+
+
 def test_an_interpreter_is_told_from_the_distributions():
     version, path, kind = interpreter_of("/usr/bin/python3")
     assert (kind, path) == ("system", os.path.realpath("/usr/bin/python3")) and version.startswith("3.")

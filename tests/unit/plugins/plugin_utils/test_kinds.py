@@ -22,6 +22,9 @@ from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.kinds impor
         ({}, {"type": "dict"}, ""), (["a"], {"type": "dict"}, "a mapping"),
         ("b", {"type": "str", "choices": ["a", "b"]}, ""), (1, {"type": "str", "choices": ["1"]}, ""), ("c", {"type": "str", "choices": ["a", "b"]}, "one of a, b"),
         ([1], {"type": "raw"}, ""),
+        ([{"a": 1}, {}], {"type": "list", "elements": "dict", "options": {"a": {}, "b": {}}}, ""),
+        ([{"a": 1}, {"c": 1, 5: 1}], {"type": "list", "elements": "dict", "options": {"a": {}, "b": {}}},
+         "a list of mappings with the keys a, b, and one has c, 5"),
     ],
 )  # fmt: skip
 def test_what_it_has_to_be(value, option, expected):
