@@ -3,13 +3,13 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down test lint unit static specs try try-down images scenarios test-vm bench collection docs release clean
+.PHONY: help demo demo-down test lint unit static specs try try-down browser scenarios test-vm bench collection docs release clean
 
 # 3.11 to 3.13: Debian's own will do.
 PYTHON ?= python3
 # What `make scenarios` runs, the longest first. SCENARIOS=default for one alone; LONG=1 for all of their tests; pair, upgrade,
 # projects and interruptions are run by hand, since they take too long for every time.
-SCENARIOS ?= cluster release default failover rolling internet offsite hostile notify rebuild
+SCENARIOS ?= cluster release default hostile failover rolling internet offsite
 
 # What the demo's host is: container, or vm.
 LAB ?= container
@@ -35,17 +35,8 @@ demo: .cache/venv/ready ## Boot a Debian host and serve a Wagtail site on it; pr
 demo-down: .cache/venv/ready ## Stop the demo and remove its host; LAB as before.
 	@$(DEMO) $(SHARED)/destroy.yml
 
-# The lab's images wait for network and disk most of the time: they are made beside the first parts. What fails there says so in `scenarios`.
-test: .cache/venv/ready ## Everything below in turn, on fresh hosts; prints what each part took.
-	@mkdir -p .cache; : >.cache/summary; failed=0; \
-	$(MAKE) --no-print-directory images >.cache/images.log 2>&1 & \
-	for part in lint static scenarios; do \
-	  [ $$part = scenarios ] && wait; \
-	  started=$$SECONDS; result=passed; \
-	  $(MAKE) --no-print-directory $$part || { result=FAILED; failed=1; }; \
-	  printf '%-10s %s  %4d s\n' $$part $$result $$((SECONDS - started)) >>.cache/summary; \
-	done; \
-	printf '\n'; cat .cache/summary; exit $$failed
+test: .cache/venv/ready browser ## Everything below side by side, on fresh hosts; prints what each part took.
+	@$(SHARED)/run lint static $(SCENARIOS)
 
 lint: .cache/venv/ready ## ansible-lint (profile production, no skips), yamllint, changelog fragments.
 	ansible-lint --offline
@@ -75,21 +66,18 @@ try: .cache/venv/ready ## One change on standing hosts: ON=<scenario> K=<word of
 	@$(SHARED)/engine up debian-13 debian-12
 	@$(if $(FRESH),$(TRY) $(SHARED)/destroy.yml)
 	@$(SHARED)/quick $(ON) $(TRY) $(SHARED)/create.yml $(SHARED)/prepare.yml playbooks/site.yml $(SHARED)/keep.yml
-	@pytest -v molecule/$(ON)/tests -k '$(K)' --ansible-inventory=$(CURDIR)/molecule/inventories/$(ON).yml --ssh-config=$(CURDIR)/.cache/lab/ssh_config
+	@pytest -v molecule/$(ON)/tests -k '$(K)' --ansible-inventory=$(CURDIR)/molecule/inventories/$(ON).yml --ssh-config=$(CURDIR)/.cache/lab/ssh_config_tests
 
 try-down: .cache/venv/ready ## Remove these hosts; ON as before.
 	@$(TRY) $(SHARED)/destroy.yml
 
-images: .cache/venv/ready
+browser: .cache/venv/ready
 	@$(SHARED)/engine packages chromium
-	@$(SHARED)/engine up debian-13 debian-12
-	@for name in $(SCENARIOS); do python $(SHARED)/snapshots.py choose molecule/inventories/$$name.yml >/dev/null; done
 
-scenarios: images ## Molecule scenarios, side by side; logs in .cache/logs, screenshots in .cache/artifacts.
+scenarios: .cache/venv/ready browser ## Molecule scenarios, side by side; logs in .cache/logs, screenshots in .cache/artifacts.
 	@$(SHARED)/run $(SCENARIOS)
 
-test-vm: .cache/venv/ready ## The scenarios on virtual machines, one after the other; takes hours where the processor does not virtualise.
-	@$(SHARED)/engine packages chromium
+test-vm: .cache/venv/ready browser ## The scenarios on virtual machines, one after the other; takes hours where the processor does not virtualise.
 	@$(SHARED)/vm disk debian-13 debian-12
 	@PARALLEL=1 LIMIT=8h $(SHARED)/run vm vm_replication
 

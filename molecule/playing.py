@@ -124,7 +124,7 @@ class Site:
     @functools.cached_property
     def hosts(self):
         """Every host, by name, with root's rights."""
-        options = {"ansible_inventory": self.inventory, "ssh_config": str(SSH_CONFIG), "sudo": True}
+        options = {"ansible_inventory": self.inventory, "ssh_config": f"{SSH_CONFIG}_tests", "sudo": True}
         return {name: testinfra.get_host(f"ansible://{name}", **options) for name in self.addresses}
 
     @functools.cached_property

@@ -27,11 +27,11 @@ def exposures(host):
     return {unit: float(re.search(r": ([0-9.]+) ", line)[1]) for unit, line in lines.items()}
 
 
-def test_services_are_walled_in(host, variables, figure):
+def test_services_are_walled_in(host, site, figure):
     found = exposures(host)
     name = host.backend.get_hostname()
     figure(f"{name}: exposure by systemd-analyze security: " + ", ".join(f"{unit} {level}" for unit, level in sorted(found.items())))
-    application = re.compile(rf"{variables['app_service']}(@.*|-.*)?\.service")
+    application = re.compile(rf"{site.variables['_meta']['hostvars'][name]['app_name']}(@.*|-.*)?\.service")
     debians = re.compile(r"(nginx|haproxy|etcd|postgresql@.*|patroni@.*)\.service")
     ours = {unit: level for unit, level in found.items() if not debians.fullmatch(unit)}
     assert "selfhost-guard.service" in ours

@@ -24,7 +24,7 @@ NOT_RUN = {
     "ssh root@203.0.113.10 true": "read from README.md, with another address",
     "cd ~/shop-site": "read from README.md",
     "git clone …": "needs a place where this checkout is published",
-    "cp -a SAVED": "a lost machine's repository comes from wherever it was saved; scenario rebuild brings it as an archive",
+    "cp -a SAVED": "a lost machine's repository comes from wherever it was saved; scenario hostile brings it as an archive",
     "ansible database -b": "gives the whole site another authority, and is one file that is removed",
     "curl -s http://127.0.0.1:2381/metrics": "scenario failover asks for these figures without curl, which a host need not have",
     "grep -E etcd_disk_wal_fsync": "goes with the line before",

@@ -23,7 +23,8 @@ setup(name="dependency", version="1.0", py_modules=["dependency"])
 HOSTILE = {
     "app_requirements": ["requirements.txt", "./dependency"],
     "app_build_commands": ["python attack.py building"],
-    "app_processes": [{"name": "attack", "command": "python attack.py serving"}],
+    # In the place of the inventory's.
+    "app_processes": [{"name": "worker", "command": "python attack.py serving"}],
 }
 ARGUMENTS = ("-e", json.dumps(HOSTILE))
 # What the attacker has left in the database, whose sessions begin as they did before.
@@ -34,7 +35,7 @@ FORGET = (
 # What root, the database and others have, as far as somebody could have changed it.
 STATE = (
     f"cd / && {{ find {VICTIM} /etc /root/.ssh /usr/local /var/spool/cron -xdev -path /etc/systemd/system -prune -o -printf '%p %u:%g %m %s %T@\\n'; "
-    "ls /etc/systemd/system | grep -v '^probe-attack\\|^probe.service.wants'; sha256sum /etc/shadow /etc/sudoers; } | sort"
+    "ls /etc/systemd/system; sha256sum /etc/shadow /etc/sudoers; } | sort"
 )
 
 
