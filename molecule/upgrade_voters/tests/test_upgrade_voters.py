@@ -214,6 +214,21 @@ def test_who_has_paused_patroni_ends_that(site, known):
     assert site.server() == "15"
 
 
+def test_an_upgrade_that_fails_leaves_the_former_version(site, known):
+    primary, broken = site.leader(), "/usr/local/bin/pg_upgradecluster"
+    # Before the one that it is asked for by name.
+    site.inside(primary, "sh", "-c", f"printf '#!/bin/sh\\necho it cannot be done >&2; exit 1\\n' >{broken} && chmod 0755 {broken}")
+    try:
+        run = site.play("upgrade_postgresql", *NEW)
+    finally:
+        site.inside(primary, "rm", broken)
+    assert run.code != 0 and "it cannot be done | PostgreSQL 15 runs as before." in run.text
+    assert site.sql(primary, "SHOW server_version_num").startswith("15")
+    site.apply("upgrade_postgresql")
+    site.healthy()
+    assert site.leader() == primary and site.serves() and known["notes"] <= site.notes()
+
+
 def test_postgresql_becomes_the_next_version(site, known):
     primary, (standby,) = site.leader(), site.standbys()
     known["primary"], known["last_of_15"] = primary, site.write_note("the last one in 15")
