@@ -75,8 +75,9 @@ class Voted(Recorded):
         return set(self.sql(name or self.leader(), "SELECT text FROM pages_note", "probe").splitlines())
 
     def clusters(self, name):
-        """The clusters of a host, and whether they run."""
-        return self.inside(name, "sh", "-c", "pg_lsclusters --no-header | awk '{print $1, $2, $4}'").splitlines()
+        """The clusters of a host, and whether they run; of Patroni's, pg_lsclusters says so behind a comma."""
+        rows = self.inside(name, "sh", "-c", "pg_lsclusters --no-header | awk '{print $1, $2, $4}'").splitlines()
+        return [row.split(",")[0] for row in rows]
 
 
 @pytest.fixture(scope="session")
