@@ -8,7 +8,7 @@ SHELL := bash
 # 3.11 to 3.13: Debian's own will do.
 PYTHON ?= python3
 # What `make scenarios` runs, the longest first. SCENARIOS=default for one alone; LONG=1 for all of their tests; pair, upgrade,
-# projects and interruptions are run by hand, since they take too long for every time.
+# upgrade_voters, projects and interruptions are run by hand, since they take too long for every time.
 SCENARIOS ?= cluster release default hostile failover rolling internet offsite
 
 # What the demo's host is: container, or vm.

@@ -64,7 +64,10 @@ def clusters(root="/"):
                 "version": version,
                 "name": name,
                 "port": int(port) if port.isdigit() else 5432,
-                "active": start[-1:] in ([], ["auto"]) or os.path.lexists(os.path.join(data, "postmaster.pid")),
+                # Patroni starts one that systemd does not.
+                "active": start[-1:] in ([], ["auto"])
+                or os.path.lexists(os.path.join(data, "postmaster.pid"))
+                or os.path.lexists(os.path.join(root, "etc/patroni/%s-%s.yml" % (version, name))),
                 # One that was never finished is nobody's.
                 "data": os.path.lexists(os.path.join(data, "PG_VERSION")) and not os.path.lexists(unfinished),
             }

@@ -37,11 +37,11 @@ class Wrong(Exception):
     """It cannot be done; the message is a sentence."""
 
 
-def run(*words, user=None, check=True, cwd="/"):
+def run(*words, user=None, check=True, cwd="/", answers=""):
     """Run a command as root, or as another account; return what it prints. Raise Wrong with the end of what it says where it fails."""
     words = ["runuser", "-u", user, "--", *words] if user else list(words)
     done = subprocess.run(
-        words, cwd=cwd, capture_output=True, text=True, errors="replace", check=False, stdin=subprocess.DEVNULL, env=os.environ | {"LC_ALL": "C.UTF-8"},
+        words, cwd=cwd, capture_output=True, text=True, errors="replace", check=False, input=answers, env=os.environ | {"LC_ALL": "C.UTF-8"},
         pass_fds=HELD,
     )  # fmt: skip
     if check and done.returncode:
@@ -99,10 +99,86 @@ def look(version, name, port):
     space = os.statvfs(HOME) if os.path.isdir(HOME) else os.statvfs("/")
     return {
         "clusters": clusters, "journal": journal(), "server": json.loads(answer) if answer else None,
+        "patroni": {row["version"]: patroni(row["version"], name) for row in clusters},
         "offered": os.path.exists("/usr/lib/postgresql/%s/bin/postgres" % version) or "Candidate:" in policy and "Candidate: (none)" not in policy,
         "size_mb": {row["version"]: megabytes("%s/%s/%s" % (HOME, row["version"], name)) for row in clusters},
         "free_mb": space.f_bavail * space.f_frsize >> 20,
     }  # fmt: skip
+
+
+# --- Patroni ---------------------------------------------------------------------------------
+
+
+def patroni_file(version, name):
+    """Return the path of what Patroni reads for a cluster; it is there where Patroni runs the server."""
+    return "/etc/patroni/%s-%s.yml" % (version, name)
+
+
+def patronictl(version, name, seconds, *words, check=True, answers=""):
+    """Have Patroni's own command ask the voters as a cluster's Patroni does, or tell them something."""
+    try:
+        return run("timeout", str(seconds), "patronictl", "-c", patroni_file(version, name), *words, check=check, answers=answers)
+    except Wrong as wrong:
+        raise Wrong("patronictl %s: %s" % (words[0], wrong)) from None
+
+
+def patroni_state(is_managed, said):
+    """Return what Patroni is to a cluster, by what `show-config` prints: nothing, `runs`, `paused`, or `silent` where the voters do not answer."""
+    if not is_managed:
+        return ""
+    return "silent" if not said else "paused" if "pause: true" in said.splitlines() else "runs"
+
+
+def patroni(version, name):
+    """Ask whether Patroni runs a cluster's server, and whether the voters answer."""
+    is_managed = os.path.exists(patroni_file(version, name))
+    return patroni_state(is_managed, patronictl(version, name, 30, "show-config", check=False) if is_managed else "")
+
+
+def forget(asked, version, name):
+    """Have the voters forget what they know of a cluster that nobody's Patroni runs; the cluster `asked` says how they are reached.
+
+    Patroni's documentation has it so for a major upgrade: another cluster is to come under its name, or none.
+    """
+    scope = "%s-%s" % (version, name)
+    if patroni(asked, name):
+        patronictl(asked, name, 60, "remove", scope, answers="%s\nYes I am aware\n" % scope)
+
+
+def pause(version, name):
+    """Have nobody become the primary, and no Patroni start or stop a server, from now on."""
+    if patroni(version, name) not in ("", "paused"):
+        patronictl(version, name, 120, "pause", "--wait")
+
+
+def make_way(serving, coming, name):
+    """Where Patroni runs the server, prepare the voters for another cluster in its place, or leave all as it is."""
+    try:
+        forget(serving, coming, name)
+        pause(serving, name)
+    except Wrong as wrong:
+        patronictl(serving, name, 30, "resume", check=False)
+        raise Wrong(
+            "%s | PostgreSQL %s runs as before. See whether the voters agree (systemctl status etcd), and run this again, or run it with "
+            "postgresql_version: %s, which starts the application." % (wrong, serving, serving)
+        ) from None
+
+
+def release(version, name):
+    """Take a server from Patroni, as the role's README does by hand: it is a plain cluster then, and runs on where Patroni is paused.
+
+    A host that dies within it starts its server by the one or by the other.
+    """
+    path, unit, configuration = patroni_file(version, name), "%s-%s" % (version, name), "/etc/postgresql/%s/%s/" % (version, name)
+    if not os.path.exists(path):
+        return
+    run("systemctl", "stop", "patroni@%s.service" % unit)
+    # Patroni's begins with what was there before it came.
+    if os.path.lexists(configuration + "postgresql.base.conf"):
+        run("mv", configuration + "postgresql.base.conf", configuration + "postgresql.conf", user="postgres")
+    run("rm", "--force", path, "/etc/systemd/system/postgresql@%s.service.d/patroni.conf" % unit)
+    run("systemctl", "daemon-reload")
+    run("systemctl", "disable", "patroni@%s.service" % unit)
 
 
 # --- Before ----------------------------------------------------------------------------------
@@ -152,7 +228,8 @@ def start_mode(version, name, word):
 
 
 def stop(version, name):
-    """Stop a cluster's server."""
+    """Stop a cluster's server, whoever runs it."""
+    release(version, name)
     run("systemctl", "stop", "postgresql@%s-%s.service" % (version, name))
     if os.path.lexists("%s/%s/%s/postmaster.pid" % (HOME, version, name)):
         run("pg_ctlcluster", version, name, "stop", "--mode", "fast", user="postgres", check=False)
@@ -188,6 +265,7 @@ def upgraded(old, new, name, jobs, clone):
         return
     if os.path.exists(path):
         drop_unfinished(new, name)
+    make_way(old, new, name)
     run("touch", path, user="postgres")
     run("sync")
     start_mode(old, name, "auto")
@@ -211,7 +289,8 @@ def upgraded(old, new, name, jobs, clone):
 
 
 def exchanged(stopped, started, name):
-    """Have systemd start another cluster of the host than until now, both of which are whole."""
+    """Have another cluster of the host be started than until now, both of which are whole."""
+    make_way(stopped, started, name)
     stop(stopped, name)
     start_mode(stopped, name, "manual")
     start_mode(started, name, "auto")
@@ -227,10 +306,11 @@ def retired(version, name):
     return True
 
 
-def removed(version, name):
-    """Remove a cluster that is not started any more, with its configuration; return whether there was one."""
+def removed(version, serving, name):
+    """Remove a cluster that is not started any more, with its configuration, while another one serves; return whether there was one."""
     if not os.path.exists("/etc/postgresql/%s/%s/postgresql.conf" % (version, name)):
         return False
+    forget(serving, version, name)
     run("pg_dropcluster", version, name, user="postgres")
     run("systemctl", "daemon-reload")
     return True

@@ -10,6 +10,8 @@ short_description: Make a PostgreSQL cluster one of a later version
 description:
   - Debian's C(pg_upgradecluster) with PostgreSQL's C(pg_upgrade) makes a copy of the cluster, of the later version. The old cluster stays as it
     was, stopped, and is the way back.
+  - A server that Patroni runs is taken from it before it is stopped, while Patroni is paused, and the voters forget what they know of a former
+    cluster of the name that the new one has. Whoever sets the new server up has Patroni take it over.
   - A run that is killed has changed nothing yet, or is gone on with by the next one.
 version_added: 0.2.0
 author:
@@ -31,7 +33,7 @@ options:
     type: str
     required: true
   new:
-    description: Version of the one that takes its place.
+    description: Version of the one that takes its place, or serves beside it.
     type: str
     default: ""
   name:
@@ -82,7 +84,7 @@ def work(given):
     elif state == "retired":
         return upgrade.retired(old, name)
     elif state == "removed":
-        return upgrade.removed(old, name)
+        return upgrade.removed(old, new, name)
     else:
         upgrade.finished(old, new, given["port"])
     return state != "checked"

@@ -4,10 +4,17 @@
 
 from __future__ import annotations
 
+from ..filter.patroni import slot_of
+
 # Free MB that are to stay beside the copy.
 RESERVE_MB = 500
 # Slots that the roles make anew by themselves.
 OURS = ("standby_", "backup_")
+# What keeps an upgrade from beginning where Patroni runs the servers, by its state (module_utils/postgresql_upgrade.py).
+PATRONI = {
+    "paused": "Patroni is paused: end that first (patronictl resume)",
+    "silent": "its Patroni hears nothing of the voters: see first whether most of them are there (systemctl status etcd)",
+}
 # MB that are copied in a second, on a slow disk.
 COPIED_MB = 50
 
@@ -42,15 +49,24 @@ def action(look, wanted, back="", removed=""):
     return "back" if back and wanted in versions(look) else "copy"
 
 
+def upgraded_elsewhere(looks, primary, now):
+    """Return the host where the version that serves was made by an upgrade, if that is not the primary; empty for none.
+
+    There is the former cluster that had everything, and the count of what was written since. That of another host is a standby's.
+    """
+    made = [host for host, look in looks.items() if look["journal"].get("new") == now and look["journal"].get("old") in versions(look)]
+    return made[0] if made and primary not in made else ""
+
+
 def lost(look):
     """Return how many transactions the server has had since the upgrade was finished; a few are the server's own."""
     server, finished = look["server"] or {}, look["journal"].get("next")
     return max(0, server.get("next", 0) - finished) if finished else 0
 
 
-def reasons_to_copy(look, now, wanted, clone=False):
-    """Yield what speaks against an upgrade, each a sentence without its end."""
-    server = look["server"]
+def reasons_to_copy(look, now, wanted, clone=False, members=()):
+    """Yield what speaks against an upgrade, each a sentence without its end; members are the database hosts, of which Patroni names slots."""
+    server, slots = look["server"], {slot_of(member) for member in members}
     if int(wanted) < int(now):
         kept = [version for version in versions(look) if version == wanted]
         yield (
@@ -62,6 +78,8 @@ def reasons_to_copy(look, now, wanted, clone=False):
         yield "it has a cluster %s/main that serves nobody: remove it first, by -e upgrade_remove=%s/main" % (wanted, wanted)
     if not look["offered"]:
         yield "apt has no package postgresql-%s: give postgresql_repository, or another postgresql_version" % wanted
+    if reason := PATRONI.get(look["patroni"].get(now)):
+        yield reason
     if not server:
         yield "its server does not answer: start it first"
         return
@@ -69,7 +87,7 @@ def reasons_to_copy(look, now, wanted, clone=False):
         yield "%d prepared transactions wait to be ended (pg_prepared_xacts), which an upgrade does not carry over" % server["prepared"]
     if server["tablespaces"]:
         yield "it has tablespaces, whose folders this playbook does not look after: move what is in them to pg_default first"
-    if others := sorted(name for name, kind in server["slots"].items() if kind == "logical" or not name.startswith(OURS)):
+    if others := sorted(name for name, kind in server["slots"].items() if kind == "logical" or not name.startswith(OURS) and name not in slots):
         yield "the replication slot %s is not carried over: end what reads it, drop it, and have it made anew afterwards" % others[0]
     needed = RESERVE_MB + (0 if clone else look["size_mb"].get(now, 0))
     if look["free_mb"] < needed:
@@ -104,16 +122,27 @@ def plan(looks, hosts, wanted, back="", removed="", clone=False):
     now, what = serving(look), action(look, wanted, back, removed)
     reasons, warning = [], ""
     if what == "copy":
-        reasons = list(reasons_to_copy(look, now, wanted, clone))
+        reasons = list(reasons_to_copy(look, now, wanted, clone, hosts))
         waiting = [host for host in hosts if host != primary and host in looks and "streaming" not in (look["server"] or {}).get("standbys", {}).values()]
         reasons += ["no standby streams from it, and %s is one: mend that first" % host for host in waiting[:1] if look["server"]]
         warning = "PostgreSQL %s becomes %s on %s: the application is away for about %d minutes. The old cluster stays." % (
             now, wanted, primary, 3 + look["size_mb"].get(now, 0) // COPIED_MB // 60
         )  # fmt: skip
     elif what == "back":
-        if lost(look) and back != "lose":
-            reasons = ["%d transactions since the upgrade would be lost: say -e upgrade_back=lose if that may be" % lost(look)]
+        reasons = [PATRONI[look["patroni"][now]]] if look["patroni"].get(now) in PATRONI else []
+        if other := upgraded_elsewhere(looks, primary, now):
+            reasons.append(
+                "it is the primary, and the cluster to go back to is that of %s, where the upgrade was made: make that the primary first (switchover.yml)"
+                % other
+            )
+        elif lost(look) and back != "lose":
+            reasons.append("%d transactions since the upgrade would be lost: say -e upgrade_back=lose if that may be" % lost(look))
         warning = "PostgreSQL %s goes back to %s on %s. What was written since is in the backups of %s alone." % (now, wanted, primary, now)
+    elif what == "finish":
+        others = [host for host, seen in looks.items() if host != primary and serving(seen) == wanted and (seen["server"] or {}).get("standby") is False]
+        reasons = [
+            "the upgrade is to be finished there, and %s is the primary by now: make %s the primary first (switchover.yml)" % (host, primary) for host in others
+        ]
     elif what == "remove":
         reasons = list(reasons_to_remove(look, wanted, removed))
     standbys = [host for host in hosts if host in looks and host != primary and what in ("copy", "finish", "back")]

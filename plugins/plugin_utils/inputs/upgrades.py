@@ -36,19 +36,14 @@ def upgrade_debian(site):
     """Say what is wrong with upgrade_debian.yml for this site."""
     if site["app_etcd_hosts"]:
         yield (
-            "The group etcd is there: while hosts are of two Debians, Patroni could make a server the primary whose indexes are in another order. Take the "
-            "site back to a plain pair, upgrade it, and add the group again (README of the role postgresql, Automatic failover)."
+            "The group etcd is there: Patroni 4 of Debian 13 works reliably with 3.1 or later, Debian 12 has 3.0, and while hosts are of two Debians a server "
+            "whose indexes are in another order could become the primary. Take the site back to a plain pair (README of the role postgresql, Automatic "
+            "failover, Back), upgrade one host after the other, and add the group again."
         )
 
 
 def upgrade_postgresql(site):
     """Say what is wrong with the wishes of upgrade_postgresql.yml."""
-    if site["postgresql_voters"]:
-        yield (
-            "The group etcd is there: Patroni runs the servers, and upgrade_postgresql.yml leaves them alone. Take the site back to a plain pair, upgrade "
-            "it, and add the group again (README of the role postgresql, Automatic failover)."
-        )
-        return
     back, removed = str(site["postgresql_upgrade_back"]), str(site["postgresql_upgrade_removed"])
     if back.lower() not in ("", "true", "false", "yes", "no", "lose"):
         yield f"upgrade_back is '{back}': give true, or lose where what was written since the upgrade may be lost."

@@ -206,6 +206,14 @@ def test_clusters(tree, clusters, sentence):
     assert said.startswith(sentence) and bool(said) == bool(sentence), said
 
 
+def test_one_that_patroni_starts_is_in_the_way_while_it_is_stopped(tree):
+    tree.cluster("17", "main")
+    tree.cluster("15", "main", start="manual")
+    assert tree.refusal(**WANTED) == ""
+    tree.write("/etc/patroni/15-main.yml")
+    assert tree.refusal(**WANTED).startswith("h1 already has the PostgreSQL cluster 15/main on port 5432")
+
+
 def test_the_sentence_says_what_to_do(tree):
     tree.cluster("15", "main")
     said = tree.refusal(**WANTED)

@@ -2,6 +2,7 @@
 
 import pytest
 from ansible_collections.selfhost.django.plugins.filter.postgresql_upgrade import postgresql_backup_is_of_another, postgresql_upgrade_groups
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_upgrade import patroni_state
 from ansible_collections.selfhost.django.plugins.plugin_utils.postgresql_upgrade import plan
 
 SERVER = {"standby": False, "checksums": True, "next": 900, "prepared": 0, "slots": {}, "standbys": {}, "tablespaces": 0}
@@ -13,7 +14,7 @@ def cluster(version, active=True):
 
 def look(*clusters, **change):
     rows = [cluster(*row) if isinstance(row, tuple) else cluster(row) for row in clusters or ("15",)]
-    return {"clusters": rows, "journal": {}, "server": SERVER, "offered": True, "size_mb": {"15": 100, "17": 100}, "free_mb": 9000, **change}
+    return {"clusters": rows, "journal": {}, "server": SERVER, "patroni": {}, "offered": True, "size_mb": {"15": 100, "17": 100}, "free_mb": 9000, **change}
 
 
 UPGRADED = {"old": "15", "new": "17", "phase": "upgraded"}
@@ -39,6 +40,11 @@ BOTH = (("15", False), ("17", True))
         (look(("15", True), ("17", False), journal={**UPGRADED, "old": "17", "new": "15"}), "15", {"back": "true"}, "finish", "17"),
         (look(*BOTH, journal=FINISHED), "17", {"removed": "15/main"}, "remove", "17"),
         (look("17", journal=FINISHED), "17", {}, "", "17"),
+        # Patroni runs the server, has left it to an upgrade that failed, or has been paused in one that was killed behind the copy.
+        (look(patroni={"15": "runs"}), "17", {}, "copy", "15"),
+        (look(patroni={"15": ""}), "17", {}, "copy", "15"),
+        (look(*BOTH, journal=UPGRADED, patroni={"15": "", "17": "paused"}), "17", {}, "finish", "15"),
+        (look(*BOTH, journal={**FINISHED, "next": 900}, patroni={"17": "runs"}), "15", {"back": "true"}, "back", "17"),
         # An older upgrade leaves its journal.
         (look("17", journal={**FINISHED, "phase": "finished"}), "18", {}, "copy", "17"),
     ],
@@ -60,6 +66,10 @@ def test_what_is_to_be_done(seen, wanted, words, what, old):
         (look(server={**SERVER, "tablespaces": 1}), "17", {}, "h: it has tablespaces"),
         (look(server={**SERVER, "slots": {"cdc": "logical"}}), "17", {}, "h: the replication slot cdc is not carried over"),
         (look(server={**SERVER, "slots": {"mine": "physical"}}), "17", {}, "h: the replication slot mine is not carried over"),
+        (look(patroni={"15": "paused"}), "17", {}, "h: Patroni is paused: end that first (patronictl resume)."),
+        (look(patroni={"15": "silent"}), "17", {}, "h: its Patroni hears nothing of the voters: see first"),
+        (look(*BOTH, journal=FINISHED, patroni={"17": "paused"}), "15", {"back": "lose"}, "h: Patroni is paused"),
+        (look(*BOTH, journal=FINISHED, patroni={"17": "silent"}), "15", {"back": "lose"}, "h: its Patroni hears nothing"),
         (look(free_mb=599), "17", {}, "h: a copy of the cluster takes 600 MB, and 599 are free."),
         (look(("15", True), ("17", False)), "17", {}, "h: it has a cluster 17/main that serves nobody: remove it first, by -e upgrade_remove=17/main"),
         (look(*BOTH, journal=FINISHED), "17", {"removed": "17/main"}, "h: upgrade_remove is '17/main', which serves."),
@@ -80,6 +90,40 @@ def test_slots_of_ours_are_made_anew():
     planned = plan(pair, ["db1", "db2"], "17")
     assert (planned["refusals"], planned["primary"], planned["standbys"]) == ([], "db1", ["db2"])
     assert postgresql_upgrade_groups(planned, "db1") == ["copy", "begun"] and postgresql_upgrade_groups(planned, "db2") == ["standby", "begun"]
+
+
+def test_slots_that_patroni_names_by_its_members_are_made_anew():
+    server = {**SERVER, "slots": {"db_2": "physical", "backup_b1": "physical"}, "standbys": {"db-2": "streaming"}}
+    pair = {"db1": look(server=server), "db-2": look(server={**SERVER, "standby": True, "next": 0})}
+    assert plan(pair, ["db1", "db-2"], "17")["refusals"] == []
+    pair["db1"]["server"] = {**server, "slots": {"db_3": "physical"}}
+    (said,) = plan(pair, ["db1", "db-2"], "17")["refusals"]
+    assert said.startswith("db1: the replication slot db_3 is not carried over")
+
+
+def test_the_way_back_begins_where_the_upgrade_was_made():
+    """A standby's copy of the former cluster lacks the last rows, and nobody counts there what would be lost."""
+    standby = {**SERVER, "standby": True, "next": 0}
+    pair = {"db1": look(*BOTH, journal=FINISHED, server=standby), "db2": look(*BOTH)}
+    (said,) = plan(pair, ["db1", "db2"], "15", back="lose")["refusals"]
+    assert said == "db2: it is the primary, and the cluster to go back to is that of db1, where the upgrade was made: make that the primary first (switchover.yml)."
+    pair = {"db1": look(*BOTH, journal=FINISHED), "db2": look(*BOTH, server=standby)}
+    assert plan(pair, ["db1", "db2"], "15", back="lose")["refusals"] == []
+
+
+def test_an_upgrade_is_finished_where_it_was_begun():
+    standby = {**SERVER, "standby": True, "next": 0}
+    pair = {"db1": look(*BOTH, journal=UPGRADED, server=standby), "db2": look(*BOTH)}
+    (said,) = plan(pair, ["db1", "db2"], "17")["refusals"]
+    assert said == "db1: the upgrade is to be finished there, and db2 is the primary by now: make db1 the primary first (switchover.yml)."
+
+
+@pytest.mark.parametrize(
+    ("is_managed", "said", "state"),
+    [(False, "", ""), (True, "", "silent"), (True, "loop_wait: 5\nttl: 20\n", "runs"), (True, "loop_wait: 5\npause: true\n", "paused"), (True, "pause: false\n", "runs")],
+)
+def test_what_patroni_is_to_a_cluster(is_managed, said, state):
+    assert patroni_state(is_managed, said) == state
 
 
 def test_a_standby_that_is_away_is_mended_first():
