@@ -270,13 +270,16 @@ def failover_rows(page, hosts):
     healthy = [host for host, said in voters.items() if said and said["healthy"]]
     if known["paused"]:
         page.problem(", ".join(asked), "failover/paused", "Patroni is paused: nobody takes the place of a dead primary (patronictl resume).", "warn")
-    if members and not any(row["role"] == "leader" for row in members.values()):
+    leader = next((row for row in members.values() if row["role"] == "leader"), None)
+    if members and not leader:
         page.problem(", ".join(asked), "failover/primary", "There is no primary.")
     rows = []
     for host in dict.fromkeys([*asked, *voters]):
         row, level, vote = members.get(host, {}), "", ""
         if host in asked and (not row or row["state"] not in ("running", "streaming")):
-            level = page.problem(host, "failover/server", f"The server is {row.get('state') or 'unknown to the voters'}.")
+            # One that could not be rewound never starts, and tries without an end.
+            way = f" Where it stays so, have it built anew: database.yml -e postgresql_rebuild={host}." if leader and row and row is not leader else ""
+            level = page.problem(host, "failover/server", f"The server is {row.get('state') or 'unknown to the voters'}.{way}")
         elif row.get("pending_restart"):
             page.problem(host, "failover/restart", "A setting of the server waits for a restart.", "warn")
         if host in voters:

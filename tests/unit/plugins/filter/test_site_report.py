@@ -259,7 +259,9 @@ def test_servers_and_voters_are_told_of():
 def test_what_keeps_them_from_replacing_a_primary_is_a_problem():
     assert failover_of(healthy=False)[0] == ["The voter knows no leader, or does not answer."]
     assert failover_of(members=MEMBERS[:1])[0] == ["The server is unknown to the voters."]
-    assert failover_of(members=[MEMBERS[0], MEMBERS[1] | {"state": "start failed"}])[0] == ["The server is start failed."]
+    assert failover_of(members=[MEMBERS[0], MEMBERS[1] | {"state": "start failed"}])[0] == [
+        "The server is start failed. Where it stays so, have it built anew: database.yml -e postgresql_rebuild=db2."
+    ]
     assert "There is no primary." in failover_of(members=MEMBERS[1:])[0]
     assert failover_of(paused=True)[0] == ["Patroni is paused: nobody takes the place of a dead primary (patronictl resume)."]
 
