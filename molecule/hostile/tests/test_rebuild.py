@@ -5,7 +5,7 @@ import subprocess
 import time
 
 import pytest
-from playing import SSH_CONFIG, finish
+from playing import SSH_CONFIG, finish, fresh
 
 testinfra_hosts = ["ansible://probe"]
 
@@ -43,6 +43,8 @@ def lost(site, tmp_path_factory):
     """
     (name,), saved = site.web, tmp_path_factory.mktemp("saved") / "repositories.tar"
     host = site.hosts[name]
+    # The repository's head serves, which a rebuild deploys.
+    site.ship(fresh("lost"))
     upload, row, release = f"{secrets.token_hex(4)}.txt", f"later {secrets.token_hex(4)}", site.current()[name]
     site.upload(upload)
     host.check_output("postgresql-backup full && postgresql-backup media")
