@@ -57,7 +57,8 @@ def test_it_is_renewed_before_its_end_and_no_visitor_notices(site, internet, fig
             load.phase = "the renewal"
             host.check_output("systemctl start selfhost-acme.service")
             load.wait(3)
-        assert internet.shown().serial != before and internet.trusted(port=15001)
+        # By the time that this is asked it may be past its half minute.
+        assert internet.shown().serial != before and not internet.shown().self_signed
         figure(f"renewal: {load.report()}")
         load.check()
     finally:
