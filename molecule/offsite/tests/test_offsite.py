@@ -105,9 +105,9 @@ def test_a_dump_and_the_uploads_come_back_from_the_place_that_is_named(site, her
 
 
 def test_what_is_past_its_time_goes_from_the_places_too(here, copied):
-    # One of these days alone beside that of years ago could be of a clock that has leapt.
-    here.check_output("postgresql-backup logical && cd /var/backups/postgresql && cp -a $(ls | tail -n 1) 20200101T000000Z")
-    here.check_output("postgresql-backup offsite && rm -r /var/backups/postgresql/20200101T000000Z")
+    # Beside one of these days alone it stays, since the clock could have leapt.
+    here.check_output("cd /var/backups/postgresql && cp -a $(ls | tail -n 1) 20200101T000000Z && postgresql-backup offsite")
+    here.check_output("postgresql-backup logical && postgresql-backup offsite && rm -r /var/backups/postgresql/20200101T000000Z")
     missing = here.run("postgresql-backup fetch-dump --repository 2 20200101T000000Z")
     assert missing.rc != 0
     assert "holds no dump 20200101T000000Z: it has 20" in missing.stderr

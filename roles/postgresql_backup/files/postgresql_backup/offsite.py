@@ -112,9 +112,9 @@ def snapshots(row, host):
     return json.loads(done.stdout or "[]") or []
 
 
-def forget(row, copies, days):
-    """Forget what is past its days, of pairs of moment and snapshot, or None for what was brought just now."""
-    if gone := [snapshot for snapshot in core.past(copies, days, time.time()) if snapshot]:
+def forget(row, gone):
+    """Forget snapshots, of which there may be none."""
+    if gone:
         restic(row, "forget", "--quiet", *gone)
 
 
@@ -134,7 +134,7 @@ def uploads(settings, row):
         source = {"RESTIC_FROM_REPOSITORY": media.repository(settings), "RESTIC_FROM_PASSWORD_FILE": settings["media"]["passphrase_file"]}
         restic({**row, "environment": row["environment"] | source}, "copy", "--quiet", "--host=uploads")
     known = media.points(snapshots(row, "uploads"))
-    forget(row, [(when.timestamp(), snapshot) for when, _name, snapshot in known], settings["media"]["keep_days"])
+    forget(row, core.past([(when.timestamp(), snapshot) for when, _name, snapshot in known], settings["media"]["keep_days"], time.time()))
     return int(known[-1][0].timestamp()) if known else None
 
 
@@ -142,11 +142,12 @@ def dumps(settings, row):
     """Bring the dumps that are not there yet; return the moment of the newest, in seconds since 1970."""
     path, there = settings.dumps["path"], held(snapshots(row, "dumps"))
     names = sorted(name for name in os.listdir(path) if logical.FINISHED.fullmatch(name))
+    gone = core.past([(logical.moment_of(name), name) for name in {*there, *names}], settings.dumps["keep_days"], time.time())
     for name in names:
-        if name not in there:
+        if name not in there and name not in gone:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.strptime(name, logical.STAMP))
             restic(row, "backup", "--quiet", "--host=dumps", f"--tag={DUMP}{name}", f"--time={when}", os.path.join(path, name))
-    forget(row, [(logical.moment_of(name), there.get(name)) for name in {*there, *names}], settings.dumps["keep_days"])
+    forget(row, [there[name] for name in gone if name in there])
     newest = max([*there, *names], default=None)
     return logical.moment_of(newest) if newest else None
 
