@@ -1,6 +1,7 @@
 """A database whose hosts fail, seen from outside, and a client that keeps a record of every row: what scenarios with faults share."""
 
 import contextlib
+import json
 import pathlib
 import subprocess
 import time
@@ -109,3 +110,27 @@ class Recorded(Cluster):
         """Acknowledged rows that a host's server does not have."""
         held = set(self.inside(name, "runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", "probe", "-c", "SELECT row FROM trial").split())
         return sorted({ack.row for ack in acks} - held)
+
+
+class Voted(Recorded):
+    """A database whose primary the voters choose."""
+
+    def version_of(self, _name):
+        """The version that Patroni runs on a host."""
+        return "17"
+
+    def members(self):
+        """What Patroni says of all servers, by name, asked on any host that answers."""
+        for name in self.groups["database"]:
+            with contextlib.suppress(subprocess.SubprocessError, ValueError):
+                path = f"/etc/patroni/{self.version_of(name)}-main.yml"
+                said = self.inside(name, "timeout", "8", "patronictl", "-c", path, "list", "-f", "json", timeout=12)
+                return {row["Member"]: row for row in json.loads(said)}
+        return {}
+
+    def leader(self):
+        """The name of the member that leads; empty for none."""
+        return next((name for name, row in self.members().items() if row["Role"] == "Leader" and row["State"] == "running"), "")
+
+    def healthy(self, seconds=180):
+        self.wait("one primary and its standbys", self.settled, seconds)

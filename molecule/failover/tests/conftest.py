@@ -1,14 +1,12 @@
 """What the tests of automatic failover share: hosts whose servers Patroni runs, faults, and a client that writes all the while."""
 
 import contextlib
-import json
 import os
-import subprocess
 import time
 
 import failing
 import pytest
-from recording import Recorded, docker
+from recording import Voted, docker
 
 # The server's folder moves onto a volume that can be filled, and back. Who has walled it in sees the former one.
 VOLUME = """
@@ -30,20 +28,8 @@ done
 """
 
 
-class Guarded(Recorded):
+class Guarded(Voted):
     """A cluster under Patroni."""
-
-    def members(self):
-        """What Patroni says of all servers, by name, asked on any host that answers."""
-        for name in self.groups["database"]:
-            with contextlib.suppress(subprocess.SubprocessError, ValueError):
-                said = self.inside(name, "timeout", "8", "patronictl", "-c", "/etc/patroni/17-main.yml", "list", "-f", "json", timeout=12)
-                return {row["Member"]: row for row in json.loads(said)}
-        return {}
-
-    def leader(self):
-        """The name of the member that leads; empty for none."""
-        return next((name for name, row in self.members().items() if row["Role"] == "Leader" and row["State"] == "running"), "")
 
     def settled(self):
         """Whether one leads, all others stream, and as many as have to acknowledge may."""
@@ -51,9 +37,6 @@ class Guarded(Recorded):
         roles = sorted(row["Role"] for row in rows.values())
         states = {row["State"] for row in rows.values() if row["Role"] != "Leader"}
         return roles == ["Leader", "Quorum Standby", "Quorum Standby"] and states == {"streaming"}
-
-    def healthy(self, seconds=180):
-        self.wait("one primary and its standbys", self.settled, seconds)
 
     # --- Faults -------------------------------------------------------------------------------
 

@@ -4,17 +4,15 @@ The tests are steps of one way, and leave hosts of another kind than they found:
 with PostgreSQL 15 already, the way begins there.
 """
 
-import contextlib
 import json
 import re
 import secrets
-import subprocess
 import time
 
 import failing
 import pytest
 from playing import finish
-from recording import Recorded
+from recording import Voted
 
 testinfra_hosts = ["ansible://probe"]
 
@@ -29,34 +27,18 @@ runuser -u postgres -- /usr/lib/postgresql/15/bin/pg_ctl --pgdata=/var/lib/postg
 NO_VOTER = "systemctl disable --now etcd && rm -rf /var/lib/etcd/selfhost"
 
 
-class Voted(Recorded):
+class Upgraded(Voted):
     """A database whose primary the voters choose, of one version or another."""
 
     def version_of(self, name):
         """The version that Patroni runs on a host; empty for none."""
         return self.inside(name, "sh", "-c", "ls /etc/patroni | sed -n 's/-main.yml$//p'").strip()
 
-    def members(self):
-        """What Patroni says of all servers, by name, asked on any host that answers."""
-        for name in self.groups["database"]:
-            with contextlib.suppress(subprocess.SubprocessError, ValueError):
-                path = f"/etc/patroni/{self.version_of(name)}-main.yml"
-                said = self.inside(name, "timeout", "8", "patronictl", "-c", path, "list", "-f", "json", timeout=12)
-                return {row["Member"]: row for row in json.loads(said)}
-        return {}
-
-    def leader(self):
-        """The name of the member that leads; empty for none."""
-        return next((name for name, row in self.members().items() if row["Role"] == "Leader" and row["State"] == "running"), "")
-
     def settled(self):
         """Whether one leads, and all others stream from it."""
         rows = self.members()
         leads = [name for name, row in rows.items() if row["Role"] == "Leader"]
         return len(rows) == len(self.groups["database"]) and len(leads) == 1 and self.primaries() == leads and self.streaming() == len(rows) - 1
-
-    def healthy(self, seconds=180):
-        self.wait("one primary and its standbys", self.settled, seconds)
 
     def server(self):
         return self.sql(self.leader(), "SELECT current_setting('server_version_num')::int / 10000")
@@ -82,7 +64,7 @@ class Voted(Recorded):
 
 @pytest.fixture(scope="session")
 def kind():
-    return Voted
+    return Upgraded
 
 
 @pytest.fixture(scope="session")
