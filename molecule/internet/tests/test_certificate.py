@@ -66,11 +66,14 @@ def test_it_is_renewed_before_its_end_and_no_visitor_notices(site, internet, fig
     internet.wait(NAME)
 
 
-def test_a_name_that_leads_elsewhere_is_told_and_the_next_time_gets_it(site, internet):
+def test_a_name_that_leads_elsewhere_is_told_and_the_next_time_gets_it(site, internet, figure):
     """The former certificate is shown meanwhile; nothing is asked of the authority."""
     internet.lead(shop=site.addresses["web1"], www="203.0.113.9")
     serial = internet.shown().serial
-    run = site.apply("web", "-e", TWO)
+    with Load(site.url) as load:
+        load.phase = "another domain"
+        run = site.apply("web", "-e", TWO)
+    load.check()
     sentence = (
         "No certificate is asked for while www.lab.test leads to 203.0.113.9, which is not this site: make the record www.lab.test. A 10.88.16.13 and take "
         "away those of the wrong addresses."
@@ -82,9 +85,14 @@ def test_a_name_that_leads_elsewhere_is_told_and_the_next_time_gets_it(site, int
     _run, said = problems(site)
     assert sentence in said
     internet.lead(shop=site.addresses["web1"], www=site.addresses["web1"])
-    # As the timer does.
-    site.hosts["web1"].check_output("systemctl start selfhost-acme.service")
-    internet.wait(NAME, "www.lab.test")
+    with Load(site.url) as load:
+        load.phase = "its certificate"
+        # As the timer does.
+        site.hosts["web1"].check_output("systemctl start selfhost-acme.service")
+        internet.wait(NAME, "www.lab.test")
+        load.wait(3)
+    figure(f"a change of domains: {load.report()}")
+    load.check()
     assert internet.trusted("www.lab.test")
     assert "certificate" not in problems(site)[1]
 
