@@ -120,6 +120,23 @@ def sql(statement, port, directory=SOCKETS, database="postgres", check=True):
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def entries(listing, owner):
+    """Return the lines of a dump's list (`pg_restore --list`) that a superuser restores first, and those that the database's owner does then.
+
+    Extensions and the schemas that they may lie in are a superuser's, and run none of the dump's code. Where something belongs to another role
+    than the owner, whom an application cannot make it belong to, all are: nobody less may give it away.
+    """
+    superusers, owners = [], []
+    for line in listing.splitlines():
+        if line.strip() and not line.startswith(";"):
+            _identity, _table, _oid, kind, *rest = line.split(" ")
+            early = kind in ("EXTENSION", "SCHEMA") or (kind == "COMMENT" and rest[:2] == ["-", "EXTENSION"])
+            if not early and rest[-1] not in ("", owner, "pg_database_owner"):
+                owner = USER
+            (superusers if early else owners).append(line)
+    return (superusers + owners, []) if owner == USER else (superusers, owners)
+
+
 def leads(port, directory=SOCKETS):
     """Return whether a server is a primary, None where none answers."""
     return {"f": True, "t": False}.get(sql(f"SELECT {postgresql_server.RECOVERY}", port, directory, check=False))
@@ -659,7 +676,7 @@ class Restore:
         sql(f'REVOKE ALL ON DATABASE "{new}" FROM PUBLIC', self.port)
         sql(f"""COMMENT ON DATABASE "{new}" IS 'restored from {self.asked["words"]}'""", self.port)
         try:
-            run(self.program("pg_restore"), "--exit-on-error", f"--jobs={self.asked['processes']}", "-h", SOCKETS, "-p", self.port, "-d", new, source)
+            self.fill(new, owner, source)
             sql("ANALYZE", self.port, database=new)
             if not self.asked["in_place"]:
                 sql(f'ALTER DATABASE "{new}" RENAME TO "{beside}"', self.port)
@@ -667,6 +684,19 @@ class Restore:
             sql(f'DROP DATABASE IF EXISTS "{new}" WITH (FORCE)', self.port)
             raise
         return {"database": beside}
+
+    def fill(self, database, owner, source):
+        """Restore a dump with the rights of the database's owner: what it has called meanwhile, such as a CHECK's function, is the owner's code."""
+        superusers, owners = entries(run(self.program("pg_restore"), "--list", source).stdout, owner)
+        if owners and run("psql", "-XAtqw", "-h", SOCKETS, "-p", self.port, "-U", owner, "-d", database, "-c", "SELECT", check=False).returncode:
+            raise Failure(
+                f"{USER} may not act as {owner}, who owns {self.asked['database']}: "
+                "name that database in postgresql_databases, run database.yml, and restore again"
+            )
+        for role, some in ((USER, superusers), (owner, owners)):
+            if some:
+                words = ("--exit-on-error", f"--jobs={self.asked['processes']}", "--use-list=/dev/stdin", "-w", "-h", SOCKETS, "-p", self.port, "-U", role)
+                run(self.program("pg_restore"), *words, "-d", database, source, input="\n".join(some))
 
     def rename(self):
         database = self.asked["database"]

@@ -47,6 +47,8 @@ CREATE OR REPLACE FUNCTION public.format(text, name, name) RETURNS text LANGUAGE
 CREATE OR REPLACE FUNCTION public.attack_plan(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM public.attack_take(); RETURN 1; END $$;
 CREATE TABLE IF NOT EXISTS public.attack (id integer);
 CREATE INDEX IF NOT EXISTS attack_plan ON public.attack ((id + public.attack_plan(1)));
+CREATE TABLE IF NOT EXISTS public.attack_rows (id integer CHECK (public.attack_plan(id) > 0));
+INSERT INTO public.attack_rows VALUES (1);
 CREATE OR REPLACE VIEW public.pg_extension AS SELECT public.attack_take()::name AS extname;
 """
 

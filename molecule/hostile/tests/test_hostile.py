@@ -29,7 +29,7 @@ HOSTILE = {
 ARGUMENTS = ("-e", json.dumps(HOSTILE))
 # What the attacker has left in the database, whose sessions begin as they did before.
 FORGET = (
-    "ALTER DATABASE probe RESET ALL; DROP VIEW public.pg_extension; DROP TABLE public.attack; "
+    "ALTER DATABASE probe RESET ALL; DROP VIEW public.pg_extension; DROP TABLE public.attack, public.attack_rows; "
     "DROP FUNCTION public.format(text, name, name), public.attack_plan(integer), public.attack_take()"
 )
 # What root, the database and others have, as far as somebody could have changed it.
@@ -133,6 +133,11 @@ def test_backups_are_made_and_uploads_are_restored(site, before, attacked):
     site.apply("database")
     for host in site.hosts.values():
         assert "attack" in host.check_output("grep -ho '\"public.attack\": 0' /var/lib/postgresql-backup/manifests/*.json | tail -1")
+    # Each row of it is checked by the attacker's own function.
+    site.apply("restore", "-e", "restore_dump=latest")
+    for host in site.hosts.values():
+        assert int(host.check_output("cd / && runuser -u postgres -- psql -XAtq -d probe_restored -c %s", "SELECT count(*) FROM public.attack_rows")) > 0
+    site.apply("restore", "-e", "restore_remove=true")
     site.apply("restore_media", "-e", "restore_media=true")
     for host in site.hosts.values():
         assert host.check_output(f"cat {MEDIA}.restored/upload.txt") == "precious"

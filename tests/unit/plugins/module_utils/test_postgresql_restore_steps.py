@@ -287,6 +287,36 @@ def test_what_was_restored_beside_is_found_whatever_version_it_is_of(tmp_path, m
     assert [one.version for one in restore.every_version()] == ["17", "15"]
 
 
+LISTING = """;
+; Archive created at 2026-11-30 08:15:19 UTC
+;     dbname: shop
+
+8; 2615 16387 SCHEMA - ext shop
+2; 3079 16388 EXTENSION - hstore$
+3510; 0 0 COMMENT - EXTENSION hstore$
+7; 2615 2200 SCHEMA - public pg_database_owner
+3520; 0 0 ACL - SCHEMA public pg_database_owner
+322; 1255 16606 FUNCTION public evil(text) shop
+3512; 0 0 COMMENT public TABLE EXTENSION shop
+3502; 0 16598 TABLE DATA public t shop
+""".replace("$", " ")
+
+
+def test_what_a_dump_calls_while_it_is_restored_has_the_rights_of_the_owner():
+    superusers, owners = module.entries(LISTING, "shop")
+    assert [line.split(";")[0] for line in superusers] == ["8", "2", "3510", "7"]
+    assert [line.split(";")[0] for line in owners] == ["3520", "322", "3512", "3502"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "more"),
+    [("postgres", ""), ("shop", "219; 1259 16608 TABLE public m reports\n"), ("shop", "9; 3466 1 EVENT TRIGGER - e postgres\n")],
+)
+def test_what_the_owner_could_not_give_away_is_restored_by_a_superuser(owner, more):
+    superusers, owners = module.entries(LISTING + more, owner)
+    assert len(superusers) == 8 + bool(more) and owners == []
+
+
 # --- A process of its own -------------------------------------------------------------------------
 
 
