@@ -29,6 +29,8 @@ from ansible.vars.manager import VariableManager
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # What converged hosts are made of; the rest is told by their inventory and by the images below.
 SOURCES = ["roles", "plugins", "playbooks", "molecule/shared", "molecule/inventories/group_vars", "ansible.cfg", "requirements.txt"]
+# What only some inventories ask for. Every image has it, so that one serves all of them: each takes minutes to build beside other work.
+OF_SOME = {"apprise", "patroni", "python3-etcd", "restic"}
 # Backups, certificates and timers of a host that slept for longer would tell of it.
 LIFETIME = datetime.timedelta(hours=12)
 # A database writes its last checkpoint, a web server lets its visitors go.
@@ -133,7 +135,7 @@ class Lab:
             }
             known = {name: value for some in (*defaults, variables, *constants) for name, value in some.items()}
             rendered = Templar(self.loader, variables=known | {"ansible_facts": facts}).template(wanted)
-            names.setdefault(variables["lab_image"], set()).update(
+            names.setdefault(variables["lab_image"], set(OF_SOME)).update(
                 name for entry in rendered for name in ([entry] if isinstance(entry, str) else entry)
             )
         return {image: sorted(some) for image, some in names.items()}

@@ -2,6 +2,7 @@
 
 import gc
 
+import ansible_mitogen.affinity
 import ansible_mitogen.loaders
 import ansible_mitogen.planner
 import ansible_mitogen.strategy
@@ -9,6 +10,8 @@ import ansible_mitogen.strategy
 # Before each module mitogen looks through all collections of this machine, of which the pip bundle has a hundred; Ansible's own finder
 # knows where ours is.
 ansible_mitogen.planner._load_collections = lambda invocation: None
+# It would bind each of its processes, and all that these start, to one processor.
+ansible_mitogen.affinity.policy = ansible_mitogen.affinity.Policy()
 # Each task is a fork of a large process, which Python would look through for garbage again and again, and copy so.
 gc.set_threshold(100_000, 50, 50)
 
