@@ -232,7 +232,10 @@ def main(role):
         attack(role, own, held)
         with open(f"{MEDIA}/rounds", "w") as file:
             print(number, file=file)
-        time.sleep(0.5)
+        # Whoever is killed starts again; all the time, it would take the processors from those who are attacked.
+        for _time in range(10):
+            swap(f"{MEDIA}/inner")
+            time.sleep(0.1)
 
 
 if __name__ == "__main__":
