@@ -47,6 +47,8 @@ _value:
 
 BASE = {
     "password_encryption": "scram-sha-256",
+    # The whole pages that follow each checkpoint are most of a log, and each byte of it is written, sent to standbys and archived.
+    "wal_compression": "lz4",
     # Values of parameters are the users' data; the statement's text is enough to find it.
     "log_parameter_max_length": 0,
     "log_checkpoints": True,
