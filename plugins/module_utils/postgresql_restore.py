@@ -102,8 +102,8 @@ def become_postgres():
 
 
 def run(*command, check=True, user=USER, **options):
-    # Nothing here waits for a standby, which may be away.
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": pwd.getpwnam(user).pw_dir, "PGOPTIONS": "-c synchronous_commit=local"}
+    # Whatever the settings of a role or a database: nothing here waits for a standby, which may be away.
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": pwd.getpwnam(user).pw_dir, "PGOPTIONS": postgresql_server.OWN}
     done = subprocess.run(
         [str(word) for word in command], cwd="/", env=environment, capture_output=True, text=True, errors="replace", check=False,
         umask=0o077, preexec_fn=become_postgres if user == USER else become_root, **{"input": "", **options},
@@ -688,9 +688,10 @@ class Restore:
     def fill(self, database, owner, source):
         """Restore a dump with the rights of the database's owner: what it has called meanwhile, such as a CHECK's function, is the owner's code."""
         superusers, owners = entries(run(self.program("pg_restore"), "--list", source).stdout, owner)
-        if owners and run("psql", "-XAtqw", "-h", SOCKETS, "-p", self.port, "-U", owner, "-d", database, "-c", "SELECT", check=False).returncode:
+        asked = owners and run("psql", "-XAtqw", "-h", SOCKETS, "-p", self.port, "-U", owner, "-d", database, "-c", "SELECT", check=False)
+        if asked and asked.returncode:
             raise Failure(
-                f"{USER} may not act as {owner}, who owns {self.asked['database']}: "
+                f"{USER} cannot act as {owner}, who owns {self.asked['database']} ({' '.join(asked.stderr.split())}): "
                 "name that database in postgresql_databases, run database.yml, and restore again"
             )
         for role, some in ((USER, superusers), (owner, owners)):

@@ -20,7 +20,10 @@ ACCOUNT = "postgres"
 SOCKETS = "/var/run/postgresql"
 # For a session of the superuser's in a database of somebody else's, who says by ALTER DATABASE what it begins with: it has its own rights, all the time that
 # it takes, and does not wait for standbys, which may be away.
-OWN = "-c role=none -c client_encoding=UTF8 -c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c synchronous_commit=local"
+OWN = (
+    "-c role=none -c client_encoding=UTF8 -c default_transaction_read_only=off -c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0"
+    " -c synchronous_commit=local"
+)
 # The same for one that asks: of functions that have the same name it finds the server's.
 SESSION = "-c search_path=pg_catalog " + OWN
 # Between two looks of one that waits, in seconds.
