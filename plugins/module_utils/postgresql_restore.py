@@ -691,8 +691,8 @@ class Restore:
         asked = owners and run("psql", "-XAtqw", "-h", SOCKETS, "-p", self.port, "-U", owner, "-d", database, "-c", "SELECT", check=False)
         if asked and asked.returncode:
             raise Failure(
-                f"{USER} cannot act as {owner}, who owns {self.asked['database']} ({' '.join(asked.stderr.split())}): "
-                "name that database in postgresql_databases, run database.yml, and restore again"
+                f"a dump of {self.asked['database']} is restored as its owner {owner}, by a rule that database.yml writes for each of postgresql_databases, "
+                f"and the server says: {' '.join(asked.stderr.split())}"
             )
         for role, some in ((USER, superusers), (owner, owners)):
             if some:
