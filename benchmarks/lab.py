@@ -29,6 +29,9 @@ MEMORY_MB = 2048
 # What the floor needs by name, whatever the roles install.
 BY_HAND = {"nginx", "postgresql", "uwsgi-core", "uwsgi-plugin-python3", "git", "python3-venv", "curl", "openssl"}
 
+# Until it has archived what it was filled with, a server is not at rest; one that archives nothing has nothing to wait for.
+ARCHIVED = "while ls $(runuser -u postgres -- psql -At --command 'show data_directory')/pg_wal/archive_status/*.ready >/dev/null 2>&1; do sleep 1; done\n"
+
 VIEW = """
 from django.http import HttpResponse
 

@@ -2,7 +2,7 @@
 
 import re
 
-from lab import MEMORY_MB
+from lab import ARCHIVED, MEMORY_MB
 from report import row
 
 # Megabytes of a database that fits into shared_buffers, and of one that does not fit into the host's memory.
@@ -37,7 +37,7 @@ def compared(lab, hosts, megabytes, where, against):
     """Return the rows of a database of this size on two hosts, ours first; it stays there."""
     scale, seconds = max(1, round(megabytes * lab.scale / MEGABYTES_OF_A_SCALE)), max(2, round(6 * lab.scale))
     for host in hosts:
-        lab.ssh(host, f"{PGBENCH}runuser -u postgres -- createdb bench\npgbench --quiet --initialize --scale={scale} bench")
+        lab.ssh(host, f"{PGBENCH}runuser -u postgres -- createdb bench\npgbench --quiet --initialize --scale={scale} bench\n{ARCHIVED}")
     rows = []
     for mode, option in MODES.items():
         figures = {host: [] for host in hosts}

@@ -1,5 +1,6 @@
 """A backup and a restore of two gigabytes, beside plain copies of the same data on the same disk."""
 
+from lab import ARCHIVED
 from report import row
 
 # Letters at random: they compress to three quarters.
@@ -8,8 +9,6 @@ cd / && runuser -u postgres -- createdb filled
 runuser -u postgres -- psql --quiet --command 'create table filled (line text)' filled
 head --bytes={bytes} /dev/urandom | base64 --wrap=1000 | runuser -u postgres -- psql --quiet --command 'copy filled from stdin' filled
 runuser -u postgres -- psql --quiet --command checkpoint
-# The server is still archiving what was filled in.
-while ls $(runuser -u postgres -- psql -At --command 'show data_directory')/pg_wal/archive_status/*.ready >/dev/null 2>&1; do sleep 1; done
 """
 COPY = "data=$(runuser -u postgres -- psql -At --command 'show data_directory')\nrm -rf /var/tmp/{to}\ncp -a {of} /var/tmp/{to}\nsync --file-system /var/tmp"
 
@@ -18,7 +17,7 @@ def measure(lab):
     """Return the rows of part g."""
     inventory = lab.site()
     megabytes = max(20, round(2048 * lab.scale))
-    lab.ssh("h1", "set -euo pipefail" + FILL.format(bytes=megabytes * 1_000_000 * 3 // 4))
+    lab.ssh("h1", "set -euo pipefail" + FILL.format(bytes=megabytes * 1_000_000 * 3 // 4) + ARCHIVED)
     figures = {name: [] for name in ("backup", "copy", "restore", "back")}
 
     def on_host(script):
