@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import ssl
+import statistics
 import time
 
 CONTEXT = ssl.create_default_context()
@@ -44,6 +45,34 @@ def test_requests_whose_visitors_have_left_are_not_worked_off(site, figure):
     figure(f"after 60 requests of 5 s whose visitors left, the next one waits {waited:.1f} s")
     # What each worker has begun, and no more.
     assert waited < 15
+
+
+# Prints, of the server that runs and then of its workers, whether the end of a child (SIGCHLD, the 17th bit) has a handler.
+HEEDS = """
+set -eu
+master=$(systemctl show --property=MainPID --value 'probe@*.service')
+for process in $master $(pgrep --parent "$master"); do
+  echo $process $((0x$(sed -n 's/^SigCgt:[[:space:]]*//p' /proc/$process/status) >> 16 & 1))
+done
+"""
+
+
+def test_workers_that_end_together_are_replaced_at_once_and_an_ended_program_interrupts_none(site, figure):
+    (host, *_others) = site.hosts.values()
+
+    def heeds():
+        (master, *workers) = (line.split() for line in host.check_output(HEEDS).splitlines())
+        assert master[1] == "1" and {heeded for _worker, heeded in workers} == {"0"}
+        return [worker for worker, _heeded in workers]
+
+    former, waited = heeds(), []
+    for _time in range(5):
+        host.check_output(f"kill -KILL {' '.join(heeds())}")
+        began = time.monotonic()
+        assert site.get("/status/").status_code == 200
+        waited.append(time.monotonic() - began)
+    figure(f"after all workers died, the next request waits {statistics.median(waited):.2f} s")
+    assert not set(former) & set(heeds())
 
 
 def test_idle_connections_of_one_address_leave_the_site_to_others(site):

@@ -19,6 +19,7 @@ import gc
 import importlib
 import os
 import select
+import signal
 import socket
 import stat
 import sys
@@ -149,9 +150,28 @@ def for_those_who_wait(application, connection, worker):
     return serve
 
 
+def heed_children_as_before():
+    """Undo in a worker what has uWSGI's master woken by the end of one (uwsgi.ini): the end of a program of the application's interrupts nothing."""
+    signal.signal(signal.SIGCHLD, signal.getsignal(signal.SIGCHLD) or signal.SIG_DFL)
+
+
+def after(former, then):
+    """Return a function that calls both; there may be no former one."""
+
+    def call():
+        if former:
+            former()
+        then()
+
+    return call
+
+
 if "SELFHOST_MODULE" in os.environ:
     application = prepare()
     # Inside of uWSGI alone there is such a module.
     if "uwsgi" in sys.modules:
         uwsgi = sys.modules["uwsgi"]
+        # At once where a worker loads it.
+        heed_children_as_before()
+        uwsgi.post_fork_hook = after(getattr(uwsgi, "post_fork_hook", None), heed_children_as_before)
         application = for_those_who_wait(application, uwsgi.connection_fd, lambda: f"{uwsgi.worker_id()}/{uwsgi.numproc}")

@@ -183,3 +183,24 @@ def test_a_health_check_alone_is_told_which_worker_answers():
             said = []
             assert serve(environ, lambda status, headers: said.append((status, headers))) == ["answer"]
             assert said == [("200 OK", [("A", "b"), *further])]
+
+
+def test_what_a_worker_does_after_its_fork_comes_after_what_the_application_does():
+    loader, done = runpy.run_path(str(LOADER)), []
+    loader["after"](None, lambda: done.append("ours"))()
+    loader["after"](lambda: done.append("the application's"), lambda: done.append("ours"))()
+    assert done == ["ours", "the application's", "ours"]
+
+
+def test_the_application_hears_of_its_own_programs_as_it_asked_to():
+    code = f"""
+import ctypes, runpy, signal
+restore = runpy.run_path({str(LOADER)!r})["heed_children_as_before"]
+for handler in (signal.SIG_DFL, print):
+    signal.signal(signal.SIGCHLD, handler)
+    # As uWSGI does it, behind Python's back.
+    ctypes.CDLL(None).signal(signal.SIGCHLD, ctypes.c_void_p(1))
+    restore()
+    print(signal.getsignal(signal.SIGCHLD) is handler, open("/proc/self/status").read().split("SigIgn:")[1].split()[0][-5] == "0")
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True True\nTrue True\n"
