@@ -19,6 +19,8 @@ DEMO_NAME := $(if $(filter vm,$(LAB)),demo_vm,demo)
 DEMO := ansible-playbook --inventory molecule/inventories/$(DEMO_NAME).yml
 export PATH := $(CURDIR)/.cache/venv/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# Without its bytecode Python would compile all of Ansible at each start, and much of it for each task.
+unexport PYTHONDONTWRITEBYTECODE
 # Into a file or a pipe goes plain text.
 ifndef MAKE_TERMOUT
 export NO_COLOR := 1

@@ -127,3 +127,13 @@ def test_an_upload_beyond_what_tmp_holds_is_stored(site):
         assert (stored.status_code, stored.json()["size"]) == (201, 20_000_000)
     finally:
         host.check_output(f"{enter} umount /tmp")
+
+
+def test_of_what_a_step_of_a_deploy_prints_without_end_the_last_is_kept(site):
+    (host, *_others), release = site.hosts.values(), next(iter(site.current().values()))
+    noise = "head --bytes=50M /dev/zero | tr '\\0' x"
+    run = f"probe-run --release {release} sh -euc \"{noise}; {noise} >&2; cat; echo why >&2; exit 7\""
+    told = host.check_output(f"code=0; echo given | {run} >/tmp/told 2>/tmp/reason || code=$?; wc --bytes </tmp/told; tail --bytes=6 /tmp/told; wc --bytes </tmp/reason; "
+                             "tail --bytes=4 /tmp/reason; echo $code; rm /tmp/told /tmp/reason")  # fmt: skip
+    megabytes = str(4 << 20)
+    assert told.split() == [megabytes, "given", megabytes, "why", "7"]
