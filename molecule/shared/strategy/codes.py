@@ -11,7 +11,9 @@ import pathlib
 import re
 import sys
 
+import ansible_mitogen.module_finder
 import jinja2
+import mitogen.minify
 from ansible._internal._templating import _jinja_bits
 from ansible.utils.collection_loader import _collection_finder
 
@@ -25,22 +27,27 @@ SYNTAX = ("block_start_string", "block_end_string", "variable_start_string", "va
 
 
 def kept(key, make):
-    """Return the code that make() returns for a key, whatever has a repr; it is asked for once."""
+    """Return what make() returns for a key, whatever has a repr: code or a text; it is asked for once."""
     path = FOLDER / hashlib.sha256(repr((VERSIONS, key)).encode()).hexdigest()
     try:
         return marshal.loads(path.read_bytes())
     except (OSError, EOFError, ValueError, TypeError):
-        code = make()
+        made = make()
     FOLDER.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{os.getpid()}")
-    new.write_bytes(marshal.dumps(code))
+    new.write_bytes(marshal.dumps(made))
     new.replace(path)
-    return code
+    return made
+
+
+def once(function):
+    """Return a function of texts alone, such as compile(), that keeps what it returns."""
+    return lambda *texts, **options: kept((function.__name__, texts, options), lambda: function(*texts, **options))
 
 
 def keep():
-    """Have Jinja and the loader of collections keep what they compile."""
-    compile_template, get_code = jinja2.Environment.compile, _collection_finder._AnsibleCollectionPkgLoaderBase.get_code
+    """Have what is compiled kept: templates, plugins of collections, and what mitogen sends to a host."""
+    compile_template = jinja2.Environment.compile
 
     def of_template(self, source, *arguments, **options):
         text = source if isinstance(source, str) else repr(source)
@@ -50,10 +57,7 @@ def keep():
         key = (type(self).__name__, str(text), context and context.escape_backslashes, arguments, options, [getattr(self, name) for name in SYNTAX])
         return kept(key, lambda: compile_template(self, source, *arguments, **options))
 
-    def of_plugin(self, fullname):
-        if not self._compiled_code and self.get_source(fullname) is not None:
-            self._compiled_code = kept((self.get_filename(fullname), self.get_source(fullname)), lambda: get_code(self, fullname))
-        return self._compiled_code or get_code(self, fullname)
-
     jinja2.Environment.compile = of_template
-    _collection_finder._AnsibleCollectionPkgLoaderBase.get_code = of_plugin
+    # Names of these modules that stand before Python's own.
+    _collection_finder.compile = ansible_mitogen.module_finder.compile = once(compile)
+    mitogen.minify.minimize_source = once(mitogen.minify.minimize_source)

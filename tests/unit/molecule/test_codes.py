@@ -16,8 +16,9 @@ def codes(tmp_path, monkeypatch):
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "FOLDER", tmp_path / "codes")
     monkeypatch.setattr(jinja2.Environment, "compile", jinja2.Environment.compile)
-    finder = module._collection_finder._AnsibleCollectionPkgLoaderBase
-    monkeypatch.setattr(finder, "get_code", finder.get_code)
+    for place in (module._collection_finder, module.ansible_mitogen.module_finder):
+        monkeypatch.setattr(place, "compile", compile, raising=False)
+    monkeypatch.setattr(module.mitogen.minify, "minimize_source", module.mitogen.minify.minimize_source)
     module.keep()
     return module
 
@@ -54,3 +55,17 @@ def test_what_was_half_written_is_made_anew(codes):
     (path,) = codes.FOLDER.glob("*")
     path.write_bytes(path.read_bytes()[:20])
     assert jinja2.Environment().from_string("{{ a }}").render(a=1) == "1"
+
+
+def test_a_plugin_is_compiled_once_and_another_one_of_its_name_too(codes):
+    for text, count in (("a = 1", 1), ("a = 1", 1), ("a = 2", 2)):
+        code = codes._collection_finder.compile(source=text, filename="plugin.py", mode="exec", flags=0, dont_inherit=True)
+        found = {}
+        exec(code, found)
+        assert (found["a"], code.co_filename, files(codes)) == (int(text[-1]), "plugin.py", count)
+
+
+def test_what_a_host_is_sent_is_shortened_once(codes):
+    for _time in range(2):
+        assert codes.mitogen.minify.minimize_source("a = 1\n\n# three\nb = 2\n").split() == "a = 1 b = 2".split()
+        assert files(codes) == 1
