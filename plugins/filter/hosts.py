@@ -68,6 +68,20 @@ def database_urls(hosts, engine, user, password, port, name, options):
     ]
 
 
+def database_options(host, hosts, here, authority):
+    """Return the options of a web host's connections, as libpq names them: a mapping.
+
+    host is where the database is asked for, hosts are the site's database hosts, here is this host's name, authority the path of the certificate
+    that proves the others. On a loopback nothing leaves the host, and TLS would cost each connection a handshake; one that leads to another host, by
+    a tunnel say, is as that one wants it.
+    """
+    if host == "127.0.0.1":
+        return {"sslmode": "disable"} if list(hosts) == [here] else {}
+    if not hosts:
+        return {}
+    return {"sslmode": "verify-full", "sslrootcert": authority, "target_session_attrs": "read-write", "connect_timeout": 5}
+
+
 # libpq has a variable for each option, of the same name but for these (PostgreSQL manual, "Environment Variables").
 VARIABLES = {"connect_timeout": "PGCONNECT_TIMEOUT", "application_name": "PGAPPNAME"}
 
@@ -82,4 +96,7 @@ class FilterModule:
 
     def filters(self):
         """Return the filters."""
-        return {"database_urls": database_urls, "host_in_url": host_in_url, "libpq_variables": libpq_variables, "site_names": site_names}
+        return {
+            "database_options": database_options, "database_urls": database_urls, "host_in_url": host_in_url, "libpq_variables": libpq_variables,
+            "site_names": site_names,
+        }  # fmt: skip

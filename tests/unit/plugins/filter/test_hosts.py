@@ -3,7 +3,7 @@
 import urllib.parse
 
 import pytest
-from ansible_collections.selfhost.django.plugins.filter.hosts import database_urls, libpq_variables, site_names
+from ansible_collections.selfhost.django.plugins.filter.hosts import database_options, database_urls, libpq_variables, site_names
 from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_in_url, host_without_port
 from psycopg.conninfo import conninfo_to_dict
 
@@ -106,6 +106,25 @@ def test_libpq_and_readers_of_urls_find_every_host_and_the_port(hosts):
     assert (read["host"], read["port"], read["user"], read["password"]) == (hosts, "6432", "shop", "a/b@c d")
     parts = urllib.parse.urlsplit(url)
     assert (parts.hostname or dict(urllib.parse.parse_qsl(parts.query))["host"], parts.port) == (hosts, 6432)
+
+
+PROVED = {"sslmode": "verify-full", "sslrootcert": "/ca.crt", "target_session_attrs": "read-write", "connect_timeout": 5}
+
+
+@pytest.mark.parametrize(
+    ("host", "hosts", "options"),
+    [
+        pytest.param("127.0.0.1", ["web1"], {"sslmode": "disable"}, id="one host"),
+        pytest.param("127.0.0.1", ["db1"], {}, id="a tunnel, or a pool of connections"),
+        pytest.param("127.0.0.1", [], {}, id="somebody else's by a tunnel"),
+        pytest.param("db.example.org", [], {}, id="somebody else's"),
+        pytest.param("192.0.2.7", ["db1"], PROVED, id="another host of the site"),
+        pytest.param("192.0.2.7", ["web1"], PROVED, id="its own by its address"),
+        pytest.param("192.0.2.7,192.0.2.8", ["web1", "db2"], PROVED, id="this one and another"),
+    ],
+)
+def test_options_of_the_connections_of_a_host(host, hosts, options):
+    assert database_options(host, hosts, "web1", "/ca.crt") == options
 
 
 @pytest.mark.parametrize(
