@@ -149,6 +149,29 @@ def test_log_that_the_server_threw_away_is_told_until_a_newer_backup(archive, mo
     assert verdict(settings) == ("ok", "")
 
 
+@pytest.mark.parametrize("former", [False, True])
+def test_what_is_noted_while_somebody_looks_is_not_forgotten(archive, monkeypatch, former):
+    """The server's archiving goes on while its log is proved to be whole."""
+    settings, _held, backups = archive
+    if former:
+        monkeypatch.setattr(gaps.time, "time", lambda: 50.0)
+        gaps.note(settings, piece(1, 1), "the disk was full")
+        backups += [made(1, 60), made(2, 60)]
+    seen = gaps.seen
+
+    def meanwhile(*arguments):
+        found = seen(*arguments)
+        monkeypatch.setattr(gaps.time, "time", lambda: 100.0)
+        gaps.note(settings, piece(1, 2), "the disk was full")
+        return found
+
+    monkeypatch.setattr(gaps, "seen", meanwhile)
+    physical.prove(settings)
+    monkeypatch.setattr(gaps, "seen", seen)
+    with pytest.raises(core.Failure, match="is missing"):
+        physical.prove(settings)
+
+
 def test_a_trouble_that_lost_nothing_ends_with_it(archive):
     settings, _held, _backups = archive
     receiver = receive.Receiver(settings, settings.state)

@@ -1,7 +1,10 @@
 """Log that the archive lacks: known of where it was given up or lost, and seen in the archive itself. No moment after it can be gone back to
 before the next backup, so it is told until there is one."""
 
+import contextlib
+import fcntl
 import json
+import os
 import re
 import time
 
@@ -22,10 +25,29 @@ def read(settings):
         return None
 
 
+@contextlib.contextmanager
+def alone(settings):
+    """Keep others from noting or forgetting a gap for as long as this runs, by the folder that all of them may read."""
+    folder = os.open(settings.path(), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def note(settings, log, reason):
     """Note that the log is missing from a piece on; of several that is the first one, and the time is the last one's."""
-    first = read(settings) or {"log": log, "reason": reason}
-    core.write(settings.path(FILE), json.dumps(first | {"time": time.time()}) + "\n")
+    with alone(settings):
+        first = read(settings) or {"log": log, "reason": reason}
+        core.write(settings.path(FILE), json.dumps(first | {"time": time.time()}) + "\n")
+
+
+def forget(settings, gap):
+    """Forget a gap, or None, unless another one was noted since it was read."""
+    with alone(settings):
+        if read(settings) == gap:
+            core.remove(settings.path(FILE))
 
 
 def still_open(gap, backups, repositories):
@@ -98,12 +120,13 @@ def seen(settings, information):
 
 def trouble(settings, information):
     """Return what is to be told of the log that is missing; an empty word where it is whole. A gap that was closed is forgotten."""
-    if gap := still_open(read(settings), information["backup"], settings.repositories):
+    noted = read(settings)
+    if gap := still_open(noted, information["backup"], settings.repositories):
         log, reason = gap["log"], gap.get("reason", "")
     elif found := seen(settings, information):
         log, reason = found[0], "the archive does not hold it" if len(settings.repositories) == 1 else f"repository {found[1]} does not hold it"
     else:
-        core.remove(settings.path(FILE))
+        forget(settings, noted)
         return ""
     return (
         f"the log from {log} on is missing{f' ({reason})' if reason else ''}: no moment since can be gone back to before the next backup. "
