@@ -60,19 +60,23 @@ done
 def test_workers_that_end_together_are_replaced_at_once_and_an_ended_program_interrupts_none(site, figure):
     (host, *_others) = site.hosts.values()
 
-    def heeds():
+    def settled():
+        """The workers, once none of them has a handler: for a moment after its fork each has the master's."""
         (master, *workers) = (line.split() for line in host.check_output(HEEDS).splitlines())
-        assert master[1] == "1" and {heeded for _worker, heeded in workers} == {"0"}
-        return [worker for worker, _heeded in workers]
+        assert master[1] == "1"
+        return {heeded for _worker, heeded in workers} == {"0"} and [worker for worker, _heeded in workers]
 
-    former, waited = heeds(), []
+    def heed_none():
+        return site.wait("workers that are interrupted by nothing", settled)
+
+    former, waited = heed_none(), []
     for _time in range(5):
-        host.check_output(f"kill -KILL {' '.join(heeds())}")
+        host.check_output(f"kill -KILL {' '.join(heed_none())}")
         began = time.monotonic()
         assert site.get("/status/").status_code == 200
         waited.append(time.monotonic() - began)
     figure(f"after all workers died, the next request waits {statistics.median(waited):.2f} s")
-    assert not set(former) & set(heeds())
+    assert not set(former) & set(heed_none())
 
 
 def test_idle_connections_of_one_address_leave_the_site_to_others(site):
@@ -133,7 +137,9 @@ def test_of_what_a_step_of_a_deploy_prints_without_end_the_last_is_kept(site):
     (host, *_others), release = site.hosts.values(), next(iter(site.current().values()))
     noise = "head --bytes=50M /dev/zero | tr '\\0' x"
     run = f"probe-run --release {release} sh -euc \"{noise}; {noise} >&2; cat; echo why >&2; exit 7\""
-    told = host.check_output(f"code=0; echo given | {run} >/tmp/told 2>/tmp/reason || code=$?; wc --bytes </tmp/told; tail --bytes=6 /tmp/told; wc --bytes </tmp/reason; "
-                             "tail --bytes=4 /tmp/reason; echo $code; rm /tmp/told /tmp/reason")  # fmt: skip
+    told = host.check_output(
+        f"code=0; echo given | {run} >/tmp/told 2>/tmp/reason || code=$?; wc --bytes </tmp/told; tail --bytes=6 /tmp/told; "
+        "wc --bytes </tmp/reason; tail --bytes=4 /tmp/reason; echo $code; rm /tmp/told /tmp/reason"
+    )
     megabytes = str(4 << 20)
     assert told.split() == [megabytes, "given", megabytes, "why", "7"]

@@ -18,7 +18,7 @@ from ansible._internal._templating import _jinja_bits
 from ansible.utils.collection_loader import _collection_finder
 
 FOLDER = pathlib.Path(__file__).resolve().parents[3] / ".cache/codes"
-VERSIONS = [sys.version, *(importlib.metadata.version(name) for name in ("ansible-core", "jinja2"))]
+VERSIONS = [sys.version, *(importlib.metadata.version(name) for name in ("ansible-core", "jinja2", "mitogen"))]
 # What is not the same the next time; Jinja works out at once what depends on no variable.
 IMPURE = re.compile(r"\b(random|shuffle|strftime|exists)\b|\b(is |is not |name=')(file|directory|link|mount)\b")
 # What the code of a template depends on beside its text.
