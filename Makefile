@@ -37,7 +37,8 @@ demo: .cache/venv/ready ## Boot a Debian host and serve a Wagtail site on it; pr
 demo-down: .cache/venv/ready ## Stop the demo and remove its host; LAB as before.
 	@$(DEMO) $(SHARED)/destroy.yml
 
-test: .cache/venv/ready browser ## Everything below side by side, on fresh hosts; prints what each part took.
+test: ## Everything below side by side, on fresh hosts; prints what each part took.
+	@$(MAKE) --no-print-directory --jobs=2 .cache/venv/ready browser
 	@$(SHARED)/run lint static $(SCENARIOS)
 
 lint: .cache/venv/ready ## ansible-lint (profile production, no skips), yamllint, changelog fragments.
@@ -73,7 +74,7 @@ try: .cache/venv/ready ## One change on standing hosts: ON=<scenario> K=<word of
 try-down: .cache/venv/ready ## Remove these hosts; ON as before.
 	@$(TRY) $(SHARED)/destroy.yml
 
-browser: .cache/venv/ready
+browser:
 	@$(SHARED)/engine packages chromium
 
 scenarios: .cache/venv/ready browser ## Molecule scenarios, side by side; logs in .cache/logs, screenshots in .cache/artifacts.

@@ -12,6 +12,7 @@ import ansible_mitogen.strategy
 # A strategy is loaded as a file, not as a part of a package.
 sys.path.append(os.path.dirname(__file__))
 import codes
+import workers
 
 # Before each module mitogen looks through all collections of this machine, of which the pip bundle has a hundred; Ansible's own finder
 # knows where ours is.
@@ -19,6 +20,7 @@ ansible_mitogen.planner._load_collections = lambda invocation: None
 # It would bind each of its processes, and all that these start, to one processor.
 ansible_mitogen.affinity.policy = ansible_mitogen.affinity.Policy()
 codes.keep()
+workers.spare()
 # Each task is a fork of a large process, which Python would look through for garbage again and again, and copy so.
 gc.set_threshold(100_000, 50, 50)
 
