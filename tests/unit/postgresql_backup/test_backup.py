@@ -115,7 +115,7 @@ MADE = {"label": "F", "type": "full", "info": {"size": 7, "repository": {"delta"
 def backed_up(monkeypatch, settings):
     """Make a backup whose proof of the archive fails or not; return what was done, in order, and the verdicts."""
 
-    def make(failure=None, no_expire=False, **made):
+    def make(failure=None, no_expire=False, away=None, **made):
         done = []
 
         def pgbackrest(_settings, *words, **_options):
@@ -130,9 +130,12 @@ def backed_up(monkeypatch, settings):
         monkeypatch.setattr(physical, "newest", lambda settings, repository: MADE | made)
         monkeypatch.setattr(physical, "backups", lambda settings, repository: [MADE | made])
         monkeypatch.setattr(manifest, "take", lambda settings, backups: done.append(backups))
+        monkeypatch.setattr(importlib.import_module("postgresql_backup.offsite"), "away", lambda: away or {})
         arguments = types.SimpleNamespace(command="full", no_expire=no_expire, quiet=True)
         try:
-            more = {"role": "local", "repositories": [1], "repository_paths": [""], "places": ["a place"], "retention_days": [35]}
+            places = ["a place", *(away or {}).values()]
+            more = {"role": "local", "places": places, "repositories": list(range(1, len(places) + 1))}
+            more |= {"repository_paths": [""] * len(places), "retention_days": [35] * len(places)}
             physical.backup(core.Settings(settings | more), arguments)
         except core.Failure as error:
             done.append(error)
@@ -145,6 +148,13 @@ def test_a_backup_proves_the_archive_at_its_end_and_says_so(backed_up):
     done, kinds = backed_up()
     assert done == ["backup", "expire", [(1, "F")], "check"]
     assert {name: (row["verdict"], row["label"]) for name, row in kinds.items()} == {"full": ("ok", "F"), "archive": ("ok", "000000010000000000000003")}
+
+
+def test_a_backup_does_not_wait_for_a_repository_that_is_away(backed_up):
+    done, kinds = backed_up(away={2: "10.1.1.1, port 443, does not answer: Connection refused"})
+    assert done[:-1] == ["backup", "expire", [(1, "F")]]
+    assert (str(done[-1]), done[-1].code) == ("repository 2: 10.1.1.1, port 443, does not answer: Connection refused", core.AWAY)
+    assert kinds["full"]["verdict"] == "failed"
 
 
 def test_a_backup_whose_log_is_not_archived_has_failed(backed_up):
@@ -403,7 +413,8 @@ def test_the_archive_is_proved_where_one_is_away_and_that_one_is_told(site_elsew
     with pytest.raises(core.Failure, match="repository 2: s3.example.org, port 443, does not answer") as failure:
         physical.prove(settings)
     assert failure.value.code == core.AWAY
-    assert run[-1] == ("check", "[global]\nrepo1-path=/srv\n[main]\npg1-path=/data\n")
+    # Who is known to be away is not waited for.
+    assert run == [("check", "[global]\nrepo1-path=/srv\n[main]\npg1-path=/data\n")]
     assert status.read(settings)["kinds"]["archive"]["verdict"] == "failed"
 
 
@@ -415,7 +426,16 @@ def test_uploads_are_backed_up_where_one_elsewhere_is_away(site_elsewhere, monke
     monkeypatch.setattr(core, "connect", lambda _connection: contextlib.nullcontext(types.SimpleNamespace(execute=lambda _query: None)))
     settings["connection"] = {}
     media.archive_moment(settings)
-    assert len(run) == 1 + is_away
+    assert [bool(configuration) for _word, configuration in run] == [is_away]
+
+
+def test_the_archive_is_proved_where_one_goes_away_meanwhile(site_elsewhere, monkeypatch):
+    settings, away, run = site_elsewhere
+    away[2] = "it says nothing"
+    answers = iter([{}, away])
+    monkeypatch.setattr(importlib.import_module("postgresql_backup.offsite"), "away", lambda: next(answers))
+    assert physical.archived(settings).startswith("repository 2: it says nothing (the log is in the other repositories")
+    assert [bool(configuration) for _word, configuration in run] == [False, True]
 
 
 def test_where_all_answer_and_the_proof_fails_it_is_no_matter_of_one_that_is_away(site_elsewhere, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
 
-child, core, drill, manifest = (importlib.import_module(f"postgresql_backup.{name}") for name in ("child", "core", "drill", "manifest"))
+child, core, drill, manifest, offsite = (importlib.import_module(f"postgresql_backup.{name}") for name in ("child", "core", "drill", "manifest", "offsite"))
 
 
 # --- Rows ---------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_without_a_backup_there_is_no_drill():
 def drilled(monkeypatch):
     """Return a function that drills repositories, of which some hold what does not restore; it returns what was restored, and the verdict."""
 
-    def make(repositories, damaged=()):
+    def make(repositories, damaged=(), away=None):
         restored, entered = [], []
         rows = [backup(f"of {number}", number, repository=number) for number in repositories]
 
@@ -135,6 +135,7 @@ def drilled(monkeypatch):
 
         info = {"backup": [row | {"info": {"size": 1}} for row in rows]}
         monkeypatch.setattr(drill, "pgbackrest", lambda *_words, **_more: types.SimpleNamespace(stdout=json.dumps([info])))
+        monkeypatch.setattr(offsite, "away", lambda: away or {})
         monkeypatch.setattr(child, "call", lambda _user, function, *words, **more: None)
         monkeypatch.setattr(manifest, "read", lambda _settings, label: label)
         monkeypatch.setattr(drill, "restore", restore)
@@ -161,6 +162,11 @@ def test_one_that_does_not_restore_fails_the_drill_and_keeps_none_from_theirs(dr
     _restored, (verdict, message, _labels) = drilled([1, 2], damaged=[2])
     assert (verdict, message) == ("failed", "repository 2: ERROR: [029]: it is damaged")
     assert drilled([1], damaged=[1])[1][:2] == ("failed", "ERROR: [029]: it is damaged")
+
+
+def test_one_that_is_away_fails_the_drill_and_is_not_waited_for(drilled):
+    restored, (verdict, message, _labels) = drilled([1, 2, 3], away={2: "it says nothing"})
+    assert (restored, verdict, message) == (["of 1", "of 3"], "failed", "repository 2: it says nothing")
 
 
 def test_the_drill_knows_the_repositories_and_no_server():

@@ -286,10 +286,13 @@ def read(path):
 def inside(settings):
     """What the unit runs: a drill of each repository in turn. The directory is postgres', who alone writes there."""
     clear(settings)
-    fields, failures = {}, []
+    fields, failures, away = {}, [], offsite.away()
     with recorded(settings, fields):
         for repository in settings.repositories:
             try:
+                # pgBackRest would ask for minutes.
+                if repository in away:
+                    raise core.Failure(away[repository], core.AWAY)
                 one(settings, repository, fields)
             except core.Failure as failure:
                 failures.append(f"repository {repository}: {failure}" if len(settings.repositories) > 1 else str(failure))
@@ -302,7 +305,8 @@ def inside(settings):
 def one(settings, repository, fields):
     """Restore the newest backup of a repository and look at it; note in `fields` what there was."""
     child.call(USER, prepare, settings)
-    row = newest(json.loads(pgbackrest(settings, "--output=json", "info", log="off").stdout, strict=False)[0], repository)
+    told = pgbackrest(settings, f"--repo={repository}", "--output=json", "info", log="off").stdout
+    row = newest(json.loads(told, strict=False)[0], repository)
     noted = manifest.read(settings, row["label"])
     labels = [*fields.get("labels", []), row["label"]]
     fields |= {"label": row["label"], "labels": labels, "size": row["info"]["size"], "backup_age_seconds": int(time.time() - row["timestamp"]["stop"])}

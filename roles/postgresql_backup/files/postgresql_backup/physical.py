@@ -76,10 +76,12 @@ def backup(settings, arguments):
             core.say("this server is a standby: the primary makes the backups", arguments.quiet)
             return
         with status.record(settings, kind) as record:
-            made, failures = [], []
+            made, failures, away = [], [], unanswering(settings)
             for repository in settings.repositories:
                 path = settings.repository_paths[repository - 1]
                 try:
+                    if repository in away:
+                        raise core.Failure(away[repository], core.AWAY)
                     if path:
                         make_room(settings, kind, repository, path, keep)
                     # What is past its time goes when there is a newer one that is good.
@@ -146,11 +148,10 @@ def prove(settings):
     """Have the server close a piece of log, wait until every repository holds it, and enter that it does; return the piece's name."""
     with status.record(settings, "archive") as record:
         try:
-            core.pgbackrest(settings, "check")
+            if away := archived(settings):
+                raise core.Failure(away, core.AWAY)
         except core.Failure as failure:
             if ANOTHER not in str(failure):
-                if away := proved_in_the_others(settings):
-                    raise core.Failure(away, core.AWAY) from None
                 raise
             raise core.Failure(
                 "the repository holds the history of another server than the one that runs. If that is to come back: restore.yml with restore_in_place "
@@ -171,20 +172,32 @@ def is_away(numbers):
     return set(numbers) <= set(offsite.away())
 
 
-def proved_in_the_others(settings):
-    """Where nobody answers for a repository elsewhere, prove that the others hold the log; return what is wrong with that one, or an empty word."""
-    from . import offsite
-
-    away = offsite.away()
-    others = set(settings.repositories) - set(away)
-    if others == set(settings.repositories) or not others:
-        return ""
+def archived(settings):
+    """Have the server close a piece of log, and wait until all repositories hold it that somebody answers for; return what is wrong with the others, or
+    an empty word. They are not waited for, which takes minutes."""
+    away = unanswering(settings)
+    if not away:
+        try:
+            core.pgbackrest(settings, "check")
+            return ""
+        except core.Failure:
+            away = unanswering(settings)
+            if not away:
+                raise
     with open(PGBACKREST, encoding="utf-8") as file, tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as some:
-        some.write(core.part(file.read(), others))
+        some.write(core.part(file.read(), set(settings.repositories) - set(away)))
         some.flush()
         core.pgbackrest(settings, f"--config={some.name}", "check")
     told = "; ".join(f"repository {number}: {words}" for number, words in sorted(away.items()))
     return f"{told} (the log is in the other repositories, and goes there when it answers again)"
+
+
+def unanswering(settings):
+    """Return, by number of repository, what is wrong with those elsewhere that nobody answers for; nothing where there are no others."""
+    from . import offsite
+
+    away = {number: words for number, words in offsite.away().items() if number in settings.repositories}
+    return away if set(settings.repositories) - set(away) else {}
 
 
 # --- The log ----------------------------------------------------------------------------------
