@@ -6,6 +6,7 @@ That is most of all tasks, and a fork of a large process is most of what they co
 import ansible.plugins.strategy
 from ansible import constants
 from ansible._internal._task import TaskContext
+from ansible.errors import AnsibleError
 from ansible.executor.process.worker import WorkerProcess
 from ansible.executor.task_executor import TaskExecutor
 from ansible.executor.task_result import _RawTaskResult
@@ -31,7 +32,8 @@ class Worker(WorkerProcess):
             return True
         try:
             return bool(task.when) and not task._resolve_conditional(task.when, dict(self._task_vars))
-        except Exception:  # noqa: BLE001 - whatever it is, the process says it
+        except AnsibleError:
+            # The process says it.
             return False
 
     def end_here(self):

@@ -14,6 +14,7 @@ INCLUDED = [
 ]
 TASKS = [
     {"name": "Not done", "command": "false", "when": "inventory_hostname == 'c'", "register": "not_done"},
+    {"name": "Not done, and noted by whom", "command": "false", "when": "lookup('pipe', 'echo $PPID >>processes') == 'done'"},
     {"name": "Known as not done", "assert": {"that": ["not_done is skipped", "not not_done is changed"]}},
     {"name": "Not done but for one item", "debug": {"msg": "{{ item }}"}, "loop": [1, 2], "when": "item == 2"},
     {"name": "A condition that is none", "command": "true", "when": "nobody_has_this", "ignore_errors": True},
@@ -34,12 +35,15 @@ TASKS = [
 
 
 def play(folder, **environment):
-    """Return how Ansible ended, and what it printed; with one process at a time it goes from host to host in order."""
+    """Return how many processes noted themselves, how Ansible ended, and what it printed; with one process at a time it goes from host to host in order."""
     run = subprocess.run(
         [pathlib.Path(sys.executable).with_name("ansible-playbook"), "--inventory=hosts.yml", "play.yml"], cwd=folder, capture_output=True, text=True,
         env=os.environ | {"ANSIBLE_CONFIG": "none.cfg", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORKS": "1", **environment},
     )  # fmt: skip
-    return run.returncode, run.stdout
+    processes = folder / "processes"
+    noted = len(set(processes.read_text().split()))
+    processes.unlink()
+    return noted, (run.returncode, run.stdout)
 
 
 def test_what_asks_nobody_ends_as_it_would_in_a_process(tmp_path):
@@ -47,7 +51,7 @@ def test_what_asks_nobody_ends_as_it_would_in_a_process(tmp_path):
     (tmp_path / "included.yml").write_text(yaml.safe_dump(INCLUDED))
     handler = {"name": "Handled", "debug": {"msg": "handled"}, "when": "inventory_hostname == 'b'"}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": TASKS, "handlers": [handler]}]))
-    usual = play(tmp_path)
-    assert usual[0] == 2
+    noted, usual = play(tmp_path)
+    assert (noted, usual[0]) == (2, 2)
     assert "Still there" in usual[1]
-    assert play(tmp_path, ANSIBLE_STRATEGY="quick", ANSIBLE_STRATEGY_PLUGINS=str(STRATEGY)) == usual
+    assert play(tmp_path, ANSIBLE_STRATEGY="quick", ANSIBLE_STRATEGY_PLUGINS=str(STRATEGY)) == (1, usual)

@@ -106,7 +106,9 @@ def backup(settings, arguments):
             if failures:
                 repository, failure = failures[0]
                 where = f"repository {repository}: " if len(settings.repositories) > 1 else ""
-                raise core.Failure(where + str(failure), core.AWAY if made and is_away(number for number, _failure in failures) else failure.code)
+                # One may have gone away meanwhile.
+                are_away = {number for number, _failure in failures} <= set(unanswering(settings))
+                raise core.Failure(where + str(failure), core.AWAY if made and are_away else failure.code)
             # The log up to the manifest's moment is archived then.
             prove(settings)
 
@@ -163,13 +165,6 @@ def prove(settings):
         if trouble := gaps.trouble(settings, information):
             raise core.Failure(trouble, core.FULL)
     return record["label"]
-
-
-def is_away(numbers):
-    """Whether nobody answers for any of these repositories."""
-    from . import offsite
-
-    return set(numbers) <= set(offsite.away())
 
 
 def archived(settings):
