@@ -115,8 +115,12 @@ MADE = {"label": "F", "type": "full", "info": {"size": 7, "repository": {"delta"
 def backed_up(monkeypatch, settings):
     """Make a backup whose proof of the archive fails or not; return what was done, in order, and the verdicts."""
 
-    def make(failure=None, no_expire=False, away=None, **made):
+    def make(failure=None, no_expire=False, away=None, untold="", **made):
         done = []
+
+        def take(_settings, backups, unread):
+            done.append((backups, sorted(unread)))
+            return untold
 
         def pgbackrest(_settings, *words, **_options):
             done.append(words[-1])
@@ -129,7 +133,7 @@ def backed_up(monkeypatch, settings):
         monkeypatch.setattr(core, "information", lambda settings: {"archive": [{"max": "000000010000000000000003"}], "backup": []})
         monkeypatch.setattr(physical, "newest", lambda settings, repository: MADE | made)
         monkeypatch.setattr(physical, "backups", lambda settings, repository: [MADE | made])
-        monkeypatch.setattr(manifest, "take", lambda settings, backups: done.append(backups))
+        monkeypatch.setattr(manifest, "take", take)
         monkeypatch.setattr(importlib.import_module("postgresql_backup.offsite"), "away", lambda: away or {})
         arguments = types.SimpleNamespace(command="full", no_expire=no_expire, quiet=True)
         try:
@@ -146,13 +150,13 @@ def backed_up(monkeypatch, settings):
 
 def test_a_backup_proves_the_archive_at_its_end_and_says_so(backed_up):
     done, kinds = backed_up()
-    assert done == ["backup", "expire", [(1, "F")], "check"]
+    assert done == ["backup", "expire", ([(1, "F")], []), "check"]
     assert {name: (row["verdict"], row["label"]) for name, row in kinds.items()} == {"full": ("ok", "F"), "archive": ("ok", "000000010000000000000003")}
 
 
 def test_a_backup_does_not_wait_for_a_repository_that_is_away(backed_up):
     done, kinds = backed_up(away={2: "10.1.1.1, port 443, does not answer: Connection refused"})
-    assert done[:-1] == ["backup", "expire", [(1, "F")]]
+    assert done[:-1] == ["backup", "expire", ([(1, "F")], [2])]
     assert (str(done[-1]), done[-1].code) == ("repository 2: 10.1.1.1, port 443, does not answer: Connection refused", core.AWAY)
     assert kinds["full"]["verdict"] == "failed"
 
@@ -160,15 +164,22 @@ def test_a_backup_does_not_wait_for_a_repository_that_is_away(backed_up):
 def test_a_backup_whose_log_is_not_archived_has_failed(backed_up):
     failure = core.Failure("ERROR: [082]: WAL segment was not archived", 82)
     done, kinds = backed_up(failure)
-    assert done == ["backup", "expire", [(1, "F")], "check", failure]
+    assert done == ["backup", "expire", ([(1, "F")], []), "check", failure]
     assert {name: row["verdict"] for name, row in kinds.items()} == {"full": "failed", "archive": "failed"}
+
+
+def test_a_backup_whose_rows_were_not_counted_is_archived_and_has_failed(backed_up):
+    done, kinds = backed_up(untold="the rows of shop: public.a (division by zero) could not be counted")
+    assert done[:-1] == ["backup", "expire", ([(1, "F")], []), "check"]
+    assert {name: row["verdict"] for name, row in kinds.items()} == {"full": "failed", "archive": "ok"}
+    assert kinds["full"]["message"] == str(done[-1]) == "the rows of shop: public.a (division by zero) could not be counted"
 
 
 # --- What is past its time ----------------------------------------------------------------------
 
 
 def test_the_backup_of_a_restore_expires_nothing(backed_up):
-    assert backed_up(no_expire=True)[0] == ["backup", [(1, "F")], "check"]
+    assert backed_up(no_expire=True)[0] == ["backup", ([(1, "F")], []), "check"]
 
 
 def test_a_backup_of_damaged_pages_has_failed_and_expires_nothing(backed_up):
@@ -376,14 +387,22 @@ def test_a_lock_that_leads_elsewhere_is_not_opened(settings, tmp_path, what):
 STATES = [{"key": 1, "status": {"code": 0}}, {"key": 2, "status": {"code": 99, "message": "[HostConnectError] unable to connect"}}]
 
 
-def test_the_manifests_of_one_that_cannot_be_read_stay(settings, monkeypatch):
+@pytest.mark.parametrize("away", [(), (2,)])
+def test_the_manifests_of_one_that_cannot_be_read_stay(settings, monkeypatch, away):
     for repository, label in ((1, "kept"), (1, "expired"), (2, "of the store")):
         core.write(manifest.path(settings, label), json.dumps({"label": label, "repository": repository}))
-    told = {"backup": [{"label": "kept"}], "repo": STATES}
-    monkeypatch.setattr(core, "information", lambda _settings: told)
-    manifest.forget(settings)
+    settings["repositories"], asked, answers = [1, 2], [], [{"backup": [{"label": "kept"}], "repo": STATES[:1]}, {"backup": [], "repo": STATES[1:]}]
+
+    def information(_settings, word):
+        asked.append(word)
+        return answers[int(word.removeprefix("--repo=")) - 1]
+
+    monkeypatch.setattr(core, "information", information)
+    manifest.forget(settings, away)
     assert sorted(os.listdir(settings.path("manifests"))) == ["kept.json", "of the store.json"]
-    told["repo"] = STATES[:1]
+    # pgBackRest would wait for minutes.
+    assert asked == ["--repo=1", "--repo=2"][: 2 - len(away)]
+    answers[1]["repo"] = [{"key": 2, "status": {"code": 0}}]
     manifest.forget(settings)
     assert os.listdir(settings.path("manifests")) == ["kept.json"]
 

@@ -55,6 +55,30 @@ def test_what_ended_between_counting_and_the_point_excuses_what_it_did_and_no_mo
     assert drill.differences(expected, found, late=late, after=after) == sentences
 
 
+FAILS, HIDDEN = {"a": "division by zero (22012)"}, {"a": "query would be affected by row-level security policy (42501)"}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "sentences"),
+    [
+        pytest.param({"tables": {"a": 1}}, {"tables": {"a": 1}, "uncounted": {}}, [], id="a manifest that knew of none"),
+        pytest.param({"tables": {}, "uncounted": FAILS}, {"tables": {}, "uncounted": FAILS}, [], id="neither then nor now"),
+        pytest.param({"tables": {}, "uncounted": FAILS}, {"tables": {"a": 9}, "uncounted": {}}, [], id="now alone"),
+        pytest.param({"tables": {}, "uncounted": FAILS}, {"tables": {}, "uncounted": {}}, ["a is missing"], id="it is gone"),
+        pytest.param({"tables": {"a": 1}}, {"tables": {}, "uncounted": FAILS}, ["a cannot be read: division by zero (22012)"], id="then alone"),
+        pytest.param({"tables": {"a": 1}}, {"tables": {}, "uncounted": HIDDEN}, [], id="a reader that saw some of its rows then"),
+        pytest.param({"tables": {"b": 1}, "uncounted": FAILS}, {"tables": {"b": 2}, "uncounted": FAILS}, ["b has 2 rows instead of 1"], id="another one"),
+    ],
+)
+def test_a_table_that_could_not_be_counted_is_there_and_one_that_could_is_counted(then, now, sentences):
+    assert drill.complaints_of({"migrations": None} | then, {"migrations": None} | now, 0) == sentences
+
+
+def test_migrations_that_are_gone_are_named():
+    noted, found = {"tables": {}, "migrations": ["pages.0001", "pages.0002"]}, {"tables": {}, "uncounted": {}, "migrations": ["pages.0001"]}
+    assert drill.complaints_of(noted, found, 0) == ["the migrations pages.0002 are missing"]
+
+
 # --- Migrations ---------------------------------------------------------------------------------
 
 PLAN = "[X]  pages.0001_initial\n[X]  auth.0012_alter_user_first_name_max_length ... (pages.0001_initial)\n[ ]  pages.0002_note_tag\n"
@@ -142,7 +166,7 @@ def drilled(monkeypatch):
         monkeypatch.setattr(drill, "enter", lambda _settings, verdict, fields: entered.append((verdict, fields.get("message", ""), fields.get("labels"))))
         for name in ("clear", "start", "verify"):
             monkeypatch.setattr(drill, name, lambda _settings: None)
-        monkeypatch.setattr(drill, "compare", lambda _settings, _noted: 7)
+        monkeypatch.setattr(drill, "compare", lambda _settings, _noted: (7, 0))
         monkeypatch.setattr(drill, "migrate", lambda _settings, _noted: "")
         with contextlib.suppress(core.Failure):
             drill.inside(core.Settings(repositories=repositories))

@@ -3,6 +3,7 @@
 import importlib
 import pathlib
 import sys
+import threading
 import types
 
 import pytest
@@ -11,11 +12,18 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / "roles/postgresql_bac
 core, manifest = (importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "manifest"))
 
 
+class Refusal(Exception):
+    """What psycopg2 raises."""
+
+    pgcode = "22012"
+
+
 class Cursor:
-    """Answers what it was told to, by the beginning of a query."""
+    """Answers what it was told to, by a word of a query; what is to be raised is raised."""
 
     def __init__(self, **answers):
-        self.answers, self.asked, self.rows = answers, [], []
+        self.answers, self.asked, self.rows, self.description = answers, [], [], None
+        self.connection = types.SimpleNamespace(closed=0, info=types.SimpleNamespace(backend_pid=7))
 
     def __enter__(self):
         return self
@@ -25,7 +33,12 @@ class Cursor:
 
     def execute(self, query, parameters=None):
         self.asked.append((" ".join(query.split()), parameters))
-        self.rows = next((rows for word, rows in self.answers.items() if word in query), [])
+        if self.connection.closed:
+            raise Refusal("connection already closed")
+        words = query + str(parameters)
+        self.rows = next((rows for word, rows in self.answers.items() if word in words), [])
+        if isinstance(self.rows, Exception):
+            raise self.rows
 
     def fetchone(self):
         return self.rows[0]
@@ -43,14 +56,15 @@ def server(monkeypatch):
         known.words.append(words)
         return types.SimpleNamespace(cursor=lambda: known.cursor, close=lambda: None)
 
-    monkeypatch.setitem(sys.modules, "psycopg2", types.SimpleNamespace(connect=connect, OperationalError=OSError, Error=OSError))
+    monkeypatch.setitem(sys.modules, "psycopg2", types.SimpleNamespace(connect=connect, OperationalError=Refusal, Error=Refusal))
     return known
 
 
 def test_nothing_of_the_database_decides_what_a_session_finds_or_how_long_it_waits(server):
     with core.connect({"host": "/run", "user": "postgres"}, "shop"):
         (words,) = server.words
-    for setting in ("search_path=pg_catalog", "role=none", "statement_timeout=0", "lock_timeout=600s", "idle_in_transaction_session_timeout=0"):
+    for setting in ("search_path=pg_catalog", "role=none", "statement_timeout=0", "lock_timeout=600s", "idle_in_transaction_session_timeout=0",
+                    "row_security=off"):
         assert f"-c {setting}" in words.split("options='")[1].split("'")[0]
     assert "transaction_timeout" in server.cursor.asked[0][0]
 
@@ -59,12 +73,13 @@ TABLES = [("public.a",), ('"a b".c',)]
 
 
 @pytest.mark.parametrize("may", [True, False])
+@pytest.mark.usefixtures("server")
 def test_rows_are_counted_by_who_may_read_alone(may):
     cursor = Cursor(rolsuper=[(may,)], to_regprocedure=[(may,)], relpersistence=TABLES, count=[("3",)], reads=[("3",)])
     assert manifest.prepare(cursor) is cursor
     made = [query for query, _parameters in cursor.asked if "SECURITY DEFINER" in query and query.endswith("OWNER TO pg_read_all_data")]
     assert len(made) == may
-    assert manifest.tables(cursor) == {"public.a": 3, '"a b".c': 3}
+    assert manifest.tables(cursor) == ({"public.a": 3, '"a b".c': 3}, {})
     counts = [row for row in cursor.asked if "count(*)" in str(row)]
     query = "SELECT count(*)::text FROM ONLY public.a"
     assert counts[0] == (("SELECT pg_temp.reads(%s)", (query,)) if may else (query, None))
@@ -74,3 +89,53 @@ def test_what_is_no_table_of_djangos_is_not_read():
     cursor = Cursor(django_migrations=[(False,)])
     assert manifest.migrations(cursor) is None
     assert "relkind = 'r'" in cursor.asked[0][0] and len(cursor.asked) == 1
+
+
+# --- Tables that cannot be counted ----------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("server")
+def test_one_that_cannot_be_counted_is_named_and_the_others_are_counted():
+    cursor = Cursor(to_regprocedure=[(True,)], relpersistence=TABLES, **{"ONLY public.a": Refusal("division by zero\nCONTEXT: f()"), "count": [("3",)]})
+    assert manifest.tables(cursor) == ({'"a b".c': 3}, {"public.a": "division by zero (22012)"})
+    # Its transaction goes on, with the snapshot that the others are counted by.
+    assert ("ROLLBACK TO SAVEPOINT attempt", None) in cursor.asked
+
+
+@pytest.mark.usefixtures("server")
+def test_migrations_that_cannot_be_read_are_none():
+    assert manifest.migrations(Cursor(EXISTS=[(True,)], to_regprocedure=[(True,)], DISTINCT=Refusal("division by zero"))) is None
+
+
+@pytest.mark.usefixtures("server")
+def test_a_session_that_was_ended_says_so_of_every_table_that_was_left():
+    cursor = Cursor(to_regprocedure=[(True,)], relpersistence=TABLES)
+
+    def end(query, parameters=None, answer=cursor.execute):
+        if "public.a" in str(parameters):
+            cursor.connection.closed = 1
+        return answer(query, parameters)
+
+    cursor.execute = end
+    assert manifest.tables(cursor) == ({}, dict.fromkeys(["public.a", '"a b".c'], "ended after 3600 s"))
+
+
+def test_sessions_that_have_no_end_are_ended(server):
+    ended = threading.Event()
+    server.cursor.execute = lambda query, parameters=None: "pg_terminate_backend" in query and parameters == ([7],) and ended.set()
+    with manifest.bounded(types.SimpleNamespace(connection={"host": "/run"}), [Cursor()], seconds=0):
+        assert ended.wait(30)
+
+
+@pytest.mark.parametrize(
+    ("uncounted", "told"),
+    [
+        pytest.param({}, "", id="nothing"),
+        pytest.param({"public.a": 'query would be affected by row-level security policy for table "a" (42501)'}, "", id="row security"),
+        pytest.param({"public.a": "division by zero (22012)"}, "the rows of shop: public.a (division by zero (22012)) could not be counted", id="an error"),
+        pytest.param({"public.a": "x (22012)", "public.b": "y", "public.c": "z (42501)"}, "shop: public.a (x (22012)) and 1 more could", id="several"),
+    ],
+)
+def test_what_is_told_of_tables_that_could_not_be_counted(uncounted, told):
+    sentence = manifest.untold({"shop": {"tables": {}, "uncounted": uncounted}, "other": {"tables": {}}})
+    assert told in sentence and bool(told) == bool(sentence)

@@ -154,10 +154,10 @@ def part(text, numbers):
 
 
 # A database's owner says by ALTER DATABASE what its sessions begin with, and may have functions that are called as the server's are: ours find no others
-# than the server's, and wait as long as they have to, but not without an end for somebody's lock.
+# than the server's, and wait as long as they have to, but not without an end for somebody's lock. What row security would hide is refused.
 SESSION = {
     "search_path": "pg_catalog", "role": "none", "client_encoding": "UTF8", "default_transaction_read_only": "off", "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "0", "lock_timeout": "600s", "synchronous_commit": "local",
+    "idle_in_transaction_session_timeout": "0", "lock_timeout": "600s", "synchronous_commit": "local", "row_security": "off",
 }  # fmt: skip
 # The same, of what not every version knows.
 SOME = """

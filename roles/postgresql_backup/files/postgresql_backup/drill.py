@@ -47,6 +47,18 @@ def differences(expected, found, late=0, after=None):
     return sentences
 
 
+def complaints_of(noted, found, late):
+    """Return how a restored database (`manifest.content`) differs from the manifest's, one sentence each. A table that could not be counted then need not be
+    counted now, but it has to be there; one that could then has to be now, unless its rows are hidden."""
+    then, now = noted.get("uncounted", {}), found["uncounted"]
+    sentences = [f"{table} cannot be read: {now[table]}" for table in sorted(set(now) - set(then)) if manifest.HIDDEN not in now[table]]
+    sentences += [f"{table} is missing" for table in sorted(set(then) - set(now) - set(found["tables"]))]
+    expected = {table: rows for table, rows in noted["tables"].items() if table not in now}
+    sentences += differences(expected, {table: rows for table, rows in found["tables"].items() if table not in then}, late, noted.get("after"))
+    missing = lost(noted["migrations"], found["migrations"])
+    return sentences + ([f"the migrations {', '.join(missing)} are missing"] if missing else [])
+
+
 def lost(expected, found):
     """Return the migrations that the manifest names and the restored database lacks."""
     return sorted(set(expected or []) - set(found or []))
@@ -199,8 +211,8 @@ def connection(settings):
 
 
 def compare(settings, noted):
-    """Compare every database with the manifest; return how many rows there were."""
-    rows, complaints = 0, []
+    """Compare every database with the manifest; return how many rows there were, and how many tables the manifest could not count."""
+    rows, unknown, complaints = 0, 0, []
     names = {row[0] for row in core.ask(connection(settings), "SELECT datname FROM pg_database")}
     complaints += [f"database {database} is missing" for database in sorted(noted["databases"]) if database not in names]
     there, late = {database: expected for database, expected in sorted(noted["databases"].items()) if database in names}, {}
@@ -210,17 +222,14 @@ def compare(settings, noted):
             late[database] = len(committed(cursor, expected["snapshot"]))
     for database, expected in there.items():
         with core.connect(connection(settings), database) as cursor:
-            manifest.prepare(cursor)
-            found = manifest.tables(cursor)
-            applied = manifest.migrations(cursor)
-        rows += sum(found.values())
-        complaints += [f"{database}: {sentence}" for sentence in differences(expected["tables"], found, late[database], expected.get("after"))]
-        if missing := lost(expected["migrations"], applied):
-            complaints.append(f"{database}: the migrations {', '.join(missing)} are missing")
+            manifest.begin(manifest.prepare(cursor))
+            found = manifest.content(cursor)
+        rows, unknown = rows + sum(found["tables"].values()), unknown + len(expected.get("uncounted", {}))
+        complaints += [f"{database}: {sentence}" for sentence in complaints_of(expected, found, late[database])]
     if complaints:
         more = f" (and {len(complaints) - 5} more)" if len(complaints) > 5 else ""
         raise core.Failure(f"the restored data differ from the manifest: {'; '.join(complaints[:5])}{more}")
-    return rows
+    return rows, unknown
 
 
 def committed(cursor, snapshot):
@@ -312,7 +321,7 @@ def one(settings, repository, fields):
     fields |= {"label": row["label"], "labels": labels, "size": row["info"]["size"], "backup_age_seconds": int(time.time() - row["timestamp"]["stop"])}
     restore(settings, row, noted)
     start(settings)
-    fields["rows"] = compare(settings, noted)
+    fields["rows"], fields["uncounted"] = compare(settings, noted)
     verify(settings)
     fields["migrations"] = migrate(settings, noted)
 
@@ -383,9 +392,10 @@ def drill(settings, arguments):
     if row["verdict"] != "ok":
         raise core.Failure(f"the drill failed: {row['message']}")
     detail = row["detail"]
+    uncounted = f"{detail['uncounted']} tables not counted, " if detail["uncounted"] else ""
     return core.say(
         f"backup {' and '.join(detail['labels'])} restores: {core.human(row['size_bytes'])}, {detail['rows']} rows as noted, {detail['migrations']}, "
-        f"{detail['backup_age_seconds'] // 3600} h old, {row['duration_seconds']:.0f} s",
+        f"{uncounted}{detail['backup_age_seconds'] // 3600} h old, {row['duration_seconds']:.0f} s",
         arguments.quiet,
     )
 

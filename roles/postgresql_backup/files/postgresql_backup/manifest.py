@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import threading
 import time
 
 from . import core
@@ -10,6 +11,8 @@ from . import core
 # Transactions that commit between the snapshots and the restore point would be in a restore and not in the counts: another
 # moment is tried then, this often.
 ATTEMPTS = 30
+# The rows of all tables are counted for as long as this at most: VACUUM removes nothing meanwhile, and a table's functions may have no end.
+COUNTING_SECONDS = 3600
 
 
 def restore_point(cursor, prefix="backup"):
@@ -86,29 +89,87 @@ def read_rows(cursor, query):
     return [row[0] for row in cursor.fetchall()]
 
 
+def attempt(cursor, query):
+    """Return the texts that a query yields, and an empty word; or None, and why it could not be asked. The session's snapshot stays, if it lives."""
+    import psycopg2
+
+    try:
+        cursor.execute("SAVEPOINT attempt")
+        return read_rows(cursor, query), ""
+    except psycopg2.Error as error:
+        reason = f"ended after {COUNTING_SECONDS} s" if cursor.connection.closed else f"{str(error).splitlines()[0]} ({error.pgcode})"
+        with contextlib.suppress(psycopg2.Error):
+            cursor.execute("ROLLBACK TO SAVEPOINT attempt")
+        return None, reason
+
+
 def tables(cursor):
-    """Return the rows of every table as the session's snapshot has them; what row security hides from a reader is not counted."""
+    """Return the rows of every table as the session's snapshot has them, by table; and why others could not be counted, by table."""
     cursor.execute(
         "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
         "WHERE relkind = 'r' AND relpersistence = 'p' AND nspname NOT IN ('pg_catalog', 'information_schema') AND nspname NOT LIKE 'pg_toast%' "
         "ORDER BY 1"
     )
-    counts = {}
+    counts, uncounted = {}, {}
     for (name,) in cursor.fetchall():
-        counts[name] = int(read_rows(cursor, f"SELECT count(*)::text FROM ONLY {name}")[0])
-    return counts
+        rows, reason = attempt(cursor, f"SELECT count(*)::text FROM ONLY {name}")
+        if reason:
+            uncounted[name] = reason
+        else:
+            counts[name] = int(rows[0])
+    return counts, uncounted
 
 
 def migrations(cursor):
-    """Return Django's applied migrations; None where the database is no Django's."""
+    """Return Django's applied migrations; None where the database is no Django's, or they cannot be read."""
     cursor.execute("SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public.django_migrations') AND relkind = 'r')")
     if not cursor.fetchone()[0]:
         return None
-    return read_rows(cursor, "SELECT DISTINCT app || '.' || name FROM public.django_migrations ORDER BY 1")
+    return attempt(cursor, "SELECT DISTINCT app || '.' || name FROM public.django_migrations ORDER BY 1")[0]
 
 
-def take(settings, backups):
-    """Write the manifest of backups that were just made: rows of (repository, label). The server has closed the piece of log with its moment."""
+@contextlib.contextmanager
+def bounded(settings, cursors, seconds=COUNTING_SECONDS):
+    """End sessions that are at work when this time is over: a function of the application's may pay no heed to a mere request to stop."""
+    processes = [cursor.connection.info.backend_pid for cursor in cursors]
+
+    def end():
+        with contextlib.suppress(core.Failure):
+            core.ask(settings.connection, "SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (processes,))
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def content(cursor, later=None):
+    """Return what a database holds as a session has it, and a later one where there is one: tables, what was not counted, migrations."""
+    applied = migrations(cursor)
+    counts, uncounted = tables(cursor)
+    return {"migrations": applied, "tables": counts, "uncounted": uncounted} | ({"after": tables(later)[0]} if later else {})
+
+
+# PostgreSQL's code for what is not permitted: row security keeps some rows from all but the table's owner, and nothing is wrong with that.
+HIDDEN = "(42501)"
+
+
+def untold(databases):
+    """Return one sentence on tables of a manifest's databases that could not be counted; an empty word where it is only that rows are hidden."""
+    found = [
+        f"{database}: {table} ({reason})" for database, row in sorted(databases.items()) for table, reason in sorted(row.get("uncounted", {}).items())
+        if HIDDEN not in reason
+    ]  # fmt: skip
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return f"the backup is made, but the rows of {found[0]}{more} could not be counted, so that no drill compares them" if found else ""
+
+
+def take(settings, backups, away=()):
+    """Write the manifest of backups that were just made: rows of (repository, label). The server has closed the piece of log with its moment. Return what is
+    to be told of tables that could not be counted, an empty word for nothing. Of repositories that are away nothing is asked."""
     with contextlib.ExitStack() as stack:
 
         def sessions():
@@ -123,18 +184,16 @@ def take(settings, backups):
         control.execute("SELECT timeline_id, (SELECT system_identifier::text FROM pg_control_system()) FROM pg_control_checkpoint()")
         timeline, system = control.fetchone()
         control.execute("SELECT pg_switch_wal()")
-        content = {
+        noted = {
             "point": point, "lsn": lsn, "timeline": timeline, "system": system, "exact": exact,
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "databases": {
-                name: {"snapshot": snapshots[name], "tables": tables(cursor), "migrations": migrations(cursor)}
-                | ({"after": tables(after[name])} if name in after else {})
-                for name, cursor in before.items()
-            },
         }  # fmt: skip
+        with bounded(settings, [*before.values(), *after.values()]):
+            noted["databases"] = {name: {"snapshot": snapshots[name]} | content(cursor, after.get(name)) for name, cursor in before.items()}
     for repository, label in backups:
-        core.write(path(settings, label), json.dumps({"label": label, "repository": repository} | content, indent=1, sort_keys=True) + "\n")
-    forget(settings)
+        core.write(path(settings, label), json.dumps({"label": label, "repository": repository} | noted, indent=1, sort_keys=True) + "\n")
+    forget(settings, away)
+    return untold(noted["databases"])
 
 
 def path(settings, label):
@@ -150,11 +209,13 @@ def read(settings, label):
         raise core.Failure(f"backup {label} has no manifest in {settings.path('manifests')}") from None
 
 
-def forget(settings):
-    """Remove the manifests of backups that have expired. Of a repository that cannot be read now it is not known which have."""
-    information = core.information(settings)
-    kept = {row["label"] for row in information["backup"]}
-    unread = {row["key"] for row in information.get("repo", []) if row["status"]["code"] == core.UNREADABLE}
+def forget(settings, away=()):
+    """Remove the manifests of backups that have expired. Of a repository that cannot be read now, or is known to be away, it is not known which have."""
+    kept, unread = set(), set(away)
+    for repository in set(settings.repositories) - unread:
+        information = core.information(settings, f"--repo={repository}")
+        kept |= {row["label"] for row in information["backup"]}
+        unread |= {row["key"] for row in information.get("repo", []) if row["status"]["code"] == core.UNREADABLE}
     for name in os.listdir(settings.path("manifests")):
         label = name.removesuffix(".json")
         if name.endswith(".json") and label not in kept and not (unread and read(settings, label).get("repository") in unread):

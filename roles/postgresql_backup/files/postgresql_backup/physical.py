@@ -76,7 +76,7 @@ def backup(settings, arguments):
             core.say("this server is a standby: the primary makes the backups", arguments.quiet)
             return
         with status.record(settings, kind) as record:
-            made, failures, away = [], [], unanswering(settings)
+            made, failures, away, untold = [], [], unanswering(settings), ""
             for repository in settings.repositories:
                 path = settings.repository_paths[repository - 1]
                 try:
@@ -102,7 +102,7 @@ def backup(settings, arguments):
                 row = made[0][1]
                 record |= {"size": row["info"]["size"], "label": row["label"], "added_bytes": row["info"]["repository"]["delta"]}
                 record |= {"seconds": row["timestamp"]["stop"] - row["timestamp"]["start"]}
-                manifest.take(settings, [(repository, row["label"]) for repository, row in made])
+                untold = manifest.take(settings, [(repository, row["label"]) for repository, row in made], away)
             if failures:
                 repository, failure = failures[0]
                 where = f"repository {repository}: " if len(settings.repositories) > 1 else ""
@@ -111,6 +111,8 @@ def backup(settings, arguments):
                 raise core.Failure(where + str(failure), core.AWAY if made and are_away else failure.code)
             # The log up to the manifest's moment is archived then.
             prove(settings)
+            if untold:
+                raise core.Failure(untold)
 
 
 def sound(row):
