@@ -8,7 +8,7 @@ FILL = """
 cd / && runuser -u postgres -- createdb filled
 runuser -u postgres -- psql --quiet --command 'create table filled (line text)' filled
 head --bytes={bytes} /dev/urandom | base64 --wrap=1000 | runuser -u postgres -- psql --quiet --command 'copy filled from stdin' filled
-runuser -u postgres -- psql --quiet --command checkpoint
+runuser -u postgres -- psql --quiet --command vacuum --command checkpoint filled
 """
 COPY = "data=$(runuser -u postgres -- psql -At --command 'show data_directory')\nrm -rf /var/tmp/{to}\ncp -a {of} /var/tmp/{to}\nsync --file-system /var/tmp"
 
