@@ -79,16 +79,17 @@ def test_rows_are_counted_by_who_may_read_alone(may):
     assert manifest.prepare(cursor) is cursor
     made = [query for query, _parameters in cursor.asked if "SECURITY DEFINER" in query and query.endswith("OWNER TO pg_read_all_data")]
     assert len(made) == may
-    assert manifest.tables(cursor) == ({"public.a": 3, '"a b".c': 3}, {})
+    assert manifest.content(cursor) == {"migrations": None, "tables": {"public.a": 3, '"a b".c': 3}, "uncounted": {}}
     counts = [row for row in cursor.asked if "count(*)" in str(row)]
     query = "SELECT count(*)::text FROM ONLY public.a"
     assert counts[0] == (("SELECT pg_temp.reads(%s)", (query,)) if may else (query, None))
 
 
+@pytest.mark.usefixtures("server")
 def test_what_is_no_table_of_djangos_is_not_read():
-    cursor = Cursor(django_migrations=[(False,)])
-    assert manifest.migrations(cursor) is None
-    assert "relkind = 'r'" in cursor.asked[0][0] and len(cursor.asked) == 1
+    cursor = Cursor(to_regprocedure=[(False,)], relpersistence=[("public.pages",)], count=[("3",)])
+    assert manifest.content(cursor)["migrations"] is None
+    assert "relkind = 'r'" in cursor.asked[0][0] and "django_migrations" not in str(cursor.asked)
 
 
 # --- Tables that cannot be counted ----------------------------------------------------------------
@@ -97,33 +98,36 @@ def test_what_is_no_table_of_djangos_is_not_read():
 @pytest.mark.usefixtures("server")
 def test_one_that_cannot_be_counted_is_named_and_the_others_are_counted():
     cursor = Cursor(to_regprocedure=[(True,)], relpersistence=TABLES, **{"ONLY public.a": Refusal("division by zero\nCONTEXT: f()"), "count": [("3",)]})
-    assert manifest.tables(cursor) == ({'"a b".c': 3}, {"public.a": "division by zero (22012)"})
+    assert manifest.count(cursor, manifest.names(cursor)) == ({'"a b".c': 3}, {"public.a": "division by zero (22012)"})
     # Its transaction goes on, with the snapshot that the others are counted by.
     assert ("ROLLBACK TO SAVEPOINT attempt", None) in cursor.asked
 
 
 @pytest.mark.usefixtures("server")
 def test_migrations_that_cannot_be_read_are_none():
-    assert manifest.migrations(Cursor(EXISTS=[(True,)], to_regprocedure=[(True,)], DISTINCT=Refusal("division by zero"))) is None
+    found = {"relpersistence": [("public.django_migrations",)], "DISTINCT": Refusal("division by zero"), "count": [("3",)]}
+    assert manifest.content(Cursor(to_regprocedure=[(True,)], **found)) == {"migrations": None, "tables": {"public.django_migrations": 3}, "uncounted": {}}
 
 
+@pytest.mark.parametrize("word", ["public.a", "DISTINCT"])
 @pytest.mark.usefixtures("server")
-def test_a_session_that_was_ended_says_so_of_every_table_that_was_left():
-    cursor = Cursor(to_regprocedure=[(True,)], relpersistence=TABLES)
+def test_a_session_that_was_ended_says_so_of_every_table_that_was_left(word):
+    cursor = Cursor(to_regprocedure=[(True,)], relpersistence=[*TABLES, ("public.django_migrations",)], DISTINCT=[("pages.0001",)])
 
     def end(query, parameters=None, answer=cursor.execute):
-        if "public.a" in str(parameters):
+        if word in str(parameters):
             cursor.connection.closed = 1
         return answer(query, parameters)
 
     cursor.execute = end
-    assert manifest.tables(cursor) == ({}, dict.fromkeys(["public.a", '"a b".c'], "ended after 3600 s"))
+    left = dict.fromkeys(["public.a", '"a b".c', "public.django_migrations"], "ended after 3600 s")
+    assert manifest.content(cursor) == {"migrations": None if word == "DISTINCT" else ["pages.0001"], "tables": {}, "uncounted": left}
 
 
-def test_sessions_that_have_no_end_are_ended(server):
+def test_a_session_that_has_no_end_is_ended(server):
     ended = threading.Event()
-    server.cursor.execute = lambda query, parameters=None: "pg_terminate_backend" in query and parameters == ([7],) and ended.set()
-    with manifest.bounded(types.SimpleNamespace(connection={"host": "/run"}), [Cursor()], seconds=0):
+    server.cursor.execute = lambda query, parameters=None: "pg_terminate_backend" in query and parameters == (7,) and ended.set()
+    with manifest.bounded(types.SimpleNamespace(connection={"host": "/run"}), Cursor(), seconds=0):
         assert ended.wait(30)
 
 

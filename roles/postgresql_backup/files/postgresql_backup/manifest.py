@@ -11,7 +11,7 @@ from . import core
 # Transactions that commit between the snapshots and the restore point would be in a restore and not in the counts: another
 # moment is tried then, this often.
 ATTEMPTS = 30
-# The rows of all tables are counted for as long as this at most: VACUUM removes nothing meanwhile, and a table's functions may have no end.
+# The rows of a database's tables are counted for as long as this at most: VACUUM removes nothing meanwhile, and a table's functions may have no end.
 COUNTING_SECONDS = 3600
 
 
@@ -103,15 +103,20 @@ def attempt(cursor, query):
         return None, reason
 
 
-def tables(cursor):
-    """Return the rows of every table as the session's snapshot has them, by table; and why others could not be counted, by table."""
+def names(cursor):
+    """Return the names of all tables, in order."""
     cursor.execute(
         "SELECT format('%I.%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace "
         "WHERE relkind = 'r' AND relpersistence = 'p' AND nspname NOT IN ('pg_catalog', 'information_schema') AND nspname NOT LIKE 'pg_toast%' "
         "ORDER BY 1"
     )
+    return [name for (name,) in cursor.fetchall()]
+
+
+def count(cursor, tables):
+    """Return the rows of tables as the session's snapshot has them, by table; and why others could not be counted, by table."""
     counts, uncounted = {}, {}
-    for (name,) in cursor.fetchall():
+    for name in tables:
         rows, reason = attempt(cursor, f"SELECT count(*)::text FROM ONLY {name}")
         if reason:
             uncounted[name] = reason
@@ -120,22 +125,23 @@ def tables(cursor):
     return counts, uncounted
 
 
-def migrations(cursor):
-    """Return Django's applied migrations; None where the database is no Django's, or they cannot be read."""
-    cursor.execute("SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public.django_migrations') AND relkind = 'r')")
-    if not cursor.fetchone()[0]:
-        return None
-    return attempt(cursor, "SELECT DISTINCT app || '.' || name FROM public.django_migrations ORDER BY 1")[0]
+def content(cursor):
+    """Return what a database holds as a session has it: tables, those that could not be counted, and Django's applied migrations, None where it is no Django's
+    or they cannot be read."""
+    tables = names(cursor)
+    is_django = "public.django_migrations" in tables
+    applied = attempt(cursor, "SELECT DISTINCT app || '.' || name FROM public.django_migrations ORDER BY 1")[0] if is_django else None
+    counts, uncounted = count(cursor, tables)
+    return {"migrations": applied, "tables": counts, "uncounted": uncounted}
 
 
 @contextlib.contextmanager
-def bounded(settings, cursors, seconds=COUNTING_SECONDS):
-    """End sessions that are at work when this time is over: a function of the application's may pay no heed to a mere request to stop."""
-    processes = [cursor.connection.info.backend_pid for cursor in cursors]
+def bounded(settings, cursor, seconds=COUNTING_SECONDS):
+    """End a session that is at work when this time is over: a function of the application's may pay no heed to a mere request to stop."""
 
-    def end():
+    def end(process=cursor.connection.info.backend_pid):
         with contextlib.suppress(core.Failure):
-            core.ask(settings.connection, "SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", (processes,))
+            core.ask(settings.connection, "SELECT pg_terminate_backend(%s)", (process,))
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True
@@ -144,13 +150,6 @@ def bounded(settings, cursors, seconds=COUNTING_SECONDS):
         yield
     finally:
         timer.cancel()
-
-
-def content(cursor, later=None):
-    """Return what a database holds as a session has it, and a later one where there is one: tables, what was not counted, migrations."""
-    applied = migrations(cursor)
-    counts, uncounted = tables(cursor)
-    return {"migrations": applied, "tables": counts, "uncounted": uncounted} | ({"after": tables(later)[0]} if later else {})
 
 
 # PostgreSQL's code for what is not permitted: row security keeps some rows from all but the table's owner, and nothing is wrong with that.
@@ -185,11 +184,15 @@ def take(settings, backups, away=()):
         timeline, system = control.fetchone()
         control.execute("SELECT pg_switch_wal()")
         noted = {
-            "point": point, "lsn": lsn, "timeline": timeline, "system": system, "exact": exact,
+            "point": point, "lsn": lsn, "timeline": timeline, "system": system, "exact": exact, "databases": {},
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }  # fmt: skip
-        with bounded(settings, [*before.values(), *after.values()]):
-            noted["databases"] = {name: {"snapshot": snapshots[name]} | content(cursor, after.get(name)) for name, cursor in before.items()}
+        for name, cursor in before.items():
+            with bounded(settings, cursor):
+                noted["databases"][name] = {"snapshot": snapshots[name]} | content(cursor)
+        for name, cursor in after.items():
+            with bounded(settings, cursor):
+                noted["databases"][name]["after"] = count(cursor, names(cursor))[0]
     for repository, label in backups:
         core.write(path(settings, label), json.dumps({"label": label, "repository": repository} | noted, indent=1, sort_keys=True) + "\n")
     forget(settings, away)
