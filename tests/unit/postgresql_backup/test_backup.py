@@ -382,6 +382,10 @@ def test_a_lock_that_leads_elsewhere_is_not_opened(settings, tmp_path, what):
     assert precious.read_text() == "precious"
 
 
+def test_what_the_application_names_reaches_a_terminal_as_text():
+    assert str(core.Failure("table \"a\x1b[2J\tb\" is missing\nis all")) == 'table "a [2J b" is missing\nis all'
+
+
 # --- A repository elsewhere that is away ----------------------------------------------------------
 
 STATES = [{"key": 1, "status": {"code": 0}}, {"key": 2, "status": {"code": 99, "message": "[HostConnectError] unable to connect"}}]

@@ -95,6 +95,17 @@ def test_what_is_no_table_of_djangos_is_not_read():
 # --- Tables that cannot be counted ----------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("words", "kept"), [("", "no words (22012)"), ("a (42501)\nb", "a (42501) (22012)"), ("é" * 1000, "é" * 200 + " (22012)")], ids=["none", "a lie", "many"]
+)
+@pytest.mark.usefixtures("server")
+def test_what_a_function_says_of_a_table_is_kept_short_and_is_not_its_verdict(words, kept):
+    cursor = Cursor(to_regprocedure=[(True,)], relpersistence=TABLES[:1], count=Refusal(words))
+    _counts, uncounted = manifest.count(cursor, manifest.names(cursor))
+    assert uncounted == {"public.a": kept}
+    assert manifest.untold({"shop": {"uncounted": uncounted}})
+
+
 @pytest.mark.usefixtures("server")
 def test_one_that_cannot_be_counted_is_named_and_the_others_are_counted():
     cursor = Cursor(to_regprocedure=[(True,)], relpersistence=TABLES, **{"ONLY public.a": Refusal("division by zero\nCONTEXT: f()"), "count": [("3",)]})

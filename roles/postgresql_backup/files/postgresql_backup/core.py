@@ -27,10 +27,11 @@ WALLED = "POSTGRESQL_BACKUP_WALLED"
 
 
 class Failure(Exception):
-    """What an operator has to know, in one sentence; further lines are the program's own words."""
+    """What an operator has to know, in one sentence; further lines are the program's own words. Names of tables and words of functions are the application's
+    in it: of them a terminal is told nothing but text."""
 
     def __init__(self, message, code=1):
-        super().__init__(message)
+        super().__init__("".join(letter if letter.isprintable() or letter == "\n" else " " for letter in str(message)))
         self.code = code
 
 

@@ -51,7 +51,7 @@ def complaints_of(noted, found, late):
     """Return how a restored database (`manifest.content`) differs from the manifest's, one sentence each. A table that could not be counted then need not be
     counted now, but it has to be there; one that could then has to be now, unless its rows are hidden."""
     then, now = noted.get("uncounted", {}), found["uncounted"]
-    sentences = [f"{table} cannot be read: {now[table]}" for table in sorted(set(now) - set(then)) if manifest.HIDDEN not in now[table]]
+    sentences = [f"{table} cannot be read: {now[table]}" for table in sorted(set(now) - set(then)) if not now[table].endswith(manifest.HIDDEN)]
     sentences += [f"{table} is missing" for table in sorted(set(then) - set(now) - set(found["tables"]))]
     expected = {table: rows for table, rows in noted["tables"].items() if table not in now}
     sentences += differences(expected, {table: rows for table, rows in found["tables"].items() if table not in then}, late, noted.get("after"))

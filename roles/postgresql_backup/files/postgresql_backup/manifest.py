@@ -13,6 +13,8 @@ from . import core
 ATTEMPTS = 30
 # The rows of a database's tables are counted for as long as this at most: VACUUM removes nothing meanwhile, and a table's functions may have no end.
 COUNTING_SECONDS = 3600
+# Of what is said of a table this much is kept.
+MOST_LETTERS = 200
 
 
 def restore_point(cursor, prefix="backup"):
@@ -97,7 +99,9 @@ def attempt(cursor, query):
         cursor.execute("SAVEPOINT attempt")
         return read_rows(cursor, query), ""
     except psycopg2.Error as error:
-        reason = f"ended after {COUNTING_SECONDS} s" if cursor.connection.closed else f"{str(error).splitlines()[0]} ({error.pgcode})"
+        # The words may be a function's of the application's.
+        words = (str(error).splitlines() or ["no words"])[0][:MOST_LETTERS]
+        reason = f"ended after {COUNTING_SECONDS} s" if cursor.connection.closed else f"{words} ({error.pgcode})"
         with contextlib.suppress(psycopg2.Error):
             cursor.execute("ROLLBACK TO SAVEPOINT attempt")
         return None, reason
@@ -160,7 +164,7 @@ def untold(databases):
     """Return one sentence on tables of a manifest's databases that could not be counted; an empty word where it is only that rows are hidden."""
     found = [
         f"{database}: {table} ({reason})" for database, row in sorted(databases.items()) for table, reason in sorted(row.get("uncounted", {}).items())
-        if HIDDEN not in reason
+        if not reason.endswith(HIDDEN)
     ]  # fmt: skip
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
     return f"the backup is made, but the rows of {found[0]}{more} could not be counted, so that no drill compares them" if found else ""
