@@ -160,7 +160,7 @@ def test_the_others_go_on_while_one_is_away(site, here, copied, figure, number, 
         page = site.apply("status").output
         assert f"The last offsite backup failed: repository {number}" in page
         begun = time.monotonic()
-        assert f"repository {number}: {words}" in site.apply("database").output
+        assert f"repository {number}: {words}" in site.apply("database").text
         figure(f"database.yml meanwhile: {time.monotonic() - begun:.0f} s")
         begun = time.monotonic()
         site.apply("restore")
