@@ -6,13 +6,11 @@ from __future__ import annotations
 
 
 def postgresql_local_access(databases, roles, product=()):
-    """Return who may reach which database on this host: owners, and the declared roles but those of the product, each once."""
-    owners = [{"database": database["name"], "role": database["owner"]} for database in databases]
-    grants = [
-        {"database": database, "role": role["name"]} for role in roles for database in role.get("databases") or [] if role["name"] not in product
-    ]  # fmt: skip
-    rows = owners + grants
-    return [row for place, row in enumerate(rows) if row not in rows[:place]]
+    """Return who may reach which database on this host: owners, and the declared roles but those of the product, each once; rows of `database`, `role`
+    and `is_owner`."""
+    owners = [(database["name"], database["owner"]) for database in databases]
+    grants = [(database, role["name"]) for role in roles for database in role.get("databases") or [] if role["name"] not in product]
+    return [{"database": database, "role": role, "is_owner": (database, role) in owners} for database, role in dict.fromkeys(owners + grants)]
 
 
 # What is left of the connections for backups, standbys and operators: a part, and at least as many as PostgreSQL keeps for the superuser.
@@ -37,16 +35,16 @@ def postgresql_service_access(peers, receivers):
     ]
 
 
-def postgresql_service_roles(databases, replication=None, backup=None):
-    """Return the roles that the product makes for other hosts, by their passwords; none where that is none."""
-    roles = [] if replication is None else [{"name": "replication", "password": replication, "attributes": ["REPLICATION"]}]
-    if backup is not None:
+def postgresql_service_roles(databases, replication="", backup="", version=0):
+    """Return the roles that the product makes for other hosts, by their passwords; none where that is none. version is the server's."""
+    roles = [] if not replication else [{"name": "replication", "password": replication, "attributes": ["REPLICATION"]}]
+    if backup:
         roles.append({
             "name": "backup", "password": backup, "attributes": ["REPLICATION", "BYPASSRLS"],
             "databases": [database["name"] for database in databases],
             "member_of": ["pg_monitor", "pg_read_all_data", "pg_checkpoint"],
-            # Its dumps hold large objects, whoever owns them.
-            "settings": {"lo_compat_privileges": "on"},
+            # Its dumps hold large objects, whoever owns them. No database's owner says how long its sessions may take.
+            "settings": {"lo_compat_privileges": "on"} | ({"transaction_timeout": "0"} if int(version) >= 17 else {}),
         })  # fmt: skip
     return roles
 

@@ -54,8 +54,8 @@ _value:
   description:
     - C(roles) and C(databases) are names of those to make or to change.
     - C(memberships) are rows of C(role) and C(member_of), C(extensions) of C(database) and C(name).
-    - C(privileges) are statements of SQL, for any database - they close databases that are open to everybody, open them to roles that name them, and
-      let roles execute functions.
+    - C(privileges) are statements of SQL, for any database - they close databases that are open to everybody, open them to roles that name them, let
+      roles execute functions, and say what sessions of the superuser begin with.
   type: dict
 """
 
@@ -63,6 +63,12 @@ WANTED_PRIVILEGES = {"CONNECT", "TEMPORARY"}
 STATISTICS = "pg_stat_statements"
 # Whose rights a backup has rows counted with, in a temporary function (manifest.py of the role postgresql_backup).
 READER = "pg_read_all_data"
+SUPERUSER = "postgres"
+# What sessions of the superuser begin with, since whoever owns a database may say otherwise of it by ALTER DATABASE: that they end after a millisecond, say,
+# or find a function of the owner's in the place of the server's. By setting: the version that knows it, and its value.
+BEGUN_WITH = {
+    "default_transaction_read_only": (0, "off"), "search_path": (0, '"$user", public'), "statement_timeout": (0, "0"), "transaction_timeout": (17, "0"),
+}  # fmt: skip
 
 
 def _quoted(name):
@@ -81,6 +87,14 @@ def _privileges(closed, grants, read, functions):
         yield "GRANT TEMPORARY ON DATABASE %s TO %s" % (_quoted(name), _quoted(READER))
     for name, role in functions:
         yield "GRANT EXECUTE ON FUNCTION pg_catalog.%s TO %s" % (name, _quoted(role))
+
+
+def _beginnings(found):
+    """Yield the statements by which sessions of the superuser begin with what is ours; what somebody has set for it stays."""
+    known = {text.split("=", 1)[0] for text in found["roles"].get(SUPERUSER, {}).get("settings", [])}
+    for name, (version, value) in BEGUN_WITH.items():
+        if name not in known and found["server"]["version"] >= version * 10000:
+            yield "ALTER ROLE %s SET %s TO %s" % (_quoted(SUPERUSER), name, value)
 
 
 def _differs(role, found):
@@ -131,7 +145,7 @@ def postgresql_due(found, databases, roles, preloaded=(), executors=None, dry=Fa
             row["name"] for row in databases
             if [known_databases.get(row["name"], {}).get(what) for what in ("owner", "encoding")] != [row["owner"], "UTF8"]
         ],
-        "privileges": list(_privileges(closed, opened, read, functions)),
+        "privileges": [*_privileges(closed, opened, read, functions), *_beginnings(found)],
         "extensions": [
             row for row in extensions
             if row["name"] not in known_databases.get(row["database"], {}).get("extensions", []) and exists(database=row["database"])

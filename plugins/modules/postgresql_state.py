@@ -65,7 +65,8 @@ RETURN = r"""
 server:
   description:
     - C(stale) is whether files of its configuration are newer than what it runs with, C(loaded) the time of that in seconds.
-    - C(pending) names settings that wait for a restart, C(errors) is what it complains about, C(checksums) whether pages have them.
+    - C(pending) names settings that wait for a restart, C(errors) is what it complains about, C(checksums) whether pages have them, C(version) its
+      version as a number, 170002 of 17.2.
   returned: always
   type: dict
 roles:
@@ -120,7 +121,8 @@ SELECT json_build_object(
   || ARRAY(SELECT %(configuration)s || '/pg_hba.conf line ' || line_number || ': ' || error FROM pg_hba_file_rules WHERE error IS NOT NULL)
   || ARRAY(SELECT %(configuration)s || '/postgresql.conf does not include conf.d'
            WHERE NOT EXISTS (SELECT FROM pg_file_settings WHERE sourcefile = %(configuration)s || '/conf.d/10-server.conf')),
-  'checksums', current_setting('data_checksums') = 'on')
+  'checksums', current_setting('data_checksums') = 'on',
+  'version', current_setting('server_version_num')::int)
 """
 ROLES = """
 SELECT rolname, rolpassword, json_build_object(

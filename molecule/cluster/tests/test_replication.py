@@ -105,7 +105,6 @@ def test_the_rules_admit_exactly_the_hosts_of_the_site(site):
         assert set(rules.splitlines()) == {
             "local|all|postgres|||peer",
             "local|probe|probe|||peer",
-            "local|probe_restoring|probe|||peer",
             *("local|postgres|backup|||peer" for _address in backup),
             f"host|probe|probe|127.0.0.1|{host}|scram-sha-256",
             f"host|probe|probe|::1|{network}|scram-sha-256",

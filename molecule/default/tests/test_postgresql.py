@@ -89,7 +89,6 @@ def test_the_rules_are_exactly_those_of_the_declared_roles(query, owner):
     assert set(rules) == {
         "local|all|postgres||peer",
         f"local|{database}|{role}||peer",
-        f"local|{database}_restoring|{role}||peer",
         f"host|{database}|{role}|127.0.0.1|scram-sha-256",
         f"host|{database}|{role}|::1|scram-sha-256",
     }

@@ -44,7 +44,10 @@ CREATE OR REPLACE FUNCTION public.attack_take() RETURNS text LANGUAGE plpgsql AS
   RETURN 'taken'; END $take$;
 CREATE OR REPLACE FUNCTION public.format(text, name, name) RETURNS text LANGUAGE sql AS
   $$ SELECT public.attack_take(); SELECT pg_catalog.format('%I.%I', $2, $3) $$;
-CREATE OR REPLACE FUNCTION public.attack_plan(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM public.attack_take(); RETURN 1; END $$;
+CREATE OR REPLACE FUNCTION public.attack_plan(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+  PERFORM public.attack_take(), set_config('search_path', 'public, pg_catalog', false); RETURN 1; END $$;
+CREATE OR REPLACE FUNCTION public.to_regprocedure(text) RETURNS regprocedure LANGUAGE sql AS
+  $$ SELECT public.attack_take(); SELECT pg_catalog.to_regprocedure($1) $$;
 CREATE TABLE IF NOT EXISTS public.attack (id integer);
 CREATE INDEX IF NOT EXISTS attack_plan ON public.attack ((id + public.attack_plan(1)));
 CREATE TABLE IF NOT EXISTS public.attack_rows (id integer CHECK (public.attack_plan(id) > 0));

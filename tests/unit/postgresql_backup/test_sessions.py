@@ -86,6 +86,16 @@ def test_rows_are_counted_by_who_may_read_alone(may):
 
 
 @pytest.mark.usefixtures("server")
+def test_nothing_that_a_function_of_a_table_does_to_the_session_stays():
+    cursor = Cursor(to_regprocedure=[("reads",)], reads=[("3",)])
+    assert manifest.attempt(cursor, "SELECT count(*) FROM public.a") == (["3"], "")
+    queries = [query for query, _parameters in cursor.asked]
+    assert (queries[0], queries[-1]) == ("SAVEPOINT attempt", "ROLLBACK TO SAVEPOINT attempt")
+    # Found by no name of the application's, whatever it has found before.
+    assert all(query.startswith(("SELECT pg_catalog.", "SELECT pg_temp.")) for query in queries[1:-1])
+
+
+@pytest.mark.usefixtures("server")
 def test_what_is_no_table_of_djangos_is_not_read():
     cursor = Cursor(to_regprocedure=[(False,)], relpersistence=[("public.pages",)], count=[("3",)])
     assert manifest.content(cursor)["migrations"] is None

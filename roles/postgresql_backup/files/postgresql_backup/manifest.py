@@ -61,7 +61,8 @@ def begin(cursor):
 
 
 # To ask for the rows of a table has functions of its owner's run, of an index say, and by them whoever asks would be theirs. So it is asked for by who may
-# read and do nothing else, in a function of that account's: from there, and not from SET ROLE, no way leads back.
+# read and do nothing else, in a function of that account's: from there, and not from SET ROLE, no way leads back. What is called there may change the settings
+# of the session, by which names are found: each question is taken back, with all that came of it, and what is called outside of it has its schema's name.
 READS = """
 CREATE FUNCTION pg_temp.reads(query text) RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
   AS 'BEGIN RETURN QUERY EXECUTE query; END';
@@ -83,7 +84,7 @@ def prepare(cursor):
 
 def read_rows(cursor, query):
     """Return the texts that a query yields on tables of somebody else's."""
-    cursor.execute("SELECT to_regprocedure('pg_temp.reads(text)') IS NOT NULL")
+    cursor.execute("SELECT pg_catalog.to_regprocedure('pg_temp.reads(text)')")
     if cursor.fetchone()[0]:
         cursor.execute("SELECT pg_temp.reads(%s)", (query,))
     else:
@@ -92,12 +93,15 @@ def read_rows(cursor, query):
 
 
 def attempt(cursor, query):
-    """Return the texts that a query yields, and an empty word; or None, and why it could not be asked. The session's snapshot stays, if it lives."""
+    """Return the texts that a query yields, and an empty word; or None, and why it could not be asked. The session and its snapshot are as before, if it
+    lives."""
     import psycopg2
 
     try:
         cursor.execute("SAVEPOINT attempt")
-        return read_rows(cursor, query), ""
+        rows = read_rows(cursor, query)
+        cursor.execute("ROLLBACK TO SAVEPOINT attempt")
+        return rows, ""
     except psycopg2.Error as error:
         # The words may be a function's of the application's.
         words = (str(error).splitlines() or ["no words"])[0][:MOST_LETTERS]

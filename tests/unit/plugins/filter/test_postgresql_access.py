@@ -23,7 +23,9 @@ SHOP = {"name": "shop", "owner": "shop"}
     ],
 )
 def test_on_the_host(databases, roles, rows):
-    assert [(row["database"], row["role"]) for row in postgresql_local_access(databases, roles, ["backup"])] == rows
+    found = postgresql_local_access(databases, roles, ["backup"])
+    assert [(row["database"], row["role"]) for row in found] == rows
+    assert [row["is_owner"] for row in found] == [role == "shop" for _database, role in rows]
 
 
 def test_from_other_hosts():
@@ -41,6 +43,8 @@ def test_the_product_has_a_role_for_hosts_that_are_there():
     standbys, backups = postgresql_service_roles([SHOP], replication="r", backup="b")
     assert (standbys["name"], standbys["password"], standbys["attributes"]) == ("replication", "r", ["REPLICATION"])
     assert (backups["name"], backups["password"], backups["databases"]) == ("backup", "b", ["shop"])
+    assert "transaction_timeout" not in backups["settings"]
+    assert postgresql_service_roles([SHOP], backup="b", version="17")[0]["settings"]["transaction_timeout"] == "0"
 
 
 def test_what_the_superuser_alone_may_otherwise_is_open_to_who_needs_it():

@@ -13,9 +13,11 @@ ROLES = [
 ]  # fmt: skip
 DATABASES = [{"name": "shop", "owner": "shop", "extensions": ["pg_trgm"]}, {"name": "blog", "owner": "shop"}]
 PLAIN = {"attributes": ["LOGIN"], "connection_limit": -1, "settings": [], "member_of": [], "password_is_right": True}
+BEGUN_WITH = ['default_transaction_read_only=off', 'search_path="$user", public', "statement_timeout=0", "transaction_timeout=0"]
 FOUND = {
+    "server": {"version": 170002},
     "roles": {
-        "postgres": PLAIN | {"attributes": ["LOGIN", "SUPERUSER"]},
+        "postgres": PLAIN | {"attributes": ["LOGIN", "SUPERUSER"], "settings": BEGUN_WITH},
         "pg_monitor": PLAIN, "pg_read_all_data": PLAIN,
         "shop": PLAIN,
         "reports": PLAIN | {"attributes": ["LOGIN", "CREATEDB"], "connection_limit": 3, "settings": ["work_mem=64", "statement_timeout=5min"]},
@@ -45,6 +47,7 @@ EVERYTHING = {
     "extensions": [{"database": "postgres", "name": "pg_stat_statements"}, {"database": "shop", "name": "pg_trgm"}],
 }
 BARE = {
+    "server": FOUND["server"],
     "roles": {name: FOUND["roles"][name] for name in ("postgres", "pg_monitor", "pg_read_all_data")},
     "databases": {"postgres": FOUND["databases"]["postgres"] | {"extensions": ["plpgsql"]}},
     "functions": {"pg_switch_wal()": ["postgres"]},
@@ -57,6 +60,21 @@ def due(found, **options):
 
 def test_nothing_is_due_where_all_is_as_declared():
     assert due(FOUND) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("settings", "version", "begun"),
+    [
+        ([], 170002, ["default_transaction_read_only TO off", 'search_path TO "$user", public', "statement_timeout TO 0", "transaction_timeout TO 0"]),
+        (BEGUN_WITH[:3], 160004, []),
+        # What somebody has set stays.
+        ([*BEGUN_WITH[:2], "statement_timeout=5min", "work_mem=1GB"], 170002, ["transaction_timeout TO 0"]),
+    ],
+)
+def test_no_owner_of_a_database_says_what_sessions_of_the_superuser_begin_with(settings, version, begun):
+    found = copy.deepcopy(FOUND) | {"server": {"version": version}}
+    found["roles"]["postgres"]["settings"] = settings
+    assert due(found) == NOTHING | {"privileges": [f'ALTER ROLE "postgres" SET {words}' for words in begun]}
 
 
 def test_all_is_due_on_a_server_that_was_made_just_now():
