@@ -85,19 +85,25 @@ def test_a_point_that_is_none_is_refused_in_a_sentence(site, web):
 
 
 def test_a_web_host_cannot_delete_what_was_backed_up(site, keeper, web, moments):
-    """Whoever takes the web host over deletes every upload, and knocks at the backup host's doors."""
-    point, before, _after = moments
+    """Whoever takes the web host over deletes every upload, and knocks at the backup host's doors. A volume that is not mounted is the same to a copy."""
+    point, before, after = moments
+    back_up(keeper)
     web.check_output("cp -a %s /var/backups/kept-by-the-test && find %s -mindepth 1 -delete", UPLOADS, UPLOADS)
     try:
-        back_up(keeper)
-        keeper.check_output("rm -rf /var/backups/of-the-test && postgresql-backup media-restore /var/backups/of-the-test --name %s", point)
-        assert keeper.run("cat /var/backups/of-the-test/*/%s", before).stdout == f"content of {before}"
+        done = keeper.run("postgresql-backup media --quiet")
+        assert done.rc != 0
+        assert "to 0, so none was removed from their copy: mount what is missing" in done.stderr
+        for name, words in ((before, ["--name", point]), (after, [])):
+            keeper.check_output("rm -rf /var/backups/of-the-test")
+            keeper.check_output("postgresql-backup media-restore /var/backups/of-the-test" + " %s" * len(words), *words)
+            assert keeper.run("cat /var/backups/of-the-test/*/%s", name).stdout == f"content of {name}"
         address = site.addresses[site.groups["backup"][0]]
         for port in (5432, 8432, 8873):
             assert web.run("timeout 5 bash -c 'echo >/dev/tcp/%s/%s'", address, str(port)).rc != 0, port
     finally:
         keeper.run("rm -rf /var/backups/of-the-test")
         web.check_output("cp -a /var/backups/kept-by-the-test/. %s && rm -rf /var/backups/kept-by-the-test", UPLOADS)
+    back_up(keeper)
 
 
 def test_only_the_backup_host_may_read_the_uploads_and_nobody_may_write_them(site, keeper, moments):

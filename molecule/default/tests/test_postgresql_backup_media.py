@@ -37,7 +37,8 @@ def test_files_of_any_kind_and_name_neither_stop_the_backup_nor_lead_it_away(roo
         assert sorted(found.strip("|").split("|")) == sorted(["l link", "l folder", "f one", "f other", "f two lines"])
         assert root.check_output("cat %s/*/of-the-test/other", TARGET) == "kept"
     finally:
-        root.check_output("rm -rf %s %s", folder, TARGET)
+        # With its plain copy: otherwise the uploads may have become next to none.
+        root.check_output("rm -rf %s %s %s/staging/*", folder, TARGET, variables["media_backup_path"])
 
 
 def test_uploads_that_are_a_link_of_the_applications_are_not_copied(root, variables):

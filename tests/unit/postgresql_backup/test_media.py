@@ -4,6 +4,7 @@ import datetime
 import importlib
 import json
 import pathlib
+import shutil
 import sys
 import types
 
@@ -147,6 +148,144 @@ def test_a_file_that_claims_to_be_huge_is_not_copied(own, tmp_path):
     with pytest.raises(core.Failure, match="uploads holds 21990232555"):
         own(1000)
     assert not (tmp_path / "staging/web1/huge").exists()
+
+
+# --- Where next to nothing is left ------------------------------------------------------------
+
+LISTING = "\nNumber of files: {} (reg: {}, dir: 2, link: 1)\nNumber of created files: 3 (reg: 1, dir: 2)\nTotal file size: 3 bytes\n"
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """Return settings of a host that copies its own uploads and those of web2, of two folders each; what rsync is asked to bring; and the folders."""
+    own = [tmp_path / "shared/media", tmp_path / "shared/private"]
+    for folder in (*own, tmp_path / "media/staging"):
+        folder.mkdir(parents=True)
+    trees = [{"name": "", "path": str(own[0])}, {"name": "private", "path": str(own[1])}]
+    media_settings = {"path": str(tmp_path / "media"), "share": 1, "sources": {"web1": "", "web2": "192.0.2.2"}, "trees": trees, "keep_days": 28}
+    settings = core.Settings(
+        state=str(tmp_path), role="local", reserve_mb=0, repository_paths=["/nowhere"], data="/nowhere", dumps={"path": "/nowhere"},
+        receive={"path": "/nowhere"}, media=media_settings,
+    )  # fmt: skip
+    pulled, there = [], {"media/": 0, "shared/private/": 0}
+
+    def pull(_settings, _host, _address, sources, target, *options, watch=None):
+        pulled.append((sources[0], *options))
+        if "--dry-run" in options:
+            return LISTING.format(there[sources[0]] + 3, there[sources[0]]) if there[sources[0]] else "\nNumber of files: 1 (dir: 1)\n"
+        for number in range(there[sources[0]]):
+            (pathlib.Path(target) / str(number)).write_text("photo")
+        return ""
+
+    monkeypatch.setattr(media, "pull", pull)
+    monkeypatch.setattr(child, "call", lambda _user, function, *words, **more: function(*words, **more))
+    return types.SimpleNamespace(
+        settings=settings, pulled=pulled, there=there, own=own, staging=tmp_path / "media/staging",
+        copy=lambda delete=True: media.copy(settings, media.share(settings), delete),
+    )  # fmt: skip
+
+
+def fill(folder, count):
+    """Have so many files in a folder, below another one."""
+    shutil.rmtree(folder / "2026", ignore_errors=True)
+    (folder / "2026").mkdir()
+    for number in range(count):
+        (folder / "2026" / str(number)).write_text("photo")
+
+
+def files(folder):
+    return sum(path.is_file() for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    ("before", "now", "copied"),
+    [
+        (0, 0, 0), (20, 20, 20), (20, 2, 2), (20, 21, 21),
+        # Not mounted, and not mounted with what came since.
+        (20, 0, 20), (1, 0, 1), (20, 1, 20), (31, 3, 31),
+    ],
+)  # fmt: skip
+def test_a_folder_of_which_next_to_nothing_is_left_takes_nothing_from_its_copy(site, number, before, now, copied):
+    folder, copy = site.own[number], site.staging / ("web1", "shared@web1/private")[number]
+    fill(folder, before)
+    assert site.copy() == []
+    fill(folder, now)
+    told = site.copy()
+    assert files(copy) == copied
+    assert [f"{folder} have fallen from {before} to {now}," in sentence for sentence in told] == ([True] if copied > now else [])
+    # The other one is judged by itself.
+    assert files(site.staging) == copied
+
+
+def test_a_folder_that_has_gone_takes_nothing_from_its_copy(site):
+    fill(site.own[0], 20)
+    site.copy()
+    shutil.rmtree(site.own[0])
+    (told,) = site.copy()
+    assert "media have fallen from 20 to 0" in told and files(site.staging / "web1") == 20
+
+
+@pytest.mark.parametrize("source", ["media/", "shared/private/"])
+@pytest.mark.parametrize(("now", "is_told"), [(20, False), (2, False), (1, True), (0, True)])
+def test_the_same_of_another_hosts(site, source, now, is_told):
+    site.there[source] = 20
+    assert site.copy() == []
+    site.there[source] = now
+    site.pulled.clear()
+    told = site.copy()
+    assert [f"have fallen from 20 to {now}," in sentence and sentence.startswith("the files in web2:") for sentence in told] == [True] * is_told
+    # What came meanwhile is brought all the same.
+    assert [options for name, *options in site.pulled if name == source and "--dry-run" not in options] == [[] if is_told else ["--delete"]]
+
+
+def test_the_complaint_ends_with_the_files_or_by_the_operators_word(site):
+    fill(site.own[0], 20)
+    site.copy()
+    fill(site.own[0], 0)
+    (told,) = site.copy()
+    assert site.copy(delete=False) == [] and files(site.staging) == 20
+    fill(site.own[0], 20)
+    assert site.copy() == []
+    fill(site.own[0], 0)
+    shutil.rmtree(told.rpartition("rm -r ")[2])
+    assert site.copy() == [] == site.copy() and files(site.staging) == 0
+
+
+@pytest.mark.parametrize("left", [20, 0])
+def test_nothing_expires_where_next_to_nothing_is_left(site, monkeypatch, left):
+    """The copy is made all the same, with what is there and what was."""
+    done = []
+
+    def restic(_settings, word, *_words, **_options):
+        done.append(word)
+        return types.SimpleNamespace(stdout=json.dumps({"message_type": "summary", "total_bytes_processed": 1, "total_files_processed": 1, "data_added": 1, "snapshot_id": "a"}))
+
+    def ask(_settings, _path, _what, _needed, expire=None):
+        done.append("no room")
+        if expire:
+            expire()
+
+    for name, function in (("restic", restic), ("prepare", lambda _settings: None), ("open_repository", lambda _settings: None),
+                           ("name_moment", lambda _settings: ("media-20260104T031500Z-a", "0/1")), ("archive_moment", lambda _settings: None),
+                           ("releases", lambda _settings: None), ("forget", lambda _settings: done.append("forget"))):  # fmt: skip
+        monkeypatch.setattr(media, name, function)
+    monkeypatch.setattr(media.room, "ask", ask)
+    fill(site.own[1], 20)
+    media.make(site.settings, {})
+    assert done == ["no room", "forget", "backup", "forget"]
+    fill(site.own[1], left)
+    done.clear()
+    if left:
+        media.make(site.settings, {})
+        assert done == ["no room", "forget", "backup", "forget"]
+    else:
+        with pytest.raises(core.Failure, match="what is left was backed up, but the files in web1:.*/private have fallen from 20 to 0"):
+            media.make(site.settings, {})
+        assert done == ["no room", "backup"]
+
+
+# --- The passphrase ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("opens", "expected"), [(True, ["list", "list", "remove"]), (False, ["list", "add", "list", "remove"])])

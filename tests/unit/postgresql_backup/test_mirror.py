@@ -172,6 +172,18 @@ def test_what_becomes_a_link_while_it_is_looked_at_is_not_followed(copy, tmp_pat
             assert path.is_symlink() or path.read_text() != "secret"
 
 
+def test_files_are_counted_without_following_a_link(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    for name in ("one", "a/two", "a/b/three"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "a/folder").symlink_to(tmp_path)
+    (tmp_path / "a/link").symlink_to("two")
+    os.mkfifo(tmp_path / "a/pipe")
+    folder = os.open(tmp_path, paths.DIRECTORY)
+    assert [mirror.count(folder), *(mirror.count(folder, most) for most in (0, 2, 9))] == [3, 0, 2, 3]
+    os.close(folder)
+
+
 def settings(tmp_path):
     (tmp_path / "backup" / "staging").mkdir(parents=True)
     tree = {"name": "", "path": str(tmp_path / "shared" / "media")}
@@ -196,7 +208,8 @@ def test_uploads_that_have_gone_are_told_and_those_that_never_were_are_not(tmp_p
     assert media.own(given, room.Share(given, tmp_path, 1, []), "web1", tree, True) == []
     (tmp_path / "backup/staging/web1").mkdir()
     (tmp_path / "backup/staging/web1/file").write_text("file")
-    assert media.own(given, room.Share(given, tmp_path, 1, []), "web1", tree, True) == [f"{tree['path']} is not there any more"]
+    (told,) = media.own(given, room.Share(given, tmp_path, 1, []), "web1", tree, True)
+    assert told.startswith(f"the files in web1:{tree['path']} have fallen from 1 to 0,")
 
 
 def test_directories_of_what_is_not_copied_any_more_go(tmp_path):

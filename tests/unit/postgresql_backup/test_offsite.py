@@ -65,6 +65,20 @@ def test_nothing_is_forgotten_where_something_could_not_be_brought(settings, ask
     assert "forget" not in asked.words()
 
 
+@pytest.mark.parametrize(("verdict", "goes"), [("ok", True), ("failed", False)])
+def test_no_copy_of_uploads_is_forgotten_where_the_last_one_lacks_something(settings, asked, monkeypatch, verdict, goes):
+    """Older ones may be the only ones of it."""
+    settings["media"] = {"path": str(settings.state), "keep_days": 28, "passphrase_file": "/none"}
+    monkeypatch.setattr(offsite.media, "is_made", lambda _settings: True)
+    there = [{"id": name, "tags": [f"point:media-{day}T030000Z-a"]} for name, day in (("old", "20251101"), ("new", "20260102"), ("newest", "20260103"))]
+    asked.answers["snapshots"] = 0, json.dumps(there), ""
+    monkeypatch.setattr(offsite.time, "time", lambda: 1767415000)
+    status.write(settings, "media", verdict)
+    assert offsite.uploads(settings, ROW) == 1767409200
+    assert [call for call in asked.calls if call[0] == "forget"] == [["forget", "--quiet", "old"]] * goes
+    assert "copy" in asked.words()
+
+
 def test_a_repository_is_made_where_there_is_none(asked):
     asked.answers["cat"] = 1, "", "Is there a repository at the following location?"
     offsite.open_repository(ROW)

@@ -6,6 +6,7 @@ second only adds what came since. So a file whose row was written before that mo
 
 import datetime
 import json
+import math
 import os
 import pwd
 import re
@@ -20,6 +21,8 @@ USER = "postgres"
 TAG = "point:"
 # What rsync ends with where some files could not be read.
 PARTIAL = 23
+# Of so many files in the last copy one has to be there still, or none is removed from it.
+LEFT = 10
 
 
 # --- Which copy belongs to which moment -------------------------------------------------------
@@ -168,10 +171,20 @@ def pull(settings, host, address, sources, target, *options, watch=None):
     return done.stdout
 
 
-def claimed(listing):
-    """Return how many bytes the files of a listing claim to have, by rsync's statistics."""
-    found = re.search(r"^Total file size: ([\d,.]+)", listing, re.MULTILINE)
+def counted(listing, what):
+    """Return a number of rsync's statistics: what follows these words; 0 where they are not there."""
+    found = re.search(rf"^{what}([\d,.]+)", listing, re.MULTILINE)
     return int(re.sub(r"\D", "", found[1])) if found else 0
+
+
+def claimed(listing):
+    """Return how many bytes the files of a listing claim to have."""
+    return counted(listing, "Total file size: ")
+
+
+def listed(listing):
+    """Return how many files a listing has, folders and links apart."""
+    return counted(listing, r"Number of files: .*\breg: ")
 
 
 def share(settings):
@@ -181,16 +194,35 @@ def share(settings):
     return room.Share(settings, media["path"], media["share"], others)
 
 
+def copied(settings, host, tree):
+    """Return how many files the last copy of a tree holds."""
+    target = staging(settings, place(host, tree))
+    if not os.path.isdir(target):
+        return 0
+    handle = os.open(target, paths.DIRECTORY)
+    try:
+        return mirror.count(handle)
+    finally:
+        os.close(handle)
+
+
+def emptied(settings, host, tree, before, files):
+    """Return a sentence, in a list, where next to nothing is left of a tree, as where its volume is not mounted: then nothing goes from its copy."""
+    if files * LEFT >= before:
+        return []
+    return [
+        f"the files in {host}:{tree['path']} have fallen from {before} to {files}, so none was removed from their copy: mount what is missing; if they were "
+        f"deleted on purpose, rm -r {staging(settings, place(host, tree))}"
+    ]
+
+
 def copy(settings, limit, delete):
     """Bring the files of every web host into the staging directory; return what could not be brought, in sentences."""
     complaints = []
     for host, address in settings["media"]["sources"].items():
         for tree in settings["media"]["trees"]:
             try:
-                if address:
-                    fetch(settings, limit, host, address, tree, delete)
-                else:
-                    complaints += own(settings, limit, host, tree, delete)
+                complaints += fetch(settings, limit, host, address, tree, delete) if address else own(settings, limit, host, tree, delete)
             except core.Failure as failure:
                 # Without the uploads of a moment there is no copy of it. Of other files some may be for the application alone.
                 if not tree["name"] or failure.code != PARTIAL:
@@ -201,36 +233,42 @@ def copy(settings, limit, delete):
 
 def fetch(settings, limit, host, address, tree, delete):
     """Fetch a tree of another host's, as a user who may write nothing else here."""
-    target = staging(settings, place(host, tree))
+    target, complaints = staging(settings, place(host, tree)), []
     child.call(USER, os.makedirs, target, 0o700, True)
-    sources, mode = [f"shared/{tree['name']}/" if tree["name"] else "media/"], ["--delete"] if delete else []
+    sources = [f"shared/{tree['name']}/" if tree["name"] else "media/"]
     # The second pass brings what came since the first.
-    listing = pull(settings, host, address, sources, target + "/", "--dry-run", "--stats", "--no-human-readable") if delete else ""
-    limit.ask(f"{host}:{tree['path']}", claimed(listing))
-    pull(settings, host, address, sources, target + "/", *mode, watch=limit.watch())
+    if delete:
+        listing = pull(settings, host, address, sources, target + "/", "--dry-run", "--stats", "--no-human-readable")
+        limit.ask(f"{host}:{tree['path']}", claimed(listing))
+        complaints = emptied(settings, host, tree, copied(settings, host, tree), listed(listing))
+    pull(settings, host, address, sources, target + "/", *(["--delete"] if delete and not complaints else []), watch=limit.watch())
+    return complaints
 
 
 def own(settings, limit, host, tree, delete):
     """Copy a tree of this host's own. It is the application's, which may do there what it likes meanwhile."""
-    target = staging(settings, place(host, tree))
+    target, before = staging(settings, place(host, tree)), copied(settings, host, tree) if delete else 0
     try:
         source = paths.open_directory(tree["path"])
     except FileNotFoundError:
         # As before the first release.
-        return [f"{tree['path']} is not there any more"] if os.path.isdir(target) and os.listdir(target) else []
+        return emptied(settings, host, tree, before, 0)
     except (OSError, paths.UnsafePath) as error:
         raise core.Failure(f"{tree['path']} is not copied: {error}") from None
     os.makedirs(target, mode=0o700, exist_ok=True)
     opened = [source]
     try:
         opened += [os.open(path, paths.DIRECTORY) for path in (target, staging(settings))]
-        copies = mirror.Mirror(opened[2], delete, lambda size: make_room(settings, limit, target, tree, size), lambda size: limit.ask(tree["path"], size))
+        complaints = emptied(settings, host, tree, before, mirror.count(source, math.ceil(before / LEFT)))
+        copies = mirror.Mirror(
+            opened[2], delete and not complaints, lambda size: make_room(settings, limit, target, tree, size), lambda size: limit.ask(tree["path"], size)
+        )
         copies.copy(source, opened[1])
         os.fchmod(opened[1], stat.S_IMODE(os.fstat(source).st_mode))
     finally:
         for handle in opened:
             os.close(handle)
-    return [f"{tree['path']}{path} lies too deep to be copied" for path in copies.left_out[:1]]
+    return complaints + [f"{tree['path']}{path} lies too deep to be copied" for path in copies.left_out[:1]]
 
 
 def make_room(settings, limit, target, tree, size):
@@ -318,10 +356,10 @@ def remove_folder(path, name):
         os.close(handle)
 
 
-def make_room_for_all(settings):
-    """Refuse a copy that would not fit: what restic is to add is what came since the last one."""
+def make_room_for_all(settings, expire):
+    """Refuse a copy that would not fit: what restic is to add is what came since the last one. What is past its time goes first, where there is a way."""
     last = (status.read(settings)["kinds"].get("media") or {}).get("size_bytes") or 0
-    room.ask(settings, settings["media"]["path"], "a copy of the uploads", max(0, size(staging(settings)) - last), lambda: forget(settings))
+    room.ask(settings, settings["media"]["path"], "a copy of the uploads", max(0, size(staging(settings)) - last), expire)
 
 
 def size(path):
@@ -341,7 +379,8 @@ def make(settings, fields):
     limit = share(settings)
     complaints = copy(settings, limit, delete=True)
     open_repository(settings)
-    make_room_for_all(settings)
+    # Older copies may be the only ones of what is not there any more, so none goes.
+    make_room_for_all(settings, None if complaints else lambda: forget(settings))
     name, lsn = child.call(USER, name_moment, settings)
     complaints += copy(settings, limit, delete=False)
     releases(settings)
@@ -353,8 +392,7 @@ def make(settings, fields):
     }  # fmt: skip
     child.call(USER, archive_moment, settings)
     if complaints:
-        # Older copies may be the only ones of what is not there any more, so none goes.
-        raise core.Failure(f"what is left was backed up, but {complaints[0]}")
+        raise core.Failure(f"what is left was backed up, but {'; '.join(dict.fromkeys(complaints))}")
     forget(settings)
 
 

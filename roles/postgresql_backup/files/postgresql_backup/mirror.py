@@ -4,7 +4,9 @@ Root works here, so no name is followed: every directory and file is reached fro
 What is neither directory, file nor link holds nothing that could be copied; opening it could take for ever.
 """
 
+import contextlib
 import errno
+import math
 import os
 import stat
 
@@ -55,23 +57,17 @@ class Mirror:
                 remove(name, target)
 
     def folder(self, name, found, source, target, path):
-        inner = os.open(name, DIRECTORY, dir_fd=source)
-        try:
+        with opened(name, source) as inner:
             there = look(name, target)
             if there and not stat.S_ISDIR(there.st_mode):
                 remove(name, target)
                 there = None
             if not there:
                 os.mkdir(name, 0o700, dir_fd=target)
-            outer = os.open(name, DIRECTORY, dir_fd=target)
-            try:
+            with opened(name, target) as outer:
                 self.copy(inner, outer, f"{path}/{name}")
                 os.fchmod(outer, stat.S_IMODE(found.st_mode))
                 os.utime(outer, ns=(found.st_atime_ns, found.st_mtime_ns))
-            finally:
-                os.close(outer)
-        finally:
-            os.close(inner)
 
     def link(self, name, source, target):
         text, there = os.readlink(name, dir_fd=source), look(name, target)
@@ -123,6 +119,32 @@ class Mirror:
                     if attribute.startswith("user."):
                         os.setxattr(copied, attribute, os.getxattr(handle, attribute))
                 os.utime(copied, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+@contextlib.contextmanager
+def opened(name, folder):
+    """Have a folder open that is in an open one."""
+    handle = os.open(name, DIRECTORY, dir_fd=folder)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def count(folder, most=math.inf, depth=0):
+    """Return how many files an open folder holds, and what is below it; counted up to `most`."""
+    found = 0
+    for name in os.listdir(folder):
+        if found >= most:
+            break
+        there = look(name, folder)
+        if there and stat.S_ISREG(there.st_mode):
+            found += 1
+        elif there and stat.S_ISDIR(there.st_mode) and depth < DEEPEST:
+            # It may have gone, or have become something else, since it was looked at.
+            with contextlib.suppress(OSError), opened(name, folder) as inner:
+                found += count(inner, most - found, depth + 1)
+    return found
 
 
 def is_same(found, there):

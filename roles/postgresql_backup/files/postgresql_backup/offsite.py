@@ -134,7 +134,9 @@ def uploads(settings, row):
         source = {"RESTIC_FROM_REPOSITORY": media.repository(settings), "RESTIC_FROM_PASSWORD_FILE": settings["media"]["passphrase_file"]}
         restic({**row, "environment": row["environment"] | source}, "copy", "--quiet", "--host=uploads")
     known = media.points(snapshots(row, "uploads"))
-    forget(row, core.past([(when.timestamp(), snapshot) for when, _name, snapshot in known], settings["media"]["keep_days"], time.time()))
+    # Where the last copy lacks something older ones may be the only ones of it, here as there.
+    if status.read(settings)["kinds"].get("media", {}).get("verdict") == "ok":
+        forget(row, core.past([(when.timestamp(), snapshot) for when, _name, snapshot in known], settings["media"]["keep_days"], time.time()))
     return int(known[-1][0].timestamp()) if known else None
 
 
