@@ -45,6 +45,8 @@ SELECT json_build_object(
 )"""
 
 
+# What keeps two servers from being the primary, and what it reads, where there is more than one server.
+GUARD, GUARDED = "/usr/local/sbin/postgresql-guard", "/etc/selfhost/postgresql-guard.json"
 # More than any file that is read here ever has.
 MOST_BYTES = 64 * 1024 * 1024
 
@@ -243,7 +245,20 @@ class Host:
         port = str(self.parameters["database_port"])
         # By runuser the journal would get two lines each time.
         become = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups")
-        return json.loads(self.output(*become, "psql", "-XAtq", "-p", port, "-d", "postgres", "-c", QUESTION))
+        return mapping(self.output(*become, "psql", "-XAtq", "-p", port, "-d", "postgres", "-c", QUESTION), "the server")
+
+    def cluster(self):
+        """Return the site's hosts with a database server."""
+        return self.parameters["database_hosts"]
+
+    def rivals(self):
+        """Return the site's other database servers that are primaries, as this host's guard hears them."""
+        try:
+            peers = mapping(self.output(GUARD, "peers"), "the guard") if os.path.exists(GUARDED) else {}
+        except Unknown:
+            # As one of before, which knows no such word. That it does not work is told as a unit that failed.
+            return []
+        return sorted(name for name, peer in peers.items() if peer.get("recovery") is False)
 
     def failover(self):
         """Return what Patroni says of all servers, in rows, and whether somebody has told it to let be."""
@@ -365,18 +380,29 @@ def read(path):
         return ""
 
 
+def mapping(text, who):
+    """Return what somebody has said as JSON, where that is a mapping."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise Unknown("%s gives no answer that can be read" % who)
+    return content
+
+
 def load(path):
     try:
-        content = json.loads(read(path))
-    except ValueError:
+        return mapping(read(path), path)
+    except Unknown:
         return None
-    return content if isinstance(content, dict) else None
 
 
 SUBJECTS = {
     "machine": None, "upgrades": "at_length", "tables": "at_length", "application": "root", "certificates": None,
     "backup": "backup", "alone": "backup", "places": "backup", "unkept": "unkept",
-    "database": "database_port", "failover": "patroni", "voter": "voter", "balancer": "balancer", "told": "notify", "logs": "logs",
+    "database": "database_port", "cluster": "database_port", "rivals": "database_port", "failover": "patroni", "voter": "voter",
+    "balancer": "balancer", "told": "notify", "logs": "logs",
 }  # fmt: skip
 
 

@@ -261,6 +261,35 @@ def database_row(page, host, data):
     ]
 
 
+def cluster_problems(page, hosts):
+    """Note what no database server knows by itself: that there is more than one primary, or none, and that they are of several versions."""
+    known = {host: data["status"] for host, data in hosts.items() if "database" in data["status"]}
+    # Of several sites in one inventory each has its own.
+    for cluster in dict.fromkeys(tuple(status.get("cluster") or [host]) for host, status in known.items()):
+        found = {host: known[host]["database"] for host in cluster if isinstance(known.get(host, {}).get("database"), dict)}
+        # What a guard has heard of a server that says itself what it is was a moment earlier.
+        heard = {name for host in cluster for name in known.get(host, {}).get("rivals") or [] if name not in found}
+        primaries = [host for host in cluster if host in heard or host in found and not found[host]["standby"]]
+        if len(primaries) > 1:
+            text = (
+                f"{' and '.join(primaries)} are primaries, each for itself: what is written to one of them the others lack. Stop the one whose data is not to "
+                "be kept, then build it anew: database.yml -e postgresql_rebuild=HOST."
+            )
+            page.problem(", ".join(primaries), "database/primaries", text)
+        # Where there are voters they tell; and who was not asked may be the primary.
+        if found and not primaries and all(host in hosts for host in cluster) and not any("failover" in known[host] for host in found):
+            text = (
+                f"None of the database servers that answer ({', '.join(found)}) is the primary: nothing can be written. Start it, or, if it is lost: "
+                "switchover.yml -e switchover_force=true."
+            )
+            page.problem(", ".join(found), "database/primary", text)
+        versions = {host: row["version"].partition(".")[0] for host, row in found.items()}
+        if len(set(versions.values())) > 1:
+            told = ", ".join(f"{host} {version}" for host, version in versions.items())
+            text = f"The database servers are of different versions: {told}. None follows one of another version: upgrade or rebuild what is left behind."
+            page.problem(", ".join(found), "database/versions", text, "warn")
+
+
 def failover_rows(page, hosts):
     """Return the rows of the servers as Patroni sees them, from the first host that can say, and of the voters."""
     asked = {host: subject(page, host, data, "failover") for host, data in hosts.items() if "failover" in data["status"]}
@@ -520,6 +549,7 @@ def site_report(hosts, limits):
         ["Host", "Role", "Version", "Size", "Connections", "Lag", "Standbys"],
         [database_row(page, host, data) for host, data in known.items() if "database" in data["status"]],
     )
+    cluster_problems(page, hosts)
     page.section("Failover", ["Host", "Role", "State", "Timeline", "Behind", "Voter"], failover_rows(page, known))
     page.section(
         "Backups",

@@ -79,6 +79,11 @@ options:
       database_port:
         description: Port of this host's PostgreSQL server; without it no server is asked.
         type: int
+      database_hosts:
+        description: Names of the hosts whose servers are one cluster with it, its own among them.
+        type: list
+        elements: str
+        default: []
       patroni:
         description: Address and port of the API of this server's Patroni; without it none is asked.
         type: str
@@ -144,7 +149,7 @@ from ansible_collections.selfhost.django.plugins.module_utils.site_look import l
 
 PATHS = ("acme", "root", "run", "log", "maintenance", "backup", "patroni_certificates", "balancer", "notify", "logs")
 NUMBERS = ("port", "database_port")
-LISTS = {"units": "str", "certificates": "path", "paths": "path", "unkept": "path"}
+LISTS = {"units": "str", "database_hosts": "str", "certificates": "path", "paths": "path", "unkept": "path"}
 
 
 def main():

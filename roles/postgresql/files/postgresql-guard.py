@@ -5,6 +5,7 @@ postgresql-guard may-start          before every start: exit status 1 where this
 postgresql-guard watch              every few seconds: stops this server where another one has taken its place; exit status 75 where
                                     `may-start` had put its start off and nothing speaks against it any more
 postgresql-guard state              what this host knows of itself and of the others, as JSON; changes nothing
+postgresql-guard peers              what the others say of themselves, as JSON
 postgresql-guard demote             stop cleanly and become a standby
 postgresql-guard promote [POSITION] become the primary once everything before POSITION is replayed
 postgresql-guard reinstate          undo `demote`, as long as nobody was promoted
@@ -402,6 +403,10 @@ def state(host):
     print(json.dumps(own | {"peers": host.peers(), "archived": host.archived(own["timeline"]) if own.get("timeline") else None}))
 
 
+def peers(host):
+    print(json.dumps(host.peers()))
+
+
 def demote(host):
     own = host.own()
     if own["fenced"]:
@@ -499,6 +504,7 @@ COMMANDS = {
     "may-start": may_start,
     "watch": watch,
     "state": state,
+    "peers": peers,
     "demote": demote,
     "promote": promote,
     "reinstate": reinstate,

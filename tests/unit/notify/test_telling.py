@@ -4,7 +4,7 @@ import pathlib
 import re
 
 import pytest
-from notify_program import advice, telling, wording
+from notify_program import advice, looking, telling, wording
 
 NOW = 1_800_000_000
 DISK = {"about": "machine/disk//", "level": "bad", "host": "web1", "text": "/ is 91 % full, 3 GB are free."}
@@ -119,6 +119,16 @@ def test_a_server_that_changes_its_role_tells_it():
     assert telling.role("primary", {"standby": True})[1] == ["The database server of this host is a standby now."]
     # Who does not answer, or is none, has not changed.
     assert telling.role("standby", "connection refused") == telling.role("standby", None) == ("standby", [])
+
+
+def test_two_primaries_are_told_by_each_of_their_hosts(monkeypatch):
+    """A host looks at itself alone: of the other one it knows by its guard."""
+    database = {"version": "17.2", "standby": False, "size": 1, "connections": 1, "max_connections": 100, "standbys": [], "receiver": None, "lag_seconds": None}
+    monkeypatch.setattr(looking, "look", lambda _questions: {"status": {"now": NOW, "database": database, "cluster": ["db1", "db2"], "rivals": ["db2"]}})
+    known, problems = looking.judged({"questions": {}, "limits": {}}, "db1")
+    (found,) = [row for row in telling.found_in(problems).items() if row[0].startswith("database")]
+    assert found[0] == "database/primaries" and found[1]["level"] == "bad" and found[1]["text"].startswith("db1 and db2 are primaries, each for itself:")
+    assert "postgresql-guard" in advice.advice("database/primaries", "shop") and known["rivals"] == ["db2"]
 
 
 # --- Neighbours -------------------------------------------------------------------------------

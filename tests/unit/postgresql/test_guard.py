@@ -440,3 +440,9 @@ def test_what_it_knows_is_json(host, capsys, monkeypatch):
     guard.state(host)
     known = json.loads(capsys.readouterr().out)
     assert known["exists"] is False and known["running"] is False and known["peers"]["db2"]["alive"] is False
+
+
+def test_what_the_others_say_is_json(host, capsys, monkeypatch):
+    monkeypatch.setattr(host, "peers", lambda: {"db2": peer(recovery=False)})
+    guard.COMMANDS["peers"](host)
+    assert json.loads(capsys.readouterr().out)["db2"]["recovery"] is False

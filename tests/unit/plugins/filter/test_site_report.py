@@ -195,6 +195,57 @@ def test_hosts_that_do_not_answer_are_told_of():
     assert "not reached" in result["text"]
 
 
+# --- Several database servers -----------------------------------------------------------------
+
+PRIMARY = {"now": NOW, "machine": GOOD["machine"], "database": GOOD["database"] | {"standbys": []}}
+STANDBY = PRIMARY | {"database": PRIMARY["database"] | {"standby": True, "receiver": "streaming", "lag_seconds": 0}}
+OLDER = STANDBY | {"database": STANDBY["database"] | {"version": "15.13 (Debian)"}}
+SILENT = PRIMARY | {"database": "connection refused"}
+BOTH = "db1 and db2 are primaries, each for itself: what is written to one of them the others lack. Stop the one whose data is not to be kept"
+
+
+NONE = "None of the database servers that answer ({}) is the primary: nothing can be written."
+
+
+@pytest.mark.parametrize(
+    ("servers", "told"),
+    [
+        pytest.param({"db1": PRIMARY}, [], id="one alone"),
+        pytest.param({"db1": STANDBY}, [("bad", "db1", NONE.format("db1"))], id="a standby alone"),
+        pytest.param({"db1": PRIMARY, "db2": STANDBY}, [], id="a pair"),
+        pytest.param({"db1": PRIMARY, "db2": PRIMARY}, [("bad", "db1, db2", BOTH)], id="two primaries"),
+        pytest.param({"db1": PRIMARY, "db2": PRIMARY, "db3": STANDBY}, [("bad", "db1, db2", BOTH)], id="two of three"),
+        pytest.param({"db1": PRIMARY | {"rivals": ["db2"]}, "db2": STANDBY}, [], id="a guard has heard it, before it became a standby"),
+        pytest.param({"db1": PRIMARY | {"rivals": ["db2"]}, "db2": ""}, [("bad", "db1, db2", BOTH)], id="a guard hears another one, which was not asked"),
+        pytest.param({"db1": STANDBY | {"rivals": ["db2"]}, "db2": ""}, [], id="a standby, whose guard hears the primary"),
+        pytest.param({"db1": STANDBY, "db2": ""}, [], id="a standby, of which the primary was not asked"),
+        pytest.param({"db1": STANDBY, "db2": STANDBY}, [("bad", "db1, db2", NONE.format("db1, db2"))], id="no primary"),
+        pytest.param({"db1": STANDBY, "db2": SILENT}, [("bad", "db1", NONE.format("db1"))], id="one that does not answer"),
+        pytest.param({"db1": STANDBY, "db2": None}, [("bad", "db1", NONE.format("db1"))], id="one whose host is dead"),
+        pytest.param({"db1": SILENT, "db2": SILENT}, [], id="nobody answers, which is told of each"),
+        pytest.param({"db1": PRIMARY, "db2": OLDER}, [("warn", "db1, db2", "The database servers are of different versions: db1 17, db2 15.")], id="versions"),
+    ],
+)  # fmt: skip
+def test_what_no_database_server_knows_by_itself(servers, told):
+    asked = {host: {"status": status | {"cluster": list(servers)}} if status else {"unreachable": True} for host, status in servers.items() if status != ""}
+    abouts = ("database/primaries", "database/primary", "database/versions")
+    found = [problem for problem in site_report.site_report(asked, LIMITS)["problems"] if problem["about"] in abouts]
+    assert [(problem["level"], problem["host"]) for problem in found] == [(level, hosts) for level, hosts, _text in told], found
+    assert all(problem["text"].startswith(text) for problem, (_level, _hosts, text) in zip(found, told)), found
+
+
+def test_the_servers_of_several_sites_are_no_cluster():
+    asked = {host: {"status": PRIMARY | {"cluster": [host]}} for host in ("debian12", "debian13")}
+    assert site_report.site_report(asked, LIMITS)["problems"] == []
+
+
+def test_that_there_is_no_primary_is_told_once_where_the_voters_know():
+    members = [{"name": name, "role": "replica", "state": "streaming"} for name in ("db1", "db2")]
+    status = STANDBY | {"cluster": ["db1", "db2"], "failover": {"paused": False, "members": members}}
+    told = [problem["text"] for problem in site_report.site_report({"db1": {"status": status}, "db2": {"status": status}}, LIMITS)["problems"]]
+    assert told == ["There is no primary."]
+
+
 def test_checks_that_fail_are_told_and_different_revisions_too():
     failed = {"answers": [{"path": "/", "status": 500, "seconds": 0.1}], "msg": "/ answered 500 instead of 200"}
     other = broken("application", value=GOOD["application"] | {"current": "bbb-1", "running": ["bbb-1"]})

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import time
 
+import pytest
 from ansible_collections.selfhost.django.plugins.module_utils import site_look
 
 STAT = """# pxname,svname,qcur,scur,status,lastchg,check_status,
@@ -32,6 +33,29 @@ def test_moments():
     assert site_look.moment("@0") is site_look.moment("") is site_look.moment("n/a") is None
     # So a timer's next run is written, whatever --timestamp says.
     assert site_look.moment("Fri 2027-01-15 08:00:00 UTC") == 1_800_000_000
+
+
+@pytest.mark.parametrize(
+    ("said", "rivals"),
+    [
+        ('{"db2": {"alive": true, "recovery": false}, "db3": {"alive": true, "recovery": true}, "db4": {"alive": false, "error": "refused"}}', ["db2"]),
+        ("{}", []), ("", []), ("[1]", []),
+    ],
+)  # fmt: skip
+def test_other_primaries_are_those_that_the_guard_hears(monkeypatch, tmp_path, said, rivals):
+    asked, known = host(database_port=5432), []
+    monkeypatch.setattr(site_look, "GUARDED", str(tmp_path / "guard.json"))
+    monkeypatch.setattr(asked, "output", lambda *words: known.append(words) or said)
+    # Without a standby there is no guard.
+    assert asked.rivals() == [] == known
+    (tmp_path / "guard.json").touch()
+    assert asked.rivals() == rivals and known == [("/usr/local/sbin/postgresql-guard", "peers")]
+
+
+def test_a_guard_that_does_not_know_the_word_says_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(site_look, "GUARDED", str(tmp_path))
+    monkeypatch.setattr(site_look, "GUARD", "/bin/false")
+    assert host().rivals() == []
 
 
 def test_words_are_nobodys_language_and_times_of_no_place(monkeypatch):
