@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import subprocess
 import sys
 import types
 
@@ -80,10 +81,108 @@ def test_status_and_metrics_are_for_everybody_and_say_the_same(settings):
     assert 'postgresql_backup_size_bytes{kind="full"} 7' in lines
 
 
-def test_a_broken_status_file_is_begun_anew(settings):
-    (pathlib.Path(settings.state) / status.FILE).write_text("{")
+@pytest.mark.parametrize("text", ["{", "", "\0" * 20, "null", "[]", "{}", '{"kinds": null}', '{"kinds": {"full": {}}}', '{"kinds": {"full": null}}'])
+def test_a_broken_status_file_is_begun_anew(settings, text):
+    (pathlib.Path(settings.state) / status.FILE).write_text(text)
+    assert status.read(settings)["kinds"] == {}
     status.write(settings, "full", "ok")
     assert json.loads((pathlib.Path(settings.state) / status.FILE).read_text())["kinds"]["full"]["verdict"] == "ok"
+
+
+# --- A full disk ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return settings whose directory is a small disk of its own, where status and locks were written, and a function that fills it: with bytes, or with files."""
+    image, point = tmp_path / "image", tmp_path / "point"
+    with open(image, "wb") as file:
+        file.truncate(16 << 20)
+    point.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-N", "64", image], check=True)
+    if subprocess.run(["mount", "-o", "loop", image, point], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    settings = core.Settings(state=str(point), role="local", repositories=[1], repository_paths=["/srv"], places=["/srv"])
+
+    def fill(what):
+        for size in (1 << 16, 1) if what == "bytes" else ():
+            with contextlib.suppress(OSError), open(point / "others", "ab", buffering=0) as file:
+                while True:
+                    file.write(b"x" * size)
+        for number in range(100) if what == "files" else ():
+            with contextlib.suppress(OSError):
+                (point / f"others{number}").touch()
+
+    try:
+        for kind in KINDS:
+            with core.lock(settings, kind, "a run"), status.record(settings, kind):
+                pass
+        yield settings, fill
+    finally:
+        subprocess.run(["umount", point], check=True)
+
+
+KINDS = ["full", "diff", "logical", "media", "drill"]
+
+
+@pytest.mark.parametrize("what", ["bytes", "files"])
+def test_on_a_full_disk_each_failure_is_told_and_entered(small_disk, what):
+    settings, fill = small_disk
+    files = sorted(os.listdir(settings.state))
+    fill(what)
+    with pytest.raises(OSError, match="No space left"), open(settings.path("one-more"), "wb", buffering=0) as file:
+        file.write(b"x")
+    for kind in KINDS:
+        with pytest.raises(core.Failure, match="no room for it") as failure, core.lock(settings, kind, "a run"), status.record(settings, kind):
+            raise core.Failure("no room for it", core.FULL)
+        assert failure.value.code == core.FULL
+        row = status.read(settings)["kinds"][kind]
+        assert (row["verdict"], row["message"], bool(row["succeeded"])) == ("failed", "no room for it", True)
+    lines = pathlib.Path(settings.path(status.METRICS)).read_text().splitlines() if os.path.exists(settings.path(status.METRICS)) else []
+    assert not any(line.startswith("postgresql_backup_verdict{") and line.endswith(" 1") for line in lines)
+    # No temporary file is left.
+    assert {name for name in os.listdir(settings.state) if not name.startswith(("others", "one-more"))} <= set(files)
+    # When there is room again, all is as it was.
+    for name in os.listdir(settings.state):
+        if name.startswith(("others", "one-more")):
+            os.unlink(settings.path(name))
+    with core.lock(settings, "full", "a run"), status.record(settings, "full"):
+        pass
+    assert status.read(settings)["kinds"]["full"]["verdict"] == "ok" and sorted(os.listdir(settings.state)) == files
+
+
+def test_a_status_that_cannot_be_written_at_all_does_not_say_that_all_is_well(settings, monkeypatch, capsys):
+    status.write(settings, "full", "ok", label="F")
+
+    def refuse(_file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(core.os, "fsync", refuse)
+    with pytest.raises(core.Failure, match="no room for it"), status.record(settings, "full"):
+        raise core.Failure("no room for it", core.FULL)
+    assert "the status cannot be written: No space left on device" in capsys.readouterr().err
+    assert status.read(settings)["kinds"] == {}
+    # What went well, and cannot be entered, is told.
+    with pytest.raises(core.Failure, match="the status cannot be written: No space left on device"), status.record(settings, "full"):
+        pass
+    with pytest.raises(core.Failure, match="the status cannot be written"):
+        status.keep(core.Settings(settings | {"places": ["/srv"], "repository_paths": ["/srv"], "repositories": [1]}), 1, {"backup": 1})
+    assert sorted(os.listdir(settings.state)) == ["manifests", "status.lock"]
+
+
+def test_what_is_written_whole_leaves_nothing_where_it_fails(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        core.write(str(tmp_path / "folder"), "text")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_gap_that_cannot_be_noted_stops_nobody(settings, monkeypatch, capsys):
+    """Whoever gives a piece of log up does so to save a full disk."""
+    gaps = importlib.import_module("postgresql_backup.gaps")
+    monkeypatch.setattr(core.os, "fsync", lambda _file: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    gaps.note(settings, "000000010000000000000001", "the disk was full")
+    assert "the gap from 000000010000000000000001 on cannot be noted: No space left on device" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

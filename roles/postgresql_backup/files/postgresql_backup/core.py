@@ -236,14 +236,15 @@ def lock(settings, name, what):
     if not stat.S_ISREG(os.fstat(opened).st_mode) or os.fstat(opened).st_nlink != 1:
         os.close(opened)
         raise Failure(f"{settings.path(f'{name}.lock')} is no file of its own: remove it")
-    with os.fdopen(opened, "r+", encoding="utf-8") as file:
+    with os.fdopen(opened, "r+b", buffering=0) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Failure(f"another one is at work: {file.read().strip() or 'not yet named'}", 75) from None
-        file.truncate()
-        file.write(f"{what}, process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
-        file.flush()
+            raise Failure(f"another one is at work: {file.read().decode(errors='replace').strip() or 'not yet named'}", 75) from None
+        # On a full disk nobody is named.
+        with contextlib.suppress(OSError):
+            file.truncate()
+            file.write(f"{what}, process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
         HELD.append(file.fileno())
         try:
             yield
@@ -316,9 +317,13 @@ def remove(path):
 def write(path, text, mode=0o640):
     """Replace a file as a whole, so that nobody reads half of it."""
     temporary = f"{path}.{os.getpid()}"
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        remove(temporary)
+        raise

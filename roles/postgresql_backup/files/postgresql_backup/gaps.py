@@ -37,10 +37,14 @@ def alone(settings):
 
 
 def note(settings, log, reason):
-    """Note that the log is missing from a piece on; of several that is the first one, and the time is the last one's."""
-    with alone(settings):
-        first = read(settings) or {"log": log, "reason": reason}
-        core.write(settings.path(FILE), json.dumps(first | {"time": time.time()}) + "\n")
+    """Note that the log is missing from a piece on; of several that is the first one, and the time is the last one's. What cannot be noted, on a full disk,
+    is seen in the archive, and keeps nobody from giving up what fills that disk."""
+    try:
+        with alone(settings):
+            first = read(settings) or {"log": log, "reason": reason}
+            core.write(settings.path(FILE), json.dumps(first | {"time": time.time()}) + "\n")
+    except OSError as error:
+        core.complain(core.Failure(f"the gap from {log} on cannot be noted: {error.strerror}", core.FULL))
 
 
 def forget(settings, gap):

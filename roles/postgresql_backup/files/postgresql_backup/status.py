@@ -25,10 +25,10 @@ def read(settings):
     """Return the status with ages as of now."""
     try:
         with open(settings.path(FILE), encoding="utf-8") as file:
-            content = json.load(file)
-    except (OSError, ValueError):
-        content = {"host": socket.gethostname(), "kinds": {}}
-    return age(content, time.time())
+            return age(json.load(file), time.time())
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        # There is none yet, or none that could be told.
+        return age({"host": socket.gethostname(), "kinds": {}}, time.time())
 
 
 def age(content, now):
@@ -77,25 +77,52 @@ def metrics(content):
     return "\n".join(lines) + "\n"
 
 
+def enter(settings, change):
+    """Replace the status by what a function makes of it, and the metrics with it. What says that all is well must not outlive a failure, so what is there
+    makes room on a full disk: the metrics first, and in the end the status."""
+    try:
+        with open(settings.path("status.lock"), "w", encoding="utf-8") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            content = change(read(settings))
+            replace(settings, FILE, json.dumps(content, indent=2, sort_keys=True) + "\n", METRICS, FILE)
+            with contextlib.suppress(OSError):
+                replace(settings, METRICS, metrics(content), METRICS)
+    except OSError as error:
+        raise core.Failure(f"the status cannot be written: {error.strerror}", core.FULL) from None
+
+
+def replace(settings, name, text, *others):
+    """Write a file; as long as that fails, others go for it."""
+    for other in (*others, None):
+        try:
+            return core.write(settings.path(name), text, 0o644)
+        except OSError:
+            if not other:
+                raise
+            core.remove(settings.path(other))
+
+
 def write(settings, kind, verdict, **fields):
     """Enter a run of `kind` with its `verdict` (ok or failed): seconds, size (bytes), label, message, and what else is to be told."""
-    with open(settings.path("status.lock"), "w", encoding="utf-8") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        content = merge(read(settings), kind, time.time(), verdict, **fields) | {"is_alone": is_alone(settings)}
-        core.write(settings.path(FILE), json.dumps(content, indent=2, sort_keys=True) + "\n", 0o644)
-        core.write(settings.path(METRICS), metrics(content), 0o644)
+    try:
+        enter(settings, lambda content: merge(content, kind, time.time(), verdict, **fields) | {"is_alone": is_alone(settings)})
+    except core.Failure as failure:
+        if verdict == "ok":
+            raise
+        # What else has failed is told by who has failed.
+        core.complain(failure)
 
 
 def keep(settings, number, moments):
     """Enter of when what a repository holds is: seconds since 1970 of its newest backup, dumps or uploads. What is not told stays as it was."""
     name = settings["places"][number - 1]
-    with open(settings.path("status.lock"), "w", encoding="utf-8") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        content = read(settings)
+
+    def change(content):
         former = {place: row for place, row in content.get("places", {}).items() if place in settings["places"]}
         row = {"is_elsewhere": not settings["repository_paths"][number - 1]} | former.get(name, {}) | {"is_partial": number not in settings["repositories"]}
-        places = former | {name: row | {what: moment for what, moment in moments.items() if moment}}
-        core.write(settings.path(FILE), json.dumps(content | {"places": places}, indent=2, sort_keys=True) + "\n", 0o644)
+        return content | {"places": former | {name: row | {what: moment for what, moment in moments.items() if moment}}}
+
+    enter(settings, change)
 
 
 @contextlib.contextmanager
