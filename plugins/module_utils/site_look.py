@@ -91,17 +91,7 @@ class Host:
             if not os.path.exists(path) or os.stat(path).st_dev in seen:
                 continue
             seen.add(os.stat(path).st_dev)
-            space = os.statvfs(path)
-            # As df does: what root keeps for itself is not to be had.
-            usable = space.f_blocks - space.f_bfree + space.f_bavail
-            disks.append(
-                {
-                    "path": path,
-                    "size": usable * space.f_frsize,
-                    "free": space.f_bavail * space.f_frsize,
-                    "used_percent": round(100 * (1 - space.f_bavail / usable)) if usable else 0,
-                }
-            )
+            disks.append(disk(path))
         return {
             "up_seconds": int(float(read("/proc/uptime").split()[0])),
             "reboot_required": os.path.exists("/run/reboot-required"),
@@ -304,6 +294,21 @@ class Host:
         except OSError as error:
             raise Unknown("HAProxy does not answer: %s" % (error.strerror or error)) from None
         return servers(answer.decode("utf-8", "replace"))
+
+
+def disk(path):
+    """Return how much of a file system is in use, of its bytes and of the files that it can hold, where it counts them."""
+    space = os.statvfs(path)
+    # As df does: what root keeps for itself is not to be had.
+    usable = space.f_blocks - space.f_bfree + space.f_bavail
+    return {
+        "path": path,
+        "size": usable * space.f_frsize,
+        "free": space.f_bavail * space.f_frsize,
+        "used_percent": round(100 * (1 - space.f_bavail / usable)) if usable else 0,
+        "files_free": space.f_favail,
+        "files_percent": round(100 * (1 - space.f_favail / space.f_files)) if space.f_files else 0,
+    }
 
 
 def memory_percent(text):

@@ -459,9 +459,13 @@ def machine_row(page, host, data):
         return [host, cell("unknown", "bad")] + [""] * 6
     disks, worst = [], ""
     for disk in machine["disks"]:
+        path, shown = disk["path"], f"{disk['path']} {disk['used_percent']} %"
         if disk["used_percent"] >= page.limits["disk_percent"]:
-            worst = page.problem(host, f"machine/disk/{disk['path']}", f"{disk['path']} is {disk['used_percent']} % full, {size(disk['free'])} are free.")
-        disks.append(f"{disk['path']} {disk['used_percent']} %")
+            worst = page.problem(host, f"machine/disk/{path}", f"{path} is {disk['used_percent']} % full, {size(disk['free'])} are free.")
+        if disk.get("files_percent", 0) >= page.limits["disk_percent"]:
+            text = f"{path} holds {disk['files_percent']} % of the files that it can, room is left for {disk['files_free']} more."
+            worst, shown = page.problem(host, f"machine/files/{path}", text), f"{shown}, {disk['files_percent']} % of its files"
+        disks.append(shown)
     ends, end_level = [], ""
     for certificate in status.get("certificates") or []:
         if "error" in certificate:

@@ -189,6 +189,7 @@ def test_one_thing_is_the_title_and_several_are_counted():
     [
         ("machine/unit/cron.service", "journalctl -u cron.service;"),
         ("machine/disk//srv/shop", "du -xh --max-depth=2 /srv/shop "),
+        ("machine/files//srv/shop", "du --inodes -xh --max-depth=2 /srv/shop "),
         ("application/process/worker", "journalctl -u shop-worker.service;"),
         ("backup/archive", "point in time"),
         ("backup/incr", "backup.yml"),

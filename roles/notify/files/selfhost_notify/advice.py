@@ -43,6 +43,7 @@ ADVICE = {
     "look": "What else is wrong may go unseen. Read journalctl -u selfhost-notify.",
     "machine": STATUS,
     "machine/disk": "What writes there will fail when it is full. du -xh --max-depth=2 PATH | sort -h shows what takes the room.",
+    "machine/files": "Nothing new can be written there when it can hold no more. du --inodes -xh --max-depth=2 PATH | sort -h shows what has so many.",
     "machine/memory": "The kernel ends processes when there is no more. systemd-cgtop -m shows what takes it; give the host more, or uwsgi_processes fewer.",
     "machine/reboot": "An upgrade takes effect with it. Run reboot.yml.",
     "machine/unit": "Read systemctl status UNIT and journalctl -u UNIT; when it is mended: systemctl reset-failed UNIT.",

@@ -167,6 +167,8 @@ def test_that_nobody_is_told_is_a_note_for_all_such_hosts_and_that_messages_wait
         (broken("balancer", 0, "state", value="DRAIN"), "warn", "web1 is DRAIN at the balancer."),
         (broken("balancer", value="HAProxy does not answer"), "bad", "The balancer could not be looked at: HAProxy does not answer"),
         (broken("machine", "disks", 0, "used_percent", value=91), "bad", "/ is 91 % full, 60 GB are free."),
+        (broken("machine", "disks", 0, value=GOOD["machine"]["disks"][0] | {"files_percent": 100, "files_free": 0}), "bad",
+         "/ holds 100 % of the files that it can, room is left for 0 more."),
         (broken("machine", "reboot_required", value=True), "warn", "A reboot is required."),
         (broken("machine", "failed_units", value=["cron.service"]), "warn", "The unit cron.service failed."),
         (broken("machine", "memory_percent", value=97), "bad", "The memory is 97 % in use."),

@@ -1,10 +1,12 @@
 """What a host tells of itself, where it has to be read out of a program's words."""
 
+import contextlib
 import json
 import os
 import pathlib
 import subprocess
 import time
+import types
 
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils import site_look
@@ -101,6 +103,34 @@ def test_memory_that_can_be_had_is_not_in_use():
     meminfo = "MemTotal:  1000 kB\nMemFree:  10 kB\nMemAvailable:  200 kB\nSwapTotal:  1000 kB\nSwapFree:  900 kB\nHugePages_Total:  0\n"
     assert site_look.memory_percent(meminfo) == 45
     assert site_look.memory_percent("") is None
+
+
+def test_a_disk_is_full_of_bytes_or_of_files(tmp_path, monkeypatch):
+    image, point = tmp_path / "image", tmp_path / "point"
+    with open(image, "wb") as file:
+        file.truncate(16 << 20)
+    point.mkdir()
+    subprocess.run(["mkfs.ext4", "-q", "-N", "64", image], check=True)
+    if subprocess.run(["mount", "-o", "loop", image, point], capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    asked = host(paths=[str(point)])
+    monkeypatch.setattr(asked, "output", lambda *words: "")
+    try:
+        with contextlib.suppress(OSError):
+            for number in range(100):
+                (point / str(number)).touch()
+        (disk,) = asked.machine()["disks"]
+    finally:
+        subprocess.run(["umount", point], check=True)
+    assert (disk["files_percent"], disk["files_free"]) == (100, 0) and disk["used_percent"] < 5
+
+
+def test_a_disk_that_counts_no_files_is_never_full_of_them(monkeypatch):
+    counts = types.SimpleNamespace(f_blocks=100, f_bfree=50, f_bavail=50, f_frsize=1, f_files=0, f_favail=0)
+    monkeypatch.setattr(site_look.os, "statvfs", lambda _path: counts)
+    assert site_look.disk("/")["files_percent"] == 0
+    counts.f_blocks = counts.f_bfree = counts.f_bavail = 0
+    assert site_look.disk("/")["used_percent"] == 0
 
 
 def test_security_upgrades_that_wait():
