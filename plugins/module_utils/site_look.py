@@ -10,6 +10,7 @@ from __future__ import annotations
 import calendar
 import csv
 import glob
+import http.client
 import io
 import json
 import os
@@ -114,7 +115,7 @@ class Host:
         root, service = self.parameters["root"], self.parameters["service"]
         current = os.path.basename(link(os.path.join(root, "current")))
         releases = [load(path) for path in glob.glob(os.path.join(root, "releases/*/release.json"))]
-        releases = sorted((release for release in releases if release), key=lambda row: row.get("released_at", ""), reverse=True)
+        releases = sorted((release for release in releases if release), key=lambda row: str(row.get("released_at") or ""), reverse=True)
         sockets = self.output("systemctl", "list-units", "--plain", "--no-legend", "--state=active", service + "@*.service")
         maintenance, units = self.parameters["maintenance"], self.units()
         return {
@@ -190,7 +191,10 @@ class Host:
     def end(self, path, pem):
         """Return when a certificate ends, for which names it is, who issued it, and whether it did so itself."""
         words = ["openssl", "x509", "-noout", "-enddate", "-subject", "-issuer", "-nameopt", "multiline", "-ext", "subjectAltName"]
-        done = subprocess.run(words + (["-in", path] if path else []), input=pem, capture_output=True, text=True, timeout=self.seconds, check=False)
+        try:
+            done = subprocess.run(words + (["-in", path] if path else []), input=pem, capture_output=True, text=True, timeout=self.seconds, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return {"error": "openssl gives no answer"}
         end = re.search(r"^notAfter=(.+)$", done.stdout, re.MULTILINE)
         if done.returncode or not end:
             return {"error": "no certificate can be read"}
@@ -204,7 +208,7 @@ class Host:
 
     def backup(self):
         """Return the verdicts of the backups by kind; none when there was none yet."""
-        return (load(self.parameters["backup"]) or {}).get("kinds", {})
+        return rows_of(self.parameters["backup"], "kinds")
 
     def alone(self):
         """Return whether the backups would be lost with this machine, as they say themselves."""
@@ -212,7 +216,7 @@ class Host:
 
     def places(self):
         """Return by place of when what it holds of the backups is."""
-        return (load(self.parameters["backup"]) or {}).get("places", {})
+        return rows_of(self.parameters["backup"], "places")
 
     def unkept(self):
         """Return the paths in no backup that hold something."""
@@ -221,7 +225,10 @@ class Host:
     def told(self):
         """Return the ways by which somebody is told of problems, and what keeps them from being gone."""
         settings = load(self.parameters["notify"]) or {}
-        return {"ways": settings.get("ways", []), "failures": load(os.path.join(settings.get("spool", ""), "failures")) or {}}
+        # The account of who sends may write what it likes.
+        failures = load(os.path.join(settings.get("spool", ""), "failures")) or {}
+        told = {way: row for way, row in failures.items() if isinstance(row, dict) and isinstance(row.get("text"), str)}
+        return {"ways": settings.get("ways", []), "failures": told}
 
     def logs(self):
         """Return for how many seconds nothing that is logged here has reached the host that keeps it; since the boot, where nothing has."""
@@ -259,27 +266,28 @@ class Host:
         except OSError as error:
             raise Unknown("the certificates in %s: %s" % (certificates, error)) from None
         known = self.page("https://%s/cluster" % self.parameters["patroni"], context)
-        kept = ("name", "role", "state", "timeline", "lag", "pending_restart")
-        return {"paused": known.get("pause", False), "members": [{name: row[name] for name in kept if name in row} for row in known["members"]]}
+        members, kept = known.get("members"), ("name", "role", "state", "timeline", "lag", "pending_restart")
+        if not isinstance(members, list) or not all(isinstance(row, dict) and row.get("name") for row in members):
+            raise Unknown("Patroni names no servers")
+        rows = [{"role": "", "state": ""} | {name: row[name] for name in kept if name in row} for row in members]
+        return {"paused": known.get("pause", False), "members": rows}
 
     def voter(self):
         """Return whether this host's voter knows who leads the voters."""
         return {"healthy": self.page("http://%s/health" % self.parameters["voter"]).get("health") == "true"}
 
     def page(self, url, context=None):
-        """Return what is found there as JSON, whatever its status."""
+        """Return the mapping that is found there as JSON, whatever its status."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
         try:
-            with opener.open(url, timeout=self.seconds) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            text = error.read()
-        except OSError as error:
+            try:
+                found = opener.open(url, timeout=self.seconds)
+            except urllib.error.HTTPError as error:
+                found = error
+            with found:
+                return mapping(found.read(MOST_BYTES), url)
+        except (OSError, http.client.HTTPException) as error:
             raise Unknown("%s: %s" % (url, getattr(error, "reason", error))) from None
-        try:
-            return json.loads(text)
-        except ValueError:
-            raise Unknown("%s: no answer that can be read" % url) from None
 
     def balancer(self):
         """Return the servers as the balancer sees them."""
@@ -403,6 +411,12 @@ def load(path):
         return None
 
 
+def rows_of(path, name):
+    """Return the rows that a file has under a name; none where it has something else there."""
+    found = (load(path) or {}).get(name)
+    return {key: row for key, row in found.items() if isinstance(row, dict)} if isinstance(found, dict) else {}
+
+
 SUBJECTS = {
     "machine": None, "upgrades": "at_length", "tables": "at_length", "application": "root", "certificates": None,
     "backup": "backup", "alone": "backup", "places": "backup", "unkept": "unkept",
@@ -412,14 +426,14 @@ SUBJECTS = {
 
 
 def look(parameters):
-    """Return what the module site_status returns of its `questions`. Each subject is asked for by itself: one that fails hides no other."""
+    """Return what the module site_status returns of its `questions`. Each subject is asked for by itself: one that fails hides no other, whatever it is."""
     host, status = Host(parameters), {"now": int(time.time())}
     for subject, parameter in SUBJECTS.items():
         if parameter is None or parameters[parameter]:
             try:
                 status[subject] = getattr(host, subject)()
-            except Unknown as error:
-                status[subject] = str(error)
+            except Exception as error:
+                status[subject] = why(error)
     application = status.get("application")
     serves = isinstance(application, dict) and application["current"]
     return {
@@ -427,6 +441,11 @@ def look(parameters):
         "release": checked(parameters, "release") if serves else {},
         "visitor": checked(parameters, "visitor") if serves or parameters["balancer"] else {},
     }
+
+
+def why(error):
+    """Return why something could not be found out, in a sentence where somebody has foreseen it."""
+    return str(error) if isinstance(error, Unknown) else "%s: %s" % (type(error).__name__, error)
 
 
 # What a question for health does not say.
@@ -440,4 +459,7 @@ def checked(parameters, name):
     if not question:
         return {}
     checks = [CHECK | {key: value for key, value in check.items() if value is not None} for check in question["checks"]]
-    return answer(QUESTION_OF_HEALTH | question | {"checks": checks, "request_timeout_seconds": parameters["timeout_seconds"]})
+    try:
+        return answer(QUESTION_OF_HEALTH | question | {"checks": checks, "request_timeout_seconds": parameters["timeout_seconds"]})
+    except Exception as error:
+        return {"msg": why(error), "answers": []}

@@ -90,11 +90,11 @@ class Page:
             )
 
 
-def subject(page, host, data, name):
-    """Return what is known of a subject; a sentence in its place is a problem."""
+def subject(page, host, data, name, about=None):
+    """Return what is known of a subject; a sentence in its place is a problem, which is about what else is told of it."""
     found = data["status"].get(name)
     if isinstance(found, str):
-        page.problem(host, name, f"The {name} could not be looked at: {found}")
+        page.problem(host, about or name, f"The {name} could not be looked at: {found}")
         return None
     return found
 
@@ -264,11 +264,12 @@ def database_row(page, host, data):
 def cluster_problems(page, hosts):
     """Note what no database server knows by itself: that there is more than one primary, or none, and that they are of several versions."""
     known = {host: data["status"] for host, data in hosts.items() if "database" in data["status"]}
+    rivals = {host: subject(page, host, hosts[host], "rivals") or [] for host in known}
     # Of several sites in one inventory each has its own.
-    for cluster in dict.fromkeys(tuple(status.get("cluster") or [host]) for host, status in known.items()):
+    for cluster in dict.fromkeys(tuple(subject(page, host, hosts[host], "cluster") or [host]) for host in known):
         found = {host: known[host]["database"] for host in cluster if isinstance(known.get(host, {}).get("database"), dict)}
         # What a guard has heard of a server that says itself what it is was a moment earlier.
-        heard = {name for host in cluster for name in known.get(host, {}).get("rivals") or [] if name not in found}
+        heard = {name for host in cluster for name in rivals.get(host, []) if name not in found}
         primaries = [host for host in cluster if host in heard or host in found and not found[host]["standby"]]
         if len(primaries) > 1:
             text = (
@@ -359,7 +360,8 @@ def backup_rows(page, host, data):
 def place_rows(page, host, data):
     """Return the rows of the places that hold backups: how old what each holds is, and what is only on this machine."""
     found = subject(page, host, data, "places") or {}
-    now, kinds = data["status"]["now"], data["status"].get("backup") or {}
+    now, kinds = data["status"]["now"], data["status"].get("backup")
+    kinds = kinds if isinstance(kinds, dict) else {}
     made = {"backup": max((kinds[kind].get("succeeded") or 0 for kind in PHYSICAL if kind in kinds), default=0)}
     made |= {name: (kinds.get(kind) or {}).get("succeeded") or 0 for name, kind in (("dumps", "logical"), ("uploads", "media"))}
     rows = []
@@ -448,15 +450,34 @@ def told_otherwise(status):
     return units | ({"postgresql-drill.service"} if drill and drill.get("verdict") != "ok" else set())
 
 
+def ends_cell(page, host, data):
+    """Return the cell of the days that certificates have left."""
+    ends, level = [], ""
+    for certificate in subject(page, host, data, "certificates", "certificate") or []:
+        name = certificate["name"]
+        if "error" in certificate:
+            level = page.problem(host, f"certificate/{name}", f"Certificate of {name}: {certificate['error']}.")
+            ends.append("unknown")
+            continue
+        days = (certificate["end"] - data["status"]["now"]) // 86400
+        if days < page.limits["certificate_days"]:
+            ending = "ended" if days < 0 else f"ends in {days} days"
+            level = page.problem(host, f"certificate/{name}", f"The certificate of {name} {ending}.")
+        ends.append(f"{days}{' (self-signed)' if certificate['self_signed'] else ''}")
+    return cell(", ".join(ends), level)
+
+
 def machine_row(page, host, data):
     """Return the row of a machine."""
     if data.get("unreachable"):
         return [host, cell("not reached", "bad")] + [""] * 6
-    if "machine" not in data["status"]:
-        return [host, cell("unknown", "bad")] + [""] * 6
-    machine, status = subject(page, host, data, "machine"), data["status"]
+    machine, status, ends = subject(page, host, data, "machine"), data["status"], ends_cell(page, host, data)
+    tables, waiting = subject(page, host, data, "tables"), subject(page, host, data, "upgrades")
+    if tables:
+        text = f"Somebody else's packet filter is in force, too: {', '.join(tables)}. What it denies, firewall_policy does not open."
+        page.problem(host, "machine/tables", text, "note")
     if machine is None:
-        return [host, cell("unknown", "bad")] + [""] * 6
+        return [host, cell("unknown", "bad"), "", "", ends, "", "", ""]
     disks, worst = [], ""
     for disk in machine["disks"]:
         path, shown = disk["path"], f"{disk['path']} {disk['used_percent']} %"
@@ -466,26 +487,11 @@ def machine_row(page, host, data):
             text = f"{path} holds {disk['files_percent']} % of the files that it can, room is left for {disk['files_free']} more."
             worst, shown = page.problem(host, f"machine/files/{path}", text), f"{shown}, {disk['files_percent']} % of its files"
         disks.append(shown)
-    ends, end_level = [], ""
-    for certificate in status.get("certificates") or []:
-        if "error" in certificate:
-            end_level = page.problem(host, f"certificate/{certificate['name']}", f"Certificate of {certificate['name']}: {certificate['error']}.")
-            ends.append("unknown")
-            continue
-        days = (certificate["end"] - status["now"]) // 86400
-        if days < page.limits["certificate_days"]:
-            ending = "ended" if days < 0 else f"ends in {days} days"
-            end_level = page.problem(host, f"certificate/{certificate['name']}", f"The certificate of {certificate['name']} {ending}.")
-        ends.append(f"{days}{' (self-signed)' if certificate['self_signed'] else ''}")
     memory = machine.get("memory_percent") or 0
     if memory >= page.limits["memory_percent"]:
         page.problem(host, "machine/memory", f"The memory is {memory} % in use.")
     if machine.get("upgrade_error"):
         page.problem(host, "machine/upgrade", f"The last automatic upgrade failed: {machine['upgrade_error']}", "warn")
-    tables, waiting = subject(page, host, data, "tables"), subject(page, host, data, "upgrades")
-    if tables:
-        text = f"Somebody else's packet filter is in force, too: {', '.join(tables)}. What it denies, firewall_policy does not open."
-        page.problem(host, "machine/tables", text, "note")
     reboot = page.problem(host, "machine/reboot", "A reboot is required.", "warn") if machine["reboot_required"] else ""
     failed = machine["failed_units"]
     for unit in sorted(set(failed) - told_otherwise(status)):
@@ -495,7 +501,7 @@ def machine_row(page, host, data):
         f"up for {age(machine['up_seconds'])}",
         cell(", ".join(disks), worst),
         f"{memory} %" if memory else "",
-        cell(", ".join(ends), end_level),
+        ends,
         "" if waiting is None else f"{len(waiting)} wait" if waiting else "none wait",
         cell("required" if machine["reboot_required"] else "", reboot),
         cell(", ".join(failed), "warn" if failed else ""),

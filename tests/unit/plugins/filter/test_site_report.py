@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from ansible_collections.selfhost.django.plugins.module_utils import site_report
+from ansible_collections.selfhost.django.plugins.module_utils import site_look, site_report
 
 LIMITS = {"disk_percent": 85, "certificate_days": 21, "backup_hours": 26}
 NOW = 1_800_000_000
@@ -184,6 +184,24 @@ def test_what_is_wrong_is_said_first(status, level, text):
     assert found[0]["host"] == "web1"
     assert result["text"].splitlines()[0] == result["headline"] != "All is well on 1 host."
     assert text in "\n".join(result["text"].splitlines()[1 : 1 + len(result["problems"])])
+
+
+@pytest.mark.parametrize("subject", site_look.SUBJECTS)
+def test_what_could_not_be_looked_at_hides_nothing_else(subject):
+    """Of the host itself, and of the others."""
+    status = broken("certificates", 0, value={"name": "port 443", "end": NOW + 3 * DAY, "self_signed": False})
+    status["backup"]["diff"]["succeeded"] = NOW - 3 * DAY
+    status |= {"places": {"here": {"backup": NOW - 9 * DAY}}, "alone": True, "unkept": ["/srv"], "tables": ["ip nat"], "cluster": ["web1"], "rivals": ["web2"]}
+    status |= {"told": {"ways": [], "failures": {"mail": {"text": "refused"}}}, "logs": 7000}
+    status |= {"failover": {"paused": True, "members": []}, "voter": {"healthy": False}}
+    whole = {(problem["about"], problem["text"]) for problem in page(status, web2={"status": GOOD})["problems"]}
+    found = {(problem["about"], problem["text"]) for problem in page(status | {subject: "odd words"}, web2={"status": GOOD})["problems"]}
+    told = f"The {subject} could not be looked at: odd words"
+    assert told in {text for _about, text in found}
+    # All else is told, but for what is known by this subject alone.
+    own = {"application": ("application", "balancer/visitor"), "certificates": ("certificate",), "places": ("backup/place", "backup/here"),
+           "rivals": ("database/primaries",), "cluster": ("database",), "tables": ("machine/tables",)}.get(subject, (subject,))  # fmt: skip
+    assert {about for about, _text in whole - found} <= {about for about, _text in whole if about.startswith(own)}
 
 
 def test_hosts_that_do_not_answer_are_told_of():

@@ -4,7 +4,9 @@ import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
+import threading
 import time
 import types
 
@@ -161,6 +163,126 @@ def test_how_long_nothing_logged_has_reached_its_keeper(tmp_path):
     reached.touch()
     os.utime(reached, (0, time.time() - 90))
     assert 89 <= host(logs=str(reached)).logs() <= 92
+
+
+# --- Odd answers ------------------------------------------------------------------------------
+
+
+def serve(raw):
+    """Answer one visitor with these bytes; return where."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        with listening, listening.accept()[0] as visitor:
+            visitor.recv(4096)
+            visitor.sendall(raw)
+
+    threading.Thread(target=answer, daemon=True).start()
+    return "127.0.0.1:%d" % listening.getsockname()[1]
+
+
+def http(body, status="200 OK", more=0):
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status.encode(), len(body) + more, body)
+
+
+QUESTIONS = dict.fromkeys([*filter(None, site_look.SUBJECTS.values()), "maintenance", "run", "release", "visitor", "port", "log"]) | {
+    "paths": [], "certificates": [], "timeout_seconds": 3, "unkept": ["/nowhere"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (http(b'{"health": "true"}'), None), (http(b'{"health": "true"}', "503 Service Unavailable"), None),
+        *((raw, "no answer that can be read") for raw in (http(b'{"hea', more=100), http(b"ok"), http(b"[]"), http(b"\xff\xfe"))),
+        *((raw, "no answer that can be read") for raw in (http(b"<x>", "503 X"), http(b"<x", "503 X", 9))), (b"", "closed"), (b"\x15\x03\x01\x00", "/health: "),
+    ],
+    ids=["well", "ill", "half", "no JSON", "a list", "no text", "a page", "half a page", "nothing", "no HTTP"],
+)  # fmt: skip
+def test_a_voter_that_answers_oddly_hides_nothing_else(monkeypatch, raw, words):
+    monkeypatch.setattr(site_look.Host, "machine", lambda _host: {"known": True})
+    status = site_look.look(QUESTIONS | {"voter": serve(raw)})["status"]
+    assert status["machine"] == {"known": True} and status["unkept"] == []
+    assert status["voter"] == {"healthy": True} if words is None else words in status["voter"], status["voter"]
+
+
+@pytest.mark.parametrize("said", ["", '{"ver', "[]", "null"])
+def test_a_server_that_answers_oddly_is_a_sentence(monkeypatch, said):
+    monkeypatch.setattr(site_look.Host, "output", lambda _host, *words: said)
+    assert site_look.look(QUESTIONS | {"database_port": 5432, "database_hosts": []})["status"]["database"] == "the server gives no answer that can be read"
+
+
+SERVER = {"name": "db1", "role": "leader", "state": "running", "timeline": 3, "host": "10.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"members": [SERVER]}, {"paused": False, "members": [{"name": "db1", "role": "leader", "state": "running", "timeline": 3}]}),
+        ({"members": [{"name": "db1"}], "pause": True}, {"paused": True, "members": [{"name": "db1", "role": "", "state": ""}]}),
+        ({"members": []}, {"paused": False, "members": []}),
+        ({"detail": "x"}, "Patroni names no servers"),
+        *(({"members": odd}, "Patroni names no servers") for odd in (None, {}, ["db1"], [{"role": "leader"}])),
+    ],
+)  # fmt: skip
+def test_what_patroni_says_of_the_servers(monkeypatch, said, told):
+    monkeypatch.setattr(site_look.ssl, "create_default_context", lambda **_more: types.SimpleNamespace(load_cert_chain=lambda *_files: None))
+    monkeypatch.setattr(site_look.Host, "page", lambda *_words: said)
+    assert site_look.look(QUESTIONS | {"patroni": "db1:8008", "patroni_certificates": "/etc"})["status"]["failover"] == told
+
+
+@pytest.mark.parametrize("subject", site_look.SUBJECTS)
+def test_whatever_goes_wrong_with_a_subject_is_told_of_it_alone(monkeypatch, subject):
+    for name in site_look.SUBJECTS:
+        monkeypatch.setattr(site_look.Host, name, lambda _host: "well")
+    monkeypatch.setattr(site_look.Host, subject, lambda _host: [][0])
+    status = site_look.look(QUESTIONS | dict.fromkeys(filter(None, site_look.SUBJECTS.values()), "asked"))["status"]
+    assert status.pop("now") and status.pop(subject) == "IndexError: list index out of range"
+    assert set(status.values()) == {"well"}
+
+
+def test_a_health_check_that_cannot_be_made_is_one_that_failed(monkeypatch):
+    monkeypatch.setattr(site_look, "answer", lambda _question: [][0])
+    monkeypatch.setattr(site_look.Host, "balancer", lambda _host: [])
+    asked = site_look.look(QUESTIONS | {"balancer": "/run/x", "visitor": {"checks": []}})
+    assert asked["visitor"] == {"msg": "IndexError: list index out of range", "answers": []} and asked["status"]["balancer"] == []
+
+
+@pytest.mark.parametrize("text", ['{"kinds": []}', '{"kinds": null, "places": null}', '{"kinds": {"full": null}, "places": []}', "[]", "torn"])
+def test_a_status_of_the_backups_that_is_none_tells_of_no_backup(tmp_path, text):
+    (tmp_path / "status.json").write_text(text)
+    asked = host(backup=str(tmp_path / "status.json"))
+    assert asked.backup() == {} == asked.places()
+
+
+def test_what_keeps_messages_is_a_text_whoever_wrote_it(tmp_path):
+    (tmp_path / "notify.json").write_text(json.dumps({"ways": ["mail"], "spool": str(tmp_path)}))
+    (tmp_path / "failures").write_text('{"mail": {"text": "refused"}, "url1": null, "url2": {"text": ["x"]}}')
+    assert host(notify=str(tmp_path / "notify.json")).told()["failures"] == {"mail": {"text": "refused"}}
+
+
+def test_one_certificate_that_cannot_be_read_hides_no_other(tmp_path, monkeypatch):
+    own = signed(tmp_path, "-subj", "/CN=shop.se")
+    run = subprocess.run
+
+    def hang(words, **options):
+        if "hangs" in words[-1]:
+            raise subprocess.TimeoutExpired(words, 1)
+        return run(words, **options)
+
+    (tmp_path / "hangs").touch()
+    monkeypatch.setattr(site_look.subprocess, "run", hang)
+    rows = host(port=None, certificates=[str(tmp_path / "hangs"), own]).certificates()
+    assert [row.get("error", "") for row in rows] == ["openssl gives no answer", ""]
+
+
+def test_releases_are_in_order_whatever_their_records_lack(tmp_path, monkeypatch):
+    for name, record in (("a", {"release": "a", "released_at": "2027-01-15"}), ("b", {"release": "b", "released_at": None}), ("c", {})):
+        (tmp_path / "releases" / name).mkdir(parents=True)
+        (tmp_path / "releases" / name / "release.json").write_text(json.dumps(record))
+    asked = host(root=str(tmp_path), service="shop", mark="x", run=None)
+    monkeypatch.setattr(asked, "output", lambda *_words: "")
+    assert [release.get("release") for release in asked.application()["releases"]][0] == "a"
 
 
 def test_who_is_told(tmp_path):
