@@ -218,6 +218,11 @@ class Host:
         """Return by place of when what it holds of the backups is."""
         return rows_of(self.parameters["backup"], "places")
 
+    def awaited(self):
+        """Return by kind since when a backup, or a drill, is awaited."""
+        found = (load(self.parameters["backup"]) or {}).get("awaited")
+        return {kind: since for kind, since in found.items() if isinstance(since, int)} if isinstance(found, dict) else {}
+
     def unkept(self):
         """Return the paths in no backup that hold something."""
         return sorted(path for path in set(self.parameters["unkept"]) if os.path.isdir(path) and os.listdir(path))
@@ -419,7 +424,7 @@ def rows_of(path, name):
 
 SUBJECTS = {
     "machine": None, "upgrades": "at_length", "tables": "at_length", "application": "root", "certificates": None,
-    "backup": "backup", "alone": "backup", "places": "backup", "unkept": "unkept",
+    "backup": "backup", "alone": "backup", "places": "backup", "awaited": "backup", "unkept": "unkept",
     "database": "database_port", "cluster": "database_port", "rivals": "database_port", "failover": "patroni", "voter": "voter",
     "balancer": "balancer", "told": "notify", "logs": "logs",
 }  # fmt: skip

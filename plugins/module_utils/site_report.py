@@ -14,6 +14,8 @@ from .certificate_rows import COLUMNS, certificate_rows
 # Until a site says otherwise.
 LIMITS = {"disk_percent": 85, "memory_percent": 95, "certificate_days": 21, "backup_hours": 26, "lag_seconds": 300}
 PHYSICAL = ("full", "diff", "incr")
+# Of the kinds of backups, what is not called by its word.
+CALLED = {"drill": "restore drill"}
 WEEK_HOURS = 8 * 24
 PENDING_SHOWN = 3
 # How much a line matters, the worst first.
@@ -322,16 +324,16 @@ def failover_rows(page, hosts):
 
 def backup_rows(page, host, data):
     """Return the rows of the backups."""
-    kinds = subject(page, host, data, "backup")
+    kinds, awaited = subject(page, host, data, "backup"), subject(page, host, data, "awaited") or {}
     if kinds is None:
         return []
     if not kinds:
         return [[host, "", cell("none yet", page.problem(host, "backup/none", "There is no backup yet.", "warn")), "", "", "", ""]]
     now, rows = data["status"]["now"], []
     physical = [kinds[kind].get("succeeded") or 0 for kind in PHYSICAL if kind in kinds]
+    hours = {kind: WEEK_HOURS if kind == "drill" else page.limits["backup_hours"] for kind in {*kinds, *awaited}}
     for kind, row in sorted(kinds.items()):
-        good, level, name = row.get("succeeded"), "", "restore drill" if kind == "drill" else f"{kind} backup"
-        hours = WEEK_HOURS if kind == "drill" else page.limits["backup_hours"]
+        good, level, name = row.get("succeeded"), "", CALLED.get(kind, f"{kind} backup")
         # A full backup is as good as a differential one of the same age.
         latest = max(physical) if kind in PHYSICAL else good
         if row.get("verdict") != "ok":
@@ -339,12 +341,12 @@ def backup_rows(page, host, data):
         elif kind != "archive" and is_to_come(latest, now):
             text = f"The last good {name} is of a time that is still to come (in {age(latest - now)}): the clock was wrong. Make a new one."
             level = page.problem(host, f"backup/{kind}", text, "warn")
-        elif kind != "archive" and (not latest or now - latest > hours * 3600):
+        elif kind != "archive" and (not latest or now - latest > hours[kind] * 3600):
             level = page.problem(host, f"backup/{kind}", f"The last good {name} is {age(now - latest)} old.", "warn")
         rows.append(
             [
                 host,
-                "restore drill" if kind == "drill" else kind,
+                CALLED.get(kind, kind),
                 cell(row.get("verdict"), level),
                 f"{age(now - good)} ago" if good else "never",
                 row.get("label"),
@@ -352,6 +354,13 @@ def backup_rows(page, host, data):
                 row.get("message"),
             ]
         )
+    # Where backups are too old already, or are another host's to make, no other kind is awaited.
+    is_fresh = now - max(physical, default=0) <= page.limits["backup_hours"] * 3600
+    for kind, since in sorted(awaited.items()):
+        overdue = now - since - hours[kind] * 3600
+        if kind not in kinds and is_fresh and overdue > 0:
+            text = f"There is no {CALLED.get(kind, f'{kind} backup')} yet, though the first one has been due for {age(overdue)}."
+            rows.append([host, CALLED.get(kind, kind), cell("none yet", page.problem(host, f"backup/{kind}", text, "warn")), "never", "", "", ""])
     if not physical:
         page.problem(host, "backup/physical", "There is no physical backup yet.", "warn")
     return rows

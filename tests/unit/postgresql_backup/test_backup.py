@@ -94,7 +94,7 @@ def test_a_broken_status_file_is_begun_anew(settings, text):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Return settings whose directory is a small disk of its own, where status and locks were written, and a function that fills it: with bytes, or with files."""
+    """Return settings whose directory is a small disk, where status and locks were written, and a function that fills it: with bytes, or with files."""
     image, point = tmp_path / "image", tmp_path / "point"
     with open(image, "wb") as file:
         file.truncate(16 << 20)
@@ -192,6 +192,27 @@ def test_a_gap_that_cannot_be_noted_stops_nobody(settings, monkeypatch, capsys):
 def test_backups_that_would_be_lost_with_the_machine_say_so(settings, role, paths, is_alone):
     status.write(core.Settings(settings | {"role": role, "repository_paths": paths}), "full", "ok")
     assert json.loads((pathlib.Path(settings.state) / status.FILE).read_text())["is_alone"] is is_alone
+
+
+@pytest.mark.parametrize(
+    ("more", "kinds"),
+    [
+        ({"repository_paths": ["/srv"], "dumps": {"path": "/d"}}, ["logical"]),
+        ({"repository_paths": ["/srv", ""], "dumps": {"path": "/d"}, "drill": {"path": "/x"}, "media": {"path": "/m"}}, ["drill", "logical", "media", "offsite"]),
+        ({"repository_paths": ["/srv"], "dumps": {"path": "/d"}, "drill": {}, "media": {}}, ["logical"]),
+    ],
+)
+def test_what_is_to_come_is_awaited_from_the_first_run_on(settings, monkeypatch, more, kinds):
+    settings = core.Settings(settings | more)
+    for now in (2000.0, 1000.0, 3000.0):
+        monkeypatch.setattr(status.time, "time", lambda now=now: now)
+        status.write(settings, "full", "ok")
+    # A clock that was ahead is put right.
+    assert status.read(settings)["awaited"] == dict.fromkeys(kinds, 1000)
+    # What is set up later is awaited from then on, and what is no more is not.
+    status.write(core.Settings(settings | {"drill": {"path": "/x"}, "dumps": {}}), "full", "failed")
+    awaited = status.read(settings)["awaited"]
+    assert awaited["drill"] == (1000 if "drill" in kinds else 3000) and "logical" not in awaited
 
 
 def enter(state, kind):

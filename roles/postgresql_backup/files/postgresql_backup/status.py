@@ -42,6 +42,15 @@ def is_alone(settings):
     return settings.get("role") == "local" and all(settings["repository_paths"])
 
 
+def awaited(settings, former, now):
+    """Return since when each kind is awaited that runs by itself on this host: one that has never run has no row that could grow old."""
+    kinds = {
+        "logical": settings.get("dumps"), "drill": settings.get("drill"), "media": settings.get("media"),
+        "offsite": not all(settings.get("repository_paths", [])),
+    }  # fmt: skip
+    return {kind: min(former.get(kind, int(now)), int(now)) for kind, is_set in kinds.items() if is_set}
+
+
 def merge(content, kind, now, verdict, *, seconds=0, size=None, label=None, message="", **detail):
     """Return the status with one more run in it. What the last good run made is kept beside a failure."""
     before = content["kinds"].get(kind, {})
@@ -104,8 +113,14 @@ def replace(settings, name, text, *others):
 
 def write(settings, kind, verdict, **fields):
     """Enter a run of `kind` with its `verdict` (ok or failed): seconds, size (bytes), label, message, and what else is to be told."""
+
+    def change(content):
+        now = time.time()
+        standing = {"is_alone": is_alone(settings), "awaited": awaited(settings, content.get("awaited", {}), now)}
+        return merge(content, kind, now, verdict, **fields) | standing
+
     try:
-        enter(settings, lambda content: merge(content, kind, time.time(), verdict, **fields) | {"is_alone": is_alone(settings)})
+        enter(settings, change)
     except core.Failure as failure:
         if verdict == "ok":
             raise

@@ -347,6 +347,28 @@ def test_what_a_machine_tells_beside_its_problems():
     assert "2 wait" in page(broken("upgrades", value=["a", "b"]))["text"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "hours", "text"),
+    [
+        ("drill", 1, ""), ("drill", 8 * 24, ""), ("drill", 11 * 24, "There is no restore drill yet, though the first one has been due for 3 d."),
+        ("media", 1, ""), ("media", 26, ""), ("media", 30, "There is no media backup yet, though the first one has been due for 4 h."),
+        ("media", -9 * 24, ""), ("full", 30 * 24, ""),
+    ],
+)  # fmt: skip
+def test_what_never_ran_is_told_when_it_is_overdue(kind, hours, text):
+    backup = {"full": {"verdict": "ok", "message": "", "succeeded": NOW - 3600, "label": "F", "size_bytes": 1}}
+    said = page(GOOD | {"backup": backup, "awaited": {kind: NOW - hours * 3600}})
+    assert [(problem["text"], problem["level"], problem["about"]) for problem in said["problems"]] == ([(text, "warn", f"backup/{kind}")] if text else [])
+    assert ("none yet" in said["text"]) is bool(text)
+
+
+def test_where_backups_are_too_old_no_other_is_awaited():
+    """As on a host whose server has become a standby: the primary makes them."""
+    backup = {"full": {"verdict": "ok", "message": "", "succeeded": NOW - 3 * DAY, "label": "F", "size_bytes": 1}}
+    told = [problem["text"] for problem in page(GOOD | {"backup": backup, "awaited": {"drill": NOW - 40 * DAY}})["problems"]]
+    assert told == ["The last good full backup is 3 d old."]
+
+
 def test_of_a_place_that_gets_dumps_and_uploads_alone_no_backup_is_awaited():
     kinds = {"full": {"verdict": "ok", "succeeded": NOW - 3600}, "logical": {"verdict": "ok", "succeeded": NOW - 3600}}
     places = {"/srv/b": {"is_elsewhere": False, "backup": NOW - 3600}, "b of keeper": {"is_elsewhere": True, "is_partial": True, "dumps": NOW - 3600}}

@@ -252,7 +252,12 @@ def test_a_health_check_that_cannot_be_made_is_one_that_failed(monkeypatch):
 def test_a_status_of_the_backups_that_is_none_tells_of_no_backup(tmp_path, text):
     (tmp_path / "status.json").write_text(text)
     asked = host(backup=str(tmp_path / "status.json"))
-    assert asked.backup() == {} == asked.places()
+    assert asked.backup() == {} == asked.places() == asked.awaited()
+
+
+def test_what_is_awaited_is_a_kind_and_a_time(tmp_path):
+    (tmp_path / "status.json").write_text('{"awaited": {"drill": 1000, "media": null, "logical": "x"}}')
+    assert host(backup=str(tmp_path / "status.json")).awaited() == {"drill": 1000}
 
 
 def test_what_keeps_messages_is_a_text_whoever_wrote_it(tmp_path):
