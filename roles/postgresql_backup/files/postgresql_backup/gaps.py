@@ -54,11 +54,12 @@ def forget(settings, gap):
             core.remove(settings.path(FILE))
 
 
-def still_open(gap, backups, repositories):
-    """Return a gap for as long as some repository holds no backup that began after it."""
+def still_open(gap, backups, repositories, now):
+    """Return a gap for as long as some repository holds no backup that began after it. One that began while the clock was ahead may have begun before."""
     if not gap:
         return None
-    newest = {number: max((row["timestamp"]["start"] for row in backups if row["database"]["repo-key"] == number), default=0) for number in repositories}
+    known = [(row["database"]["repo-key"], row["timestamp"]["start"]) for row in backups if row["timestamp"]["start"] <= now + core.AHEAD]
+    newest = {number: max((start for repository, start in known if repository == number), default=0) for number in repositories}
     return gap if min(newest.values(), default=0) <= gap["time"] else None
 
 
@@ -124,8 +125,12 @@ def seen(settings, information):
 
 def trouble(settings, information):
     """Return what is to be told of the log that is missing; an empty word where it is whole. A gap that was closed is forgotten."""
-    noted = read(settings)
-    if gap := still_open(noted, information["backup"], settings.repositories):
+    noted, now = read(settings), time.time()
+    if noted and noted["time"] > now + core.AHEAD:
+        # The clock was ahead: what is known is that it came before now.
+        note(settings, noted["log"], noted.get("reason", ""))
+        noted = read(settings)
+    if gap := still_open(noted, information["backup"], settings.repositories, now):
         log, reason = gap["log"], gap.get("reason", "")
     elif found := seen(settings, information):
         log, reason = found[0], "the archive does not hold it" if len(settings.repositories) == 1 else f"repository {found[1]} does not hold it"
