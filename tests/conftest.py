@@ -1,5 +1,6 @@
 """Fixtures of the tests that need no host."""
 
+import contextlib
 import copy
 import datetime
 import os
@@ -47,6 +48,23 @@ def umask():
     os.umask(mask)
     yield
     os.umask(mask)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of its own, of 64 MB."""
+    image, point = tmp_path / "image", tmp_path / "disk"
+    point.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(64 * 1024**2)
+    with contextlib.suppress(OSError):
+        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        if subprocess.run(["mount", "-o", "loop", image, point], capture_output=True, check=False).returncode == 0:
+            point.chmod(0o777)
+            yield point
+            subprocess.run(["umount", point], check=True)
+            return
+    pytest.skip("no file system can be mounted here")
 
 
 def make_certificate():

@@ -19,6 +19,7 @@ that runs elsewhere and does not say what it is may be the primary, so it is wai
 nothing is known, and this one starts, unless the archive of a backup host, which outlives them, holds a newer timeline.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -46,6 +47,8 @@ REPLAY_SECONDS = 60
 # Where a backup host's archive is named: the witness.
 ARCHIVE = pathlib.Path("/etc/pgbackrest/pgbackrest.conf")
 ARCHIVE_SECONDS = 2
+# Where what it holds is put for a moment: in memory, so that a full disk does not silence it.
+SCRATCH = "/dev/shm"
 # What pgBackRest ends with where the archive does not hold a file.
 NOT_HELD = 1
 # Exit status of `promote`: nothing was begun, so the former primary may go on.
@@ -228,15 +231,13 @@ class Host(postgresql_server.Server):
             return None
         command = ["pgbackrest", f"--stanza={name}", "--log-level-file=off", "--log-level-console=off", f"--io-timeout={ARCHIVE_SECONDS}",
                    f"--db-timeout={ARCHIVE_SECONDS}", f"--protocol-timeout={ARCHIVE_SECONDS + 1}", "archive-get"]  # fmt: skip
-        with tempfile.TemporaryDirectory(prefix="postgresql-guard-") as place:
-            while True:
-                try:
-                    status = self.run(*command, f"{timeline + 1:08X}.history", f"{place}/{timeline + 1}").returncode
-                except (OSError, subprocess.TimeoutExpired):
-                    return None
-                if status:
-                    return timeline if status == NOT_HELD else None
-                timeline += 1
+        try:
+            with tempfile.TemporaryDirectory(prefix="postgresql-guard-", dir=SCRATCH) as place:
+                while not (status := self.run(*command, f"{timeline + 1:08X}.history", f"{place}/{timeline + 1}").returncode):
+                    timeline += 1
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return timeline if status == NOT_HELD else None
 
     def own(self):
         """Return what there is to know of this host's server without asking the others."""
@@ -249,13 +250,18 @@ class Host(postgresql_server.Server):
         if (self.data / name).exists():
             return False
         scratch = self.data / f".{name}.new"
-        scratch.unlink(missing_ok=True)
-        # Always a file of one's own, and never what somebody has put in its place.
-        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.rename(self.data / name)
+        try:
+            scratch.unlink(missing_ok=True)
+            # Always a file of one's own, and never what somebody has put in its place.
+            with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.rename(self.data / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                scratch.unlink()
+            raise OSError(error.errno, error.strerror, str(self.data / name)) from error
         self.sync()
         return True
 
@@ -305,13 +311,18 @@ class Host(postgresql_server.Server):
     def fence(self, reason):
         """Keep this data from running as a primary, however it is started; True where that is new."""
         reason = f"{reason}; fenced at {time.strftime('%Y-%m-%d %H:%M:%S %z')}"
-        new = self.write("fenced", json.dumps({"reason": reason}) + "\n")
+        try:
+            new = self.write("fenced", json.dumps({"reason": reason}) + "\n")
+        except OSError:
+            # That the file is there is the fence, whatever is in it: on a full disk there is room for an empty one.
+            new = self.write("fenced", "")
         # Started behind systemd's back it is read-only from its first moment on.
         return self.write("standby.signal", "") or new
 
     def halt(self):
-        """Stop the server at once; what it has not acknowledged is nobody's loss."""
-        self.run(f"{self.programs}/pg_ctl", "-D", str(self.data), "-m", "immediate", "-t", "60", "stop", timeout=90)
+        """Stop the server at once; what it has not acknowledged is nobody's loss. Whether it has stopped is to be seen by its processes."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            self.run(f"{self.programs}/pg_ctl", "-D", str(self.data), "-m", "immediate", "-t", "60", "stop", timeout=90)
 
 
 # --- What it is called for --------------------------------------------------------------------
@@ -331,6 +342,23 @@ def listens(address, port):
     return True
 
 
+def words(error):
+    """Return an error as words, of a file with its name."""
+    return f"{error.filename}: {error.strerror}" if getattr(error, "filename", None) else str(error)
+
+
+def noted(host, awaited, reason=None):
+    """Write down whom a start waits for, and the fence where there is a reason for one; return a sentence on what the disk does not take of that."""
+    troubles = []
+    for what, step, word in (("whom its start waits for", host.put_off, awaited), ("the fence", host.fence, reason)):
+        try:
+            if word is not None:
+                step(word)
+        except OSError as error:
+            troubles.append(f"{what} ({words(error)})")
+    return f" Its disk does not take {' and '.join(troubles)}." if troubles else ""
+
+
 def hear(host, own):
     """Return what the others say, after some patience with those that do not."""
     heard = {}
@@ -348,17 +376,15 @@ def hear(host, own):
 
 def may_start(host):
     own = host.own()
-    peers = {}
+    peers, trouble = {}, ""
     if own["exists"] and not own["standby"] and not own["fenced"]:
         own["archived"] = host.archived(own["timeline"])
         peers = hear(host, own)
-        host.put_off([] if why_never_start(own, peers) else doubtful(peers))
+        never = why_never_start(own, peers)
+        trouble = noted(host, [] if never else doubtful(peers), never if successor(own, peers) else None)
     reason = why_not_start(own, peers)
-    if not reason:
-        return
-    if not own["fenced"] and successor(own, peers):
-        host.fence(reason)
-    raise Refusal(f"The server of {host.name} does not start: {reason}.")
+    if reason:
+        raise Refusal(f"The server of {host.name} does not start: {reason}.{trouble}")
 
 
 def resume(host, own):
@@ -374,28 +400,25 @@ def resume(host, own):
     reason = why_never_start(own, peers)
     if not reason:
         return 0 if doubtful(peers) else START
-    host.put_off([])
-    if successor(own, peers):
-        host.fence(reason)
-    raise Refusal(f"The server of {host.name} does not start: {reason}.")
+    trouble = noted(host, [], reason if successor(own, peers) else None)
+    raise Refusal(f"The server of {host.name} does not start: {reason}.{trouble}")
 
 
 def watch(host):
     own = host.own()
     if not own["running"]:
         return resume(host, own)
-    host.put_off([])
-    if not leads(own) and not own["fenced"]:
-        return 0
-    peers = {} if own["fenced"] else host.peers()
+    peers = host.peers() if leads(own) and not own["fenced"] else {}
     reason = why_stop(own, peers, list(host.hosts))
     if not reason:
+        host.put_off([])
         return 0
-    # What only a standby tells that receives from nobody is no ground to give the data up.
-    if own["fenced"] or successor(own, peers) or not newest(own, peers):
-        host.fence(reason)
+    # Before anything is written: its disk may be full, and it goes on acknowledging rows all the while.
     host.halt()
-    raise Refusal(f"The server of {host.name} was stopped: {reason}.")
+    # What only a standby tells that receives from nobody is no ground to give the data up.
+    is_given_up = own["fenced"] or successor(own, peers) or not newest(own, peers)
+    trouble = noted(host, [], reason if is_given_up else None)
+    raise Refusal(f"The server of {host.name} {'does not stop' if host.processes() else 'was stopped'}: {reason}.{trouble}")
 
 
 def state(host):
@@ -405,6 +428,12 @@ def state(host):
 
 def peers(host):
     print(json.dumps(host.peers()))
+
+
+def goes_on(host, trouble):
+    """Start a server again that was stopped to become a standby, and say why."""
+    again = "it was started again" if host.systemctl("start") else f"it does not start again, and its journal says why (journalctl -u {host.unit})"
+    raise Refusal(f"The server of {host.name} {trouble}: {again}.", NOT_BEGUN)
 
 
 def demote(host):
@@ -423,10 +452,12 @@ def demote(host):
     if own["running"] and own["recovery"] is False:
         raise Refusal(f"The server of {host.name} did not stop.", NOT_BEGUN)
     if not own["running"] and not own["standby"] and own["cluster"] != "shut down":
-        host.systemctl("start")
-        raise Refusal(f"The server of {host.name} did not stop cleanly (its state is '{own['cluster']}'): it was started again.", NOT_BEGUN)
-    # Before anybody is promoted: from here on, this host cannot come back as a primary.
-    changed = host.write("standby.signal", "")
+        goes_on(host, f"did not stop cleanly (its state is '{own['cluster']}')")
+    try:
+        # Before anybody is promoted: from here on, this host cannot come back as a primary.
+        changed = host.write("standby.signal", "")
+    except OSError as error:
+        goes_on(host, f"cannot be made a standby ({words(error)})")
     print(json.dumps({"changed": changed, "position": own["position"], "stopped": started}))
 
 
@@ -497,7 +528,10 @@ def accept_lost_rows(host):
 
 
 def fence(host, reason):
-    print(json.dumps({"changed": host.fence(reason)}))
+    try:
+        print(json.dumps({"changed": host.fence(reason)}))
+    except OSError as error:
+        raise Refusal(f"The data of {host.name} cannot be fenced ({words(error)}): switch that host off, and name it in switchover_dead.") from error
 
 
 COMMANDS = {
@@ -523,8 +557,8 @@ def main(arguments):
         postgresql_server.become(pwd.getpwnam(postgresql_server.ACCOUNT))
     try:
         return COMMANDS[arguments[0]](Host(json.loads(CONFIGURATION.read_text())), *arguments[1:]) or 0
-    except (Refusal, ConnectionError, postgresql_server.Unreadable) as refusal:
-        print(f"postgresql-guard: {refusal}", file=sys.stderr)
+    except (Refusal, OSError, subprocess.TimeoutExpired, postgresql_server.Unreadable) as refusal:
+        print(f"postgresql-guard: {words(refusal)}", file=sys.stderr)
         return getattr(refusal, "status", 1)
 
 

@@ -1,11 +1,13 @@
 """Who may start, and who has to stop: the guard's decisions."""
 
+import contextlib
 import importlib.util
 import json
 import os
 import pathlib
 import pwd
 import socket
+import subprocess
 import sys
 import tempfile
 import types
@@ -318,7 +320,7 @@ def test_a_fence_that_nobody_ever_writes_to_is_not_waited_for(host):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to leave")
-def test_root_touches_the_data_as_its_account_alone(configuration, monkeypatch):
+def test_root_touches_the_data_as_its_account_alone(configuration, monkeypatch, capfd):
     """That account may lead root's hand elsewhere in its own folders: there root has no more rights than the account."""
     account = next(entry for entry in pwd.getpwall() if entry.pw_uid)
     with tempfile.TemporaryDirectory() as place:
@@ -334,17 +336,134 @@ def test_root_touches_the_data_as_its_account_alone(configuration, monkeypatch):
             """Call it in a process of its own, which does not come back to root."""
             child = os.fork()
             if not child:
-                try:
-                    os._exit(guard.main(["fence", "because"]))
-                except PermissionError:
-                    os._exit(77)
+                os._exit(guard.main(["fence", "because"]))
             return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-        assert fence() == 77
+        assert fence() == 1
+        assert f"postgresql-guard: The data of db1 cannot be fenced ({data}/fenced: Permission denied): switch" in capfd.readouterr().err
         assert list(roots.iterdir()) == []
         os.chown(roots, account.pw_uid, account.pw_gid)
         assert fence() == 0
         assert {(path.name, path.stat().st_uid) for path in roots.iterdir()} == {("fenced", account.pw_uid), ("standby.signal", account.pw_uid)}
+
+
+# --- Disks that take nothing more ----------------------------------------------------------------
+
+
+def fill(disk):
+    """Leave no block."""
+    with open(disk / "uploads", "wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+
+
+def use_up(disk):
+    """Leave no number for another file."""
+    with contextlib.suppress(OSError):
+        for number in range(100000):
+            (disk / str(number)).touch()
+
+
+def protect(disk):
+    """As the kernel does after an error of the disk."""
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+
+
+DISKS = pytest.mark.parametrize(
+    ("spoil", "trouble"), [(fill, ""), (use_up, "No space left on device"), (protect, "Read-only file system")], ids=["full", "no inode", "read-only"]
+)
+
+
+@pytest.fixture
+def spoiled(host, disk, monkeypatch):
+    """Return a function that leaves no room for this host's data, which lies on a disk of its own."""
+    host.data = disk / "data"
+    host.data.mkdir()
+
+    def run(spoil, *files):
+        for name in files:
+            (host.data / name).write_text('["db2"]')
+        spoil(disk)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("spoil", "files", "left", "trouble"),
+    [
+        (fill, [], ["fenced", "standby.signal"], ""),
+        (fill, ["start-put-off"], ["fenced", "standby.signal"], ""),
+        (fill, [".fenced.new", ".standby.signal.new"], ["fenced", "standby.signal"], ""),
+        (use_up, [], [], "the fence (DATA/fenced: No space left on device)"),
+        # Each file that goes leaves its number to another.
+        (use_up, ["start-put-off"], ["fenced"], "the fence (DATA/standby.signal: No space left on device)"),
+        (use_up, ["start-put-off", ".standby.signal.new"], ["fenced", "standby.signal"], ""),
+        (protect, [], [], "the fence (DATA/fenced: Read-only file system)"),
+        (
+            protect, ["start-put-off"], ["start-put-off"],
+            "whom its start waits for (DATA/start-put-off: Read-only file system) and the fence (DATA/fenced: Read-only file system)",
+        ),
+    ],
+)  # fmt: skip
+def test_a_primary_whose_time_is_over_is_stopped_whatever_its_disk_takes(host, spoiled, monkeypatch, spoil, files, left, trouble):
+    halted = []
+    monkeypatch.setattr(host, "own", lambda: own(running=not halted, fenced=host.fence_reason()))
+    monkeypatch.setattr(host, "halt", lambda: halted.append(True))
+    monkeypatch.setattr(host, "peers", lambda: {"db2": peer(timeline=2, recovery=False)})
+    spoiled(spoil, *files)
+    with pytest.raises(guard.Refusal) as refusal:
+        guard.watch(host)
+    assert halted
+    told = f" Its disk does not take {trouble.replace('DATA', str(host.data))}." if trouble else ""
+    assert str(refusal.value) == f"The server of db1 was stopped: db2 has taken its place (timeline 2, here 1).{told}"
+    assert (sorted(os.listdir(host.data)), bool(host.fence_reason())) == (left, "fenced" in left)
+    with contextlib.suppress(guard.Refusal):
+        assert guard.watch(host) == 0, "it is not started again"
+    monkeypatch.setattr(guard, "uptime", lambda: 90000.0)
+    with pytest.raises(guard.Refusal, match="does not start: (db2 has taken its place|it is fenced)"):
+        guard.may_start(host)
+
+
+def test_it_is_fenced_though_it_cannot_be_stopped(host, monkeypatch):
+    """Its processes may wait for a disk that is gone."""
+    monkeypatch.setattr(host, "own", own)
+    monkeypatch.setattr(host, "peers", lambda: {"db2": peer(timeline=2, recovery=False)})
+    monkeypatch.setattr(host, "run", lambda *command, **_options: (_ for _ in ()).throw(subprocess.TimeoutExpired(command, 90)))
+    monkeypatch.setattr(host, "processes", lambda: [7])
+    with pytest.raises(guard.Refusal, match="db1 does not stop: db2 has taken its place"):
+        guard.watch(host)
+    assert host.fence_reason()
+
+
+@DISKS
+def test_a_failover_fences_the_dead_primary_or_says_what_to_do_instead(host, spoiled, capsys, spoil, trouble):
+    spoiled(spoil)
+    if trouble:
+        with pytest.raises(guard.Refusal, match=f"db1 cannot be fenced .*{trouble}.: switch that host off, and name it in switchover_dead"):
+            guard.fence(host, "db2 was made the primary")
+        return
+    guard.fence(host, "db2 was made the primary")
+    guard.fence(host, "db2 was made the primary")
+    assert capsys.readouterr().out == '{"changed": true}\n{"changed": false}\n'
+    assert host.fence_reason() and (host.data / "standby.signal").exists()
+
+
+@DISKS
+def test_whoever_cannot_become_a_standby_goes_on_as_the_primary(host, spoiled, monkeypatch, capsys, spoil, trouble):
+    called = []
+    monkeypatch.setattr(host, "own", lambda: own(running=not called, recovery=None if called else False, cluster="shut down", position=7))
+    monkeypatch.setattr(host, "systemctl", lambda verb: called.append(verb) or True)
+    monkeypatch.setattr(host, "ask", lambda *_words, **_more: "")
+    spoiled(spoil)
+    if trouble:
+        with pytest.raises(guard.Refusal, match=f"db1 cannot be made a standby .*{trouble}.: it was started again") as refusal:
+            guard.demote(host)
+        assert (refusal.value.status, called) == (guard.NOT_BEGUN, ["stop", "start"])
+        return
+    guard.demote(host)
+    assert (json.loads(capsys.readouterr().out)["changed"], called, os.listdir(host.data)) == (True, ["stop"], ["standby.signal"])
 
 
 # --- The witness, and the operator's word ------------------------------------------------------
@@ -380,13 +499,17 @@ def archive(host, monkeypatch, tmp_path):
     return holds
 
 
-def test_which_timeline_the_archive_holds(host, archive):
+def test_which_timeline_the_archive_holds(host, archive, monkeypatch):
     archive()
     assert host.archived(1) == 1
     archive(2, 3, 10)
     assert (host.archived(1), host.archived(2), host.archived(9)) == (3, 3, 10)
     archive(status=103)
     assert host.archived(1) is None
+    archive(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(guard, "SCRATCH", "/nonexistent")
+        assert host.archived(1) is None, "no room is no answer"
     guard.ARCHIVE.unlink()
     assert host.archived(1) is None
 

@@ -1,6 +1,5 @@
 """What an ext4 file system holds back for root, and who else may use it."""
 
-import contextlib
 import grp
 import os
 import subprocess
@@ -58,23 +57,6 @@ def write(folder, name, account):
     # By its name alone: folders above it let nobody through.
     subprocess.run(["dd", "if=/dev/zero", f"of={name}", "bs=64k"], cwd=folder, preexec_fn=become, capture_output=True, check=False)
     return (folder / name).stat().st_size
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """A file system of its own."""
-    image, point = tmp_path / "image", tmp_path / "disk"
-    point.mkdir()
-    with open(image, "wb") as file:
-        file.truncate(64 * 1024**2)
-    with contextlib.suppress(OSError):
-        subprocess.run(["mkfs.ext4", "-q", image], check=True)
-        if subprocess.run(["mount", "-o", "loop", image, point], capture_output=True, check=False).returncode == 0:
-            point.chmod(0o777)
-            yield point
-            subprocess.run(["umount", point], check=True)
-            return
-    pytest.skip("no file system can be mounted here")
 
 
 def test_the_server_still_writes_where_the_application_has_filled_the_disk(disk):
