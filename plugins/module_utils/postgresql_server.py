@@ -80,7 +80,9 @@ def answer(said):
         *identified, told = said.strip().split("\n")
         told = json.loads(told)
         timelines = [int(told["timeline"]), *(int(line.split("|")[1]) for line in identified)]
-        return told | {"timeline": max(timelines), "recovery": bool(told["recovery"])}
+        if not isinstance(told["recovery"], bool):
+            raise TypeError("neither a primary nor a standby")
+        return told | {"timeline": max(timelines)}
     except (ValueError, LookupError, TypeError) as error:
         raise ConnectionError(f"an answer that is none: {' '.join(said.split())[:200]}") from error
 

@@ -159,6 +159,13 @@ def why_not_start(own, peers):
     )
 
 
+def why_not_promoted(own, peers):
+    """Return why this server must not be made the primary, or None."""
+    if not own["running"] or own["recovery"] is None or own["fenced"]:
+        return "it is no standby that runs and answers"
+    return why_no_primary(own, peers)
+
+
 def why_stop(own, peers, order):
     """Return why this running server must stop at once, or None; `order` holds the names of all hosts.
 
@@ -440,6 +447,9 @@ def demote(host):
     own = host.own()
     if own["fenced"]:
         raise Refusal(f"The server of {host.name} is fenced: {own['fenced']}.")
+    if own["running"] and own["recovery"] is None:
+        # It may be a primary at work. The file alone would stop nobody, and keep it from being one at its next start.
+        raise Refusal(f"The server of {host.name} runs and does not say what it is ({own['error']}): nothing was done.", NOT_BEGUN)
     if own["running"] and own["recovery"] is False:
         host.ask(host.local, "CHECKPOINT", timeout=3600)
     started = time.time()
@@ -449,7 +459,7 @@ def demote(host):
             # It was not systemd that started it.
             host.run(f"{host.programs}/pg_ctl", "-D", str(host.data), "-m", "fast", "-t", "3600", "stop", timeout=3700)
     own = host.own()
-    if own["running"] and own["recovery"] is False:
+    if own["running"] and own["recovery"] is not True:
         raise Refusal(f"The server of {host.name} did not stop.", NOT_BEGUN)
     if not own["running"] and not own["standby"] and own["cluster"] != "shut down":
         goes_on(host, f"did not stop cleanly (its state is '{own['cluster']}')")
@@ -466,19 +476,20 @@ def promote(host, position="0"):
     if own["recovery"] is False:
         print(json.dumps({"changed": False, "timeline": own["timeline"], "promoted": time.time()}))
         return
-    if not own["running"] or own["recovery"] is None or own["fenced"]:
-        raise Refusal(f"The server of {host.name} is no running standby.", NOT_BEGUN)
     # The last look before the point of no return.
     peers = host.peers()
     rivals = [name for name, peer in peers.items() if peer["alive"] and not peer.get("recovery")]
     if rivals:
         raise Refusal(f"{' and '.join(rivals)} may still be a primary.", NOT_BEGUN)
-    reason = why_no_primary(own, peers)
+    reason = why_not_promoted(own, peers)
     if reason:
         raise Refusal(f"The server of {host.name} is not promoted: {reason}.", NOT_BEGUN)
     deadline = time.monotonic() + REPLAY_SECONDS
     while True:
-        replayed = int(host.ask(host.local, "SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint"))
+        try:
+            replayed = int(host.ask(host.local, "SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint"))
+        except ConnectionError as error:
+            raise Refusal(f"The server of {host.name} is not promoted: it does not say what it has replayed ({error}).", NOT_BEGUN) from error
         if replayed >= int(position):
             break
         if time.monotonic() > deadline:
@@ -486,8 +497,8 @@ def promote(host, position="0"):
         time.sleep(0.1)
     # What has been replayed just now may have led to another timeline.
     own = host.own()
-    own["archived"] = host.archived(own["timeline"])
-    reason = why_no_primary(own, peers)
+    own["archived"] = host.archived(own["timeline"]) if own.get("timeline") else None
+    reason = why_not_promoted(own, peers)
     if reason:
         raise Refusal(f"The server of {host.name} is not promoted: {reason}.", NOT_BEGUN)
     host.ask(host.local, "SELECT pg_promote(true, 300)", timeout=330)
@@ -516,6 +527,9 @@ def accept_lost_rows(host):
     name = successor(own, peers)
     if name:
         raise Refusal(f"{name} has taken the place of {host.name} and runs: nothing of it is given up while it does.")
+    doubts = doubtful(peers)
+    if doubts:
+        raise Refusal(f"A server runs on {' and '.join(doubts)} and does not say what it is: nothing is given up while it may be a primary, so stop it first.")
     later = {name: peer["timeline"] for name, peer in relatives(own, peers).items() if peer["timeline"] > own["timeline"]}
     newest_of_all = max([*later.values(), own["archived"] or 0])
     if newest_of_all <= own["timeline"]:

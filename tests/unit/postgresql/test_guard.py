@@ -466,6 +466,51 @@ def test_whoever_cannot_become_a_standby_goes_on_as_the_primary(host, spoiled, m
     assert (json.loads(capsys.readouterr().out)["changed"], called, os.listdir(host.data)) == (True, ["stop"], ["standby.signal"])
 
 
+# --- One that runs and does not answer ------------------------------------------------------------
+
+HUNG = own(recovery=None, cluster="in production", error="no answer in time")
+
+
+@pytest.mark.parametrize("before", [[], [own()]], ids=["from the beginning", "since it was told to stop"])
+def test_whoever_runs_and_does_not_answer_is_not_made_a_standby(host, monkeypatch, before):
+    """It may take writes all the while, and would be neither at its next start."""
+    looks, called = iter(before), []
+    monkeypatch.setattr(host, "own", lambda: next(looks, HUNG))
+    monkeypatch.setattr(host, "systemctl", lambda verb: called.append(verb) or True)
+    monkeypatch.setattr(host, "ask", lambda *_words, **_more: "")
+    sentence = "db1 did not stop" if before else r"db1 runs and does not say what it is \(no answer in time\): nothing was done"
+    with pytest.raises(guard.Refusal, match=sentence) as refusal:
+        guard.demote(host)
+    assert (refusal.value.status, called, os.listdir(host.data)) == (guard.NOT_BEGUN, ["stop"] * len(before), [])
+
+
+@pytest.mark.parametrize("mute", ["at first", "while it replays", "at last"])
+def test_whoever_does_not_answer_is_not_promoted_and_the_former_primary_may_go_on(host, monkeypatch, mute):
+    standby, asked = own(recovery=True, standby=True), []
+    looks = iter({"at first": [], "while it replays": [standby, standby], "at last": [standby]}[mute])
+
+    def ask(_target, statement, **_options):
+        asked.append(statement)
+        if mute == "while it replays":
+            raise ConnectionError("no answer in time")
+        return "0"
+
+    monkeypatch.setattr(host, "own", lambda: next(looks, HUNG | {"standby": True}))
+    monkeypatch.setattr(host, "peers", lambda: {"db2": SILENT})
+    monkeypatch.setattr(host, "ask", ask)
+    with pytest.raises(guard.Refusal, match="db1 is not promoted: it ") as refusal:
+        guard.promote(host)
+    assert refusal.value.status == guard.NOT_BEGUN and not [statement for statement in asked if "pg_promote" in statement]
+
+
+def test_nothing_is_given_up_while_somebody_runs_who_may_be_the_primary(host, stopped, archive):
+    archive(2)
+    stopped({"db2": STARTING})
+    with pytest.raises(guard.Refusal, match="A server runs on db2 and does not say what it is: nothing is given up"):
+        guard.accept_lost_rows(host)
+    assert host.accepted() == 0
+
+
 # --- The witness, and the operator's word ------------------------------------------------------
 
 

@@ -48,7 +48,13 @@ def test_control_file():
     assert module.limits(control()) == {"max_connections": 100, "max_prepared_transactions": 0}
 
 
-@pytest.mark.parametrize("said", ["", "7|1|0/0|", "null", "7|1|0/0|\nnull", "7|1|0/0|\n{}", "no\n{}", '7|1|0/0|\n{"timeline": null, "recovery": true}', "[]"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "", "7|1|0/0|", "null", "7|1|0/0|\nnull", "7|1|0/0|\n{}", "no\n{}", '7|1|0/0|\n{"timeline": null, "recovery": true}', "[]",
+        '7|1|0/0|\n{"timeline": 1, "recovery": null}',
+    ],
+)  # fmt: skip
 def test_an_answer_that_is_none_is_no_answer(said):
     with pytest.raises(ConnectionError, match="an answer that is none"):
         module.answer(said)
