@@ -14,7 +14,8 @@ author: selfhost.django contributors
 description:
   - Decides from the answers of C(postgresql-guard state) on every host of the database which host becomes the primary, or
     refuses in one sentence. It reads nothing and changes nothing.
-  - A planned switchover needs a standby that receives the log and lags no more than the limit.
+  - A planned switchover needs a standby that receives the log and lags no more than the limit, and no server beside the primary that may be
+    one, too.
   - A forced one needs proof that no other host can be the primary. A reachable host proves it by what it runs; for a host that
     cannot be reached, the operator vouches by naming it in O(dead).
   - With synchronous standbys it takes as many answers as make certain that one of them holds every acknowledged row, and the
@@ -148,9 +149,12 @@ def _heard(known):
     return max(known.get("timeline", 0), known.get("heard", 0))
 
 
-def _check_timeline(new, answers, given_up=()):
-    """Refuse a new primary whose place another server has taken already, by what the others and the archive of the backups know."""
-    own = max(answers[new].get("timeline", 0), answers[new].get("accepted") or 0)
+def _check_timeline(new, answers, given_up=(), old=None):
+    """Refuse a new primary whose place another server has taken already, by what the others and the archive of the backups know.
+
+    The timeline of the old one, whose log it receives, is its own in a moment.
+    """
+    own = max(answers[new].get("timeline", 0), answers[new].get("accepted") or 0, answers[old].get("timeline", 0) if old else 0)
     archived = answers[new].get("archived") or 0
     if archived > max([own, *(answers[name].get("timeline", 0) for name in given_up)]):
         raise _Refusal(
@@ -165,14 +169,25 @@ def _check_timeline(new, answers, given_up=()):
             )
 
 
-def _planned(new, answers, max_lag_mb):
+def _primaries(new, answers):
+    """Return the one host whose server is the primary, or none, as a list; refuse where there may be two, or where it is not the last."""
     primaries = _running(answers, recovery=False)
-    dormant = _dormant(answers)
     if len(primaries) > 1:
         raise _Refusal(f"{_names(primaries)} both accept writes: stop the wrong one before anything else.")
+    mute = [name for name in _running(answers, recovery=None) if not answers[name]["standby"]]
+    if primaries and mute:
+        raise _Refusal(f"{_names(mute)} runs a server that does not answer, and may accept writes as {primaries[0]} does: wait for it, or stop it.")
+    if primaries == [new]:
+        _check_timeline(new, answers)
+    return primaries
+
+
+def _planned(new, answers, max_lag_mb):
+    primaries = _primaries(new, answers)
+    dormant = _dormant(answers)
     if primaries == [new]:
         return {"old": None, "finish": True}
-    hung = [name for name, known in answers.items() if known and known["running"] and known["recovery"] is None]
+    hung = _running(answers, recovery=None)
     if not primaries and hung:
         raise _Refusal(f"{_names(hung)} runs a server that does not answer: wait for it, or stop it and use switchover_force=true.")
     if primaries:
@@ -181,6 +196,7 @@ def _planned(new, answers, max_lag_mb):
         lag = max(0, answers[old]["position"] - (target["replayed"] or 0)) / MB
         if not target["receiving"]:
             raise _Refusal(f"{new} does not receive the log of {old}: it would lack what is written now.")
+        _check_timeline(new, answers, old=old)
         if lag > max_lag_mb:
             raise _Refusal(f"{new} lags {lag:.1f} MB behind {old}, more than switchover_max_lag_mb ({max_lag_mb:g}): wait, or raise the limit.")
         return {"old": old, "lag_mb": round(lag, 2), "position": 0}
@@ -218,12 +234,12 @@ def _forced(new, answers, dead, synchronous):
             raise _Refusal(f"switchover_dead names {name}: give the database's hosts that are switched off.")
         if answers[name] is not None:
             raise _Refusal(f"switchover_dead names {name}, which answers: leave it out.")
-    primaries = _running(answers, recovery=False)
+    primaries = _primaries(new, answers)
     if primaries == [new]:
         return {"old": None, "finish": True, "position": 0}
     if primaries:
         raise _Refusal(f"{_names(primaries)} still accepts connections as the primary: leave switchover_force out.")
-    running = [name for name, known in answers.items() if known and known["running"] and known["recovery"] is None]
+    running = _running(answers, recovery=None)
     if running:
         raise _Refusal(f"The server of {_names(running)} does not answer but still runs: stop it first, or two primaries could result.")
     alive = [name for name, peer in answers[new]["peers"].items() if peer["alive"] and not peer.get("recovery")]

@@ -69,6 +69,15 @@ ORPHAN = standby(receiving=False, peers={"db1": GONE})
         pytest.param({"db1": primary(), "db2": standby(), "db3": None}, {"to": "db2"}, {"new": "db2", "old": "db1"}, id="planned, another is away"),
         pytest.param({"db1": primary(position=110 * MB), "db2": standby()}, {}, {"new": "db2", "lag_mb": 10.0}, id="planned, a little behind"),
         pytest.param({"db1": standby(), "db2": primary()}, {"to": "db2"}, {"new": "db2", "old": None, "finish": True, "rejoin": ["db1"]}, id="done before"),
+        pytest.param(
+            {"db1": primary(timeline=2), "db2": standby(archived=2), "db3": standby(timeline=2)}, {"to": "db2"}, {"new": "db2", "old": "db1"},
+            id="planned, a moment after another switchover: it receives the primary's timeline and does not replay it yet",
+        ),
+        pytest.param(
+            {"db1": primary(), "db2": standby(), "db3": server(recovery=None, standby=True, error="starting up")}, {"to": "db2"}, {"new": "db2", "old": "db1"},
+            id="planned, another standby starts up",
+        ),
+        pytest.param({"db1": primary(), "db2": standby(), "db3": FENCED}, {"to": "db2"}, {"new": "db2", "rejoin": ["db1"]}, id="planned, another is fenced"),
         # Interrupted runs.
         pytest.param(
             {"db1": stopped(), "db2": standby(receiving=False)}, {"to": "db2"}, {"new": "db2", "old": "db1", "finish": False, "position": 100 * MB},
@@ -210,6 +219,26 @@ def test_plan(answers, arguments, expected):
         ),
         ({"db1": stopped(), "db2": standby(receiving=False, archived=2)}, {"to": "db2"}, "The archive of the backups holds a newer timeline than db2"),
         ({"db1": stopped(timeline=2), "db2": ORPHAN}, {}, "db1 is on a newer timeline than db2 (2, not 1): start the server of db1 first."),
+        # There is a primary, and another server was promoted after it.
+        ({"db1": primary(), "db2": standby(), "db3": idle(timeline=2)}, {"to": "db2"}, "db3 is on a newer timeline than db2 (2, not 1): start the server"),
+        ({"db1": primary(), "db2": standby(), "db3": idle(heard=2)}, {"to": "db2"}, "db3 is on a newer timeline than db2 (2, not 1): start the server of db3"),
+        ({"db1": primary(), "db2": standby(), "db3": stopped(timeline=2)}, {"to": "db2"}, "db3 is on a newer timeline than db2 (2, not 1): start the server"),
+        (
+            {"db1": primary(), "db2": standby(), "db3": standby(timeline=2, receiving=False)}, {"to": "db2"},
+            "db3 is on a newer timeline than db2 (2, not 1): switch over to db3.",
+        ),
+        ({"db1": primary(), "db2": standby(archived=2)}, {}, "The archive of the backups holds a newer timeline than db2 (2, not 1)"),
+        ({"db1": primary(), "db2": stopped(timeline=2)}, {"to": "db1"}, "db2 is on a newer timeline than db1 (2, not 1): start the server of db2 first."),
+        ({"db1": primary(), "db2": idle(timeline=2)}, {"to": "db1", "force": True}, "db2 is on a newer timeline than db1 (2, not 1): start the server of db2"),
+        ({"db1": primary(archived=2), "db2": standby()}, {"to": "db1"}, "The archive of the backups holds a newer timeline than db1 (2, not 1)"),
+        # Nor is one that does not answer passed over, where it may be a primary.
+        (
+            {"db1": primary(), "db2": standby(), "db3": hung()}, {"to": "db2"},
+            "db3 runs a server that does not answer, and may accept writes as db1 does: wait for it, or stop it.",
+        ),
+        ({"db1": hung(), "db2": primary(timeline=2)}, {"to": "db2"}, "db1 runs a server that does not answer, and may accept writes as db2 does"),
+        ({"db1": hung(), "db2": primary(timeline=2)}, {"to": "db2", "force": True}, "db1 runs a server that does not answer, and may accept writes"),
+        ({"db1": primary(), "db2": primary(timeline=2)}, {"to": "db2", "force": True}, "db1 and db2 both accept writes"),
     ],
 )  # fmt: skip
 def test_refusal(answers, arguments, sentence):
