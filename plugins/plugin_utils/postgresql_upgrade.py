@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..filter.patroni import slot_of
 
 # Free MB that are to stay beside the copy.
@@ -30,11 +32,21 @@ def serving(look):
     return (active or versions(look) or [""])[-1]
 
 
+def primaries(looks):
+    """Return the hosts whose servers say that they are primaries."""
+    return [host for host, look in looks.items() if look["clusters"] and look["server"] and not look["server"]["standby"]]
+
+
 def primary_of(looks):
-    """Return the host whose server is the primary: by what the servers say, or else by what an interrupted run has left, or the only one."""
-    hosts = [host for host, look in looks.items() if look["clusters"] and look["server"] and not look["server"]["standby"]]
+    """Return the host whose server is the primary: by what an interrupted run has left, or else by what the servers say, or the first that has one."""
     begun = [host for host, look in looks.items() if look["journal"].get("phase") == "upgraded"]
-    return (begun or hosts or [host for host, look in looks.items() if look["clusters"]] or [""])[0]
+    return (begun or primaries(looks) or [host for host, look in looks.items() if look["clusters"]] or [""])[0]
+
+
+def streams(server, host):
+    """Return whether a host is one that a server streams to: by the name of its slot (role postgresql), or under Patroni by that of its member."""
+    names = ("standby_" + re.sub("[^a-z0-9_]", "_", host.lower()), host)
+    return any(server["standbys"].get(name[:63]) == "streaming" for name in names)
 
 
 def action(look, wanted, back="", removed=""):
@@ -58,10 +70,28 @@ def upgraded_elsewhere(looks, primary, now):
     return made[0] if made and primary not in made else ""
 
 
-def lost(look):
-    """Return how many transactions the server has had since the upgrade was finished; a few are the server's own."""
-    server, finished = look["server"] or {}, look["journal"].get("next")
-    return max(0, server.get("next", 0) - finished) if finished else 0
+def loss(look):
+    """Yield what the way back would lose, as far as that can be told: transactions since the upgrade was finished. A few are the server's own."""
+    server, journal = look["server"], look["journal"]
+    is_noted = journal.get("new") == serving(look)
+    if is_noted and journal.get("phase") == "upgraded":
+        # The application has not been started since.
+        return
+    if not is_noted or not journal.get("next") or not server:
+        yield "nobody can tell how many transactions since the upgrade would be lost (%s): say -e upgrade_back=lose if all of them may be" % (
+            "its server does not answer" if is_noted and journal.get("next") else "when it ended is not noted"
+        )
+    elif server["next"] > journal["next"]:
+        yield "%d transactions since the upgrade would be lost: say -e upgrade_back=lose if that may be" % (server["next"] - journal["next"])
+
+
+def reasons_of_servers(looks, primary):
+    """Yield what speaks against exchanging the clusters in what the servers say who they are."""
+    for host in primaries(looks):
+        if host != primary:
+            yield "%s accepts writes, too: stop the one whose data is not to be kept, then rebuild it" % host
+    if (looks[primary]["server"] or {}).get("standby"):
+        yield "it is a standby, and no server says that it is the primary: start that one first"
 
 
 def reasons_to_copy(look, now, wanted, clone=False, members=()):
@@ -121,31 +151,37 @@ def plan(looks, hosts, wanted, back="", removed="", clone=False):
     look = looks[primary]
     now, what = serving(look), action(look, wanted, back, removed)
     reasons, warning = [], ""
+    others = [host for host in primaries(looks) if host != primary]
+    rest = [host for host in hosts if host in looks and host != primary]
     if what == "copy":
-        reasons = list(reasons_to_copy(look, now, wanted, clone, hosts))
-        waiting = [host for host in hosts if host != primary and host in looks and "streaming" not in (look["server"] or {}).get("standbys", {}).values()]
-        reasons += ["no standby streams from it, and %s is one: mend that first" % host for host in waiting[:1] if look["server"]]
+        reasons = [*reasons_of_servers(looks, primary), *reasons_to_copy(look, now, wanted, clone, hosts)]
+        waiting = [host for host in rest if host not in others and look["server"] and not streams(look["server"], host)]
+        reasons += ["%s does not stream from it: mend that first" % host for host in waiting]
         warning = "PostgreSQL %s becomes %s on %s: the application is away for about %d minutes. The old cluster stays." % (
             now, wanted, primary, 3 + look["size_mb"].get(now, 0) // COPIED_MB // 60
         )  # fmt: skip
     elif what == "back":
-        reasons = [PATRONI[look["patroni"][now]]] if look["patroni"].get(now) in PATRONI else []
+        reasons = [*reasons_of_servers(looks, primary), *([PATRONI[look["patroni"][now]]] if look["patroni"].get(now) in PATRONI else [])]
         if other := upgraded_elsewhere(looks, primary, now):
             reasons.append(
                 "it is the primary, and the cluster to go back to is that of %s, where the upgrade was made: make that the primary first (switchover.yml)"
                 % other
             )
-        elif lost(look) and back != "lose":
-            reasons.append("%d transactions since the upgrade would be lost: say -e upgrade_back=lose if that may be" % lost(look))
+        elif back != "lose":
+            reasons += loss(look)
         warning = "PostgreSQL %s goes back to %s on %s. What was written since is in the backups of %s alone." % (now, wanted, primary, now)
     elif what == "finish":
-        others = [host for host, seen in looks.items() if host != primary and serving(seen) == wanted and (seen["server"] or {}).get("standby") is False]
         reasons = [
-            "the upgrade is to be finished there, and %s is the primary by now: make %s the primary first (switchover.yml)" % (host, primary) for host in others
-        ]
+            "the upgrade is to be finished there, and "
+            + (
+                "%s is the primary by now: make %s the primary first (switchover.yml)" % (host, primary) if serving(looks[host]) == wanted else
+                "%s accepts writes in PostgreSQL %s: stop that one, if what was written there may be lost" % (host, serving(looks[host]))
+            )
+            for host in others
+        ]  # fmt: skip
     elif what == "remove":
         reasons = list(reasons_to_remove(look, wanted, removed))
-    standbys = [host for host in hosts if host in looks and host != primary and what in ("copy", "finish", "back")]
+    standbys = rest if what in ("copy", "finish", "back") else []
     old = look["journal"].get("old", "") if what == "finish" else now
     refusals += ["%s: %s." % (primary, reason) for reason in reasons]
     return {"refusals": refusals, "primary": primary, "action": what, "old": old, "standbys": standbys, "warning": warning}

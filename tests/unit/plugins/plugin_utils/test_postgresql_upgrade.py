@@ -37,6 +37,9 @@ BOTH = (("15", False), ("17", True))
         # The way back.
         (look(*BOTH, journal={**FINISHED, "next": 900}), "15", {"back": "true"}, "back", "17"),
         (look(*BOTH, journal=FINISHED), "15", {"back": "lose"}, "back", "17"),
+        (look(*BOTH, journal=FINISHED, server=None), "15", {"back": "lose"}, "back", "17"),
+        # The application was not started between.
+        (look(*BOTH, journal=UPGRADED, server=None), "15", {"back": "true"}, "back", "17"),
         (look(("15", True), ("17", False), journal={**UPGRADED, "old": "17", "new": "15"}), "15", {"back": "true"}, "finish", "17"),
         (look(*BOTH, journal=FINISHED), "17", {"removed": "15/main"}, "remove", "17"),
         (look("17", journal=FINISHED), "17", {}, "", "17"),
@@ -60,6 +63,15 @@ def test_what_is_to_be_done(seen, wanted, words, what, old):
         (look("17"), "15", {}, "h: it serves PostgreSQL 17, and postgresql_version is 15: there is no way to an older one."),
         (look("17"), "15", {"back": "true"}, "h: it serves PostgreSQL 17, and postgresql_version is 15: there is no way"),
         (look(*BOTH, journal=FINISHED), "15", {"back": "true"}, "h: 20 transactions since the upgrade would be lost: say -e upgrade_back=lose"),
+        # What nobody can tell is not nothing.
+        (
+            look(*BOTH, journal=FINISHED, server=None), "15", {"back": "true"},
+            "h: nobody can tell how many transactions since the upgrade would be lost (its server does not answer): say -e upgrade_back=lose if all of them",
+        ),
+        (look(*BOTH), "15", {"back": "true"}, "h: nobody can tell how many transactions since the upgrade would be lost (when it ended is not noted): say"),
+        (look(*BOTH, journal={**FINISHED, "new": "16"}), "15", {"back": "true"}, "h: nobody can tell how many transactions"),
+        (look(*BOTH, journal=FINISHED, server={**SERVER, "standby": True, "next": 0}), "15", {"back": "lose"}, "h: it is a standby, and no server says"),
+        (look(server={**SERVER, "standby": True, "next": 0}), "17", {}, "h: it is a standby, and no server says that it is the primary: start that one first."),
         (look(offered=False), "17", {}, "h: apt has no package postgresql-17"),
         (look(server=None), "17", {}, "h: its server does not answer"),
         (look(server={**SERVER, "prepared": 2}), "17", {}, "h: 2 prepared transactions wait"),
@@ -129,9 +141,45 @@ def test_what_patroni_is_to_a_cluster(is_managed, said, state):
 def test_a_standby_that_is_away_is_mended_first():
     pair = {"db1": look(), "db2": look(server=None)}
     (said,) = plan(pair, ["db1", "db2"], "17")["refusals"]
-    assert said == "db1: no standby streams from it, and db2 is one: mend that first."
+    assert said == "db1: db2 does not stream from it: mend that first."
     (said,) = plan({"db1": look(server={**SERVER, "standbys": {"standby_db2": "streaming"}})}, ["db1", "db2"], "17")["refusals"]
     assert said == "db2 cannot be asked: an upgrade needs every host of the database."
+
+
+STANDBY = look(server={**SERVER, "standby": True, "next": 0})
+
+
+@pytest.mark.parametrize(
+    ("streams", "lacking"),
+    [
+        ({"standby_db_2": "streaming", "standby_db3": "streaming"}, []),
+        ({"db-2": "streaming", "DB3": "streaming"}, []),
+        ({"standby_db3": "streaming"}, ["db-2"]),
+        ({"standby_db_2": "streaming", "standby_db3": "catchup"}, ["DB3"]),
+        ({"pg_receivewal": "streaming", "standby_db_2": "streaming"}, ["DB3"]),
+        ({}, ["db-2", "DB3"]),
+    ],
+)
+def test_each_standby_has_to_stream(streams, lacking):
+    """By the name of its slot, or under Patroni by that of its member."""
+    looks = {"db1": look(server={**SERVER, "standbys": streams}), "db-2": STANDBY, "DB3": STANDBY}
+    planned = plan(looks, list(looks), "17")
+    assert planned["refusals"] == [f"db1: {host} does not stream from it: mend that first." for host in lacking]
+
+
+@pytest.mark.parametrize(("wanted", "words"), [("17", {}), ("14", {"back": "true"}), ("14", {"back": "lose"})])
+def test_of_two_primaries_none_is_given_up_in_silence(wanted, words):
+    """The other one would be taken for a standby, and built anew."""
+    server = {**SERVER, "standbys": {"standby_db3": "streaming"}}
+    ours = look(("14", False), ("15", True), server=server, journal={**FINISHED, "old": "14", "new": "15", "next": 900})
+    (said,) = plan({"db1": ours, "db2": look(), "db3": STANDBY}, ["db1", "db2", "db3"], wanted, **words)["refusals"]
+    assert said == "db1: db2 accepts writes, too: stop the one whose data is not to be kept, then rebuild it."
+
+
+def test_an_upgrade_is_not_finished_over_what_was_written_elsewhere_since():
+    pair = {"db1": look(*BOTH, journal=UPGRADED, server=None), "db2": look()}
+    (said,) = plan(pair, ["db1", "db2"], "17")["refusals"]
+    assert said == "db1: the upgrade is to be finished there, and db2 accepts writes in PostgreSQL 15: stop that one, if what was written there may be lost."
 
 
 def test_a_killed_run_knows_its_primary_though_no_server_answers():
