@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ..module_utils.debian import NEW, OLD
+from ..module_utils.site_report import is_to_come
 
 # What an upgrade goes through, in order; a host's mark says from where on.
 STEPS = ("packages", "reboot", "order", "site")
@@ -105,9 +106,10 @@ def stale(statuses, now):
     ends = [
         row.get("succeeded") or 0 for status in statuses.values() for kind, row in (status.get("kinds") or {}).items() if kind in ("full", "diff", "incr")
     ]
-    if not statuses or max(ends, default=0) > now - DAY:
+    if not statuses or any(end > now - DAY and not is_to_come(end, now) for end in ends):
         return ""
-    return "The newest backup on %s is older than a day: make one first (backup.yml)." % ", ".join(statuses)
+    age = "of a time that is still to come, since the clock was wrong" if is_to_come(max(ends, default=0), now) else "older than a day"
+    return "The newest backup on %s is %s: make one first (backup.yml)." % (", ".join(statuses), age)
 
 
 def warning(look):
