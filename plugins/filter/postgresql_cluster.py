@@ -18,7 +18,7 @@ description:
 positional: _input, hosts, own
 options:
   _input:
-    description: Results of the module P(selfhost.django.postgresql_look#module) in a loop over the hosts. None for a cluster of one host.
+    description: Results of the module P(selfhost.django.postgresql_look#module) in a loop over the hosts. None for a host that never had others.
     type: list
     elements: dict
     required: true
@@ -114,6 +114,11 @@ def _primary(states, given_up):
     if silent:
         return "", f"none of the hosts that answer is the primary, and {_names(silent)} cannot be asked"
     standbys = [host for host, state in states.items() if state["exists"]]
+    if standbys and len(states) == 1:
+        return "", (
+            f"{standbys[0]} is a standby, and the only host: put that of its primary back into the group database, make {standbys[0]} the primary with the "
+            "playbook switchover, by force where the other is dead, and take that off afterwards"
+        )
     if standbys:
         return "", f"there is no primary, only {_names(standbys)}, which waits for one: promote it with the playbook switchover"
     return next(iter(states), ""), ""

@@ -66,6 +66,9 @@ def test_the_primary_is_the_one_that_the_hosts_show(states, name, apart):
         ([SILENT, BARE], "none of the hosts that answer is the primary, and a cannot be asked"),
         ([BARE, standby()], "there is no primary, only b"),
         ([standby(), standby()], "there is no primary, only a and b"),
+        # The primary died, and was taken off the inventory.
+        ([standby()], "a is a standby, and the only host: put that of its primary back into the group database, make a the primary with the playbook switch"),
+        ([standby(running=False, fenced=True)], "a is a standby, and the only host"),
     ],
 )
 def test_a_doubt_is_told_and_makes_nobody_the_primary(states, problem):
@@ -73,6 +76,12 @@ def test_a_doubt_is_told_and_makes_nobody_the_primary(states, problem):
     assert seen["primary"] == ""
     assert seen["problem"].startswith(problem)
     assert seen["apart"] == {}
+
+
+@pytest.mark.parametrize("state", [BARE, primary(), primary(running=False)])
+def test_a_host_that_is_left_of_a_pair_serves_where_it_is_no_standby(state):
+    found = seen_by(asked(a=state), ["a"], "a")
+    assert (found["primary"], found["problem"], found["serves"], found["builds"], found["contradictions"]) == ("a", "", True, False, [])
 
 
 @pytest.mark.parametrize("running", [True, False])
