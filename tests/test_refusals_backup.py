@@ -74,6 +74,17 @@ def test_a_backup_host_that_cannot_be(sentences, database, variables, sentence):
     assert said.startswith(sentence)
 
 
+@pytest.mark.parametrize(("letters", "is_refused"), [(55, False), (56, True)])
+def test_backup_hosts_whose_slots_would_have_one_name(sentences, letters, is_refused):
+    hosts = ["b." + "b" * (letters - 2) + "1", "b-" + "b" * (letters - 2) + "2"]
+    groups = {"web": ["site1"], "database": ["site1"], "backup": hosts}
+    passwords = {f"vault_postgresql_{name}_password": "b" * 16 for name in ("replication", "backup")}
+    addresses = {host: f"192.0.2.{number}" for number, host in enumerate(["site1", *hosts], 1)}
+    said = sentences(groups, ["postgresql_backup"], app_addresses=addresses, **passwords)
+    beginning = f"The group backup names {hosts[1]}, {hosts[0]}, which are alike in their first 56 characters: "
+    assert len(said) == is_refused and all(sentence.startswith(beginning) for sentence in said)
+
+
 def test_several_repositories_are_not_refused_and_their_secrets_are_not_told(preflight):
     code, output = preflight(arguments=["-vvv"], postgresql_backup_repositories=[PATH, S3 | {"uri_style": "path", "retention_days": 2}, SFTP], **SECRET)
     assert code == 0, output

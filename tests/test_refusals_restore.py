@@ -15,13 +15,14 @@ BAD = [
     ({"restore_repository": 2}, "restore_repository is '2': give the number of one of postgresql_backup_repositories, from 1 to 1"),
     ({"restore_dump": "dumps/shop"}, "restore_dump is 'dumps/shop': give latest, or the absolute path"),
     ({"restore_database": "shop; x"}, "restore_database is 'shop; x': give the name of a database"),
+    ({"restore_database": "s" * 64}, f"restore_database is '{'s' * 64}': give the name of a database"),
     ({"postgresql_restore_headroom_mb": "much"}, "postgresql_restore_headroom_mb is 'much': give a whole number"),
     ({"postgresql_restore_port": 5432}, "postgresql_restore_port is 5432, which the server itself listens on"),
 ]
 
 
 def test_wishes_that_cannot_be(each_is_refused):
-    each_is_refused(BAD, "app", "restore", good=[{}, {"restore_target_time": "2026-01-04 03:15Z"}])
+    each_is_refused(BAD, "app", "restore", good=[{}, {"restore_target_time": "2026-01-04 03:15Z"}, {"restore_database": "s" * 63}])
 
 
 @pytest.mark.parametrize(

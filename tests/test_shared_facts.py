@@ -90,6 +90,14 @@ def test_who_needs_a_fact_follows_it(controller, variables, wanted):
     assert {name: site[name] for name in wanted} == wanted
 
 
+@pytest.mark.parametrize("letters", [7, 56, 57, 80])
+def test_the_slot_of_a_backup_host_has_one_name_everywhere(controller, letters):
+    """Patroni drops those that it is not told of, and PostgreSQL takes 63 letters."""
+    host = "b" * letters
+    sites = {site.host: site for site in controller.sites(GROUPS | {"backup": [host]}, GOOD | {"app_addresses": ADDRESSES | {host: "192.0.2.3"}})}
+    assert sites["db1"]["postgresql_foreign_slots"] == [sites[host]["__postgresql_backup_slot"]] == [f"backup_{host}"[:63]]
+
+
 def test_the_inner_server_is_always_the_one_that_gives_up(controller):
     site = controller.sites(GROUPS, GOOD | {"app_addresses": ADDRESSES, "app_request_timeout_seconds": 100})[0]
     limits = [int(site[name]) for name in ("uwsgi_request_timeout_seconds", "nginx_read_timeout_seconds", "haproxy_timeout_seconds")]

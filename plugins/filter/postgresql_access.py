@@ -4,13 +4,24 @@
 
 from __future__ import annotations
 
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_names import derived
+
+
+# What a database's owner reaches, too, by postgres alone: bin/selfhost makes a copy, and the playbook restore the others.
+OF_OWNERS = ("_copy", "_restoring", "_restored")
+
 
 def postgresql_local_access(databases, roles, product=()):
-    """Return who may reach which database on this host: owners, and the declared roles but those of the product, each once; rows of `database`, `role`
-    and `is_owner`."""
+    """Return who may reach which database on this host: owners, and the declared roles but those of the product, each once.
+
+    Rows of `database`, `role` and `databases`: the same, and for its owner what is a copy of it, or is restored from a dump.
+    """
     owners = [(database["name"], database["owner"]) for database in databases]
     grants = [(database, role["name"]) for role in roles for database in role.get("databases") or [] if role["name"] not in product]
-    return [{"database": database, "role": role, "is_owner": (database, role) in owners} for database, role in dict.fromkeys(owners + grants)]
+    return [
+        {"database": name, "role": role, "databases": [name, *(derived(name, suffix) for suffix in OF_OWNERS if (name, role) in owners)]}
+        for name, role in dict.fromkeys(owners + grants)
+    ]
 
 
 # What is left of the connections for backups, standbys and operators: a part, and at least as many as PostgreSQL keeps for the superuser.
@@ -70,6 +81,7 @@ class FilterModule:
         """Return the filters of this file by name."""
         return {
             "postgresql_bounded_roles": postgresql_bounded_roles,
+            "postgresql_derived_name": derived,
             "postgresql_local_access": postgresql_local_access,
             "postgresql_service_access": postgresql_service_access,
             "postgresql_service_functions": postgresql_service_functions,

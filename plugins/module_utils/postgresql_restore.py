@@ -38,6 +38,7 @@ import traceback
 import urllib.parse
 
 from . import postgresql_server
+from .postgresql_names import derived
 
 USER = "postgres"
 # In a directory of root's alone, as /run/lock is not.
@@ -51,8 +52,10 @@ RECOVERY_SETTINGS = (
     "restore_command", "recovery_target", "recovery_target_action", "recovery_target_inclusive", "recovery_target_lsn",
     "recovery_target_name", "recovery_target_time", "recovery_target_timeline", "recovery_target_xid",
 )  # fmt: skip
-# Databases that a dump was restored into, and that nobody has taken over.
-MADE_HERE = "shobj_description(oid, 'pg_database') LIKE 'restored from %' AND datname ~ '_restor(ed|ing)$'"
+# Databases that a dump was restored into, and that nobody has taken over. Until it is noted what one is, it takes no connections.
+MADE_HERE = (
+    "datname ~ '_restor(ed|ing)$' AND shobj_description(oid, 'pg_database') LIKE 'restored from %' OR datname ~ '_restoring$' AND NOT datallowconn"
+)
 # Of no use in a copy that is to be brought to another moment.
 NOT_COPIED = {"pg_wal", "pg_replslot", "pg_stat_tmp", "pg_notify", "pg_subtrans", "pg_snapshots", "postmaster.pid", "postmaster.opts"}
 # A segment that the server has just closed is in the archive within seconds; where one of several repositories is away, within some minutes.
@@ -499,7 +502,7 @@ class Restore:
 
     def remove(self):
         if leads(self.port):
-            for name in sql(f"SELECT datname FROM pg_database WHERE {MADE_HERE}", self.port).splitlines():
+            for name in self.made_here():
                 sql(f'DROP DATABASE "{name}" WITH (FORCE)', self.port)
         for one in self.every_version():
             one.remove_beside()
@@ -654,11 +657,17 @@ class Restore:
     def databases(self):
         return set(sql("SELECT datname FROM pg_database", self.port).splitlines())
 
+    def made_here(self):
+        return set(sql(f"SELECT datname FROM pg_database WHERE {MADE_HERE}", self.port).splitlines())
+
     def dump(self):
         database, source = self.asked["database"], self.asked["file"]
-        new, beside = f"{database}_restoring", f"{database}_restored"
-        there = self.databases()
-        if beside in there and not self.asked["in_place"]:
+        new, beside = derived(database, "_restoring"), derived(database, "_restored")
+        there, made_here = self.databases(), self.made_here()
+        in_the_way = there & ({new} if self.asked["in_place"] else {new, beside})
+        for name in sorted(in_the_way - made_here):
+            raise Failure(f"the database {name} is there, and no restore made it: give it another name first")
+        if beside in in_the_way:
             raise Failure(f"the database {beside} is there already: remove it first, by -e restore_remove=true")
         size = int(sql(f"SELECT pg_database_size('{database}')", self.port)) if database in there else 0
         space = os.statvfs(self.base)
@@ -672,9 +681,10 @@ class Restore:
         owner = sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{database}'", self.port) or "postgres"
         if new in there:
             sql(f'DROP DATABASE "{new}" WITH (FORCE)', self.port)
-        sql(f'CREATE DATABASE "{new}" OWNER "{owner}" TEMPLATE template0', self.port)
+        sql(f'CREATE DATABASE "{new}" OWNER "{owner}" TEMPLATE template0 ALLOW_CONNECTIONS false', self.port)
         sql(f'REVOKE ALL ON DATABASE "{new}" FROM PUBLIC', self.port)
         sql(f"""COMMENT ON DATABASE "{new}" IS 'restored from {self.asked["words"]}'""", self.port)
+        sql(f'ALTER DATABASE "{new}" ALLOW_CONNECTIONS true', self.port)
         try:
             self.fill(new, owner, source)
             sql("ANALYZE", self.port, database=new)
@@ -701,10 +711,10 @@ class Restore:
 
     def rename(self):
         database = self.asked["database"]
-        kept = f"{database}_before_{time.strftime('%Y%m%dt%H%M%Sz', time.gmtime())}"
+        new, kept = derived(database, "_restoring"), derived(database, f"_before_{time.strftime('%Y%m%dt%H%M%Sz', time.gmtime())}")
         former = database in self.databases()
         steps = [f'ALTER DATABASE "{database}" RENAME TO "{kept}"'] if former else []
-        steps += [f'ALTER DATABASE "{database}_restoring" RENAME TO "{database}"', f'COMMENT ON DATABASE "{database}" IS NULL']
+        steps += [f'ALTER DATABASE "{new}" RENAME TO "{database}"', f'COMMENT ON DATABASE "{database}" IS NULL']
         close = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{database}'"
         for attempt in range(10):
             # Both names in one transaction: the database is never away.

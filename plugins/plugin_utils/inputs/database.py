@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 
@@ -19,6 +20,8 @@ LISTS = {
     "postgresql_access": (["database", "role", "from"], ["database", "role", "from"]),
     "postgresql_application_access": (["database", "role", "from"], ["database", "role", "from"]),
 }
+# A name of PostgreSQL's has 63, and `backup_` stands before that of a host.
+SLOT_LETTERS = 56
 # Names that PostgreSQL keeps for itself.
 RESERVED = "pg_.*|postgres|public|none|template[01]"
 # Settings that have a variable or a role of their own; the rest is free.
@@ -349,6 +352,12 @@ def _backup_hosts(site):
             "postgresql_backup_repositories has none that database hosts could be restored from: give one in S3 the reader_key and reader_secret of an "
             "account that can only read, or add one of type path."
         )
+    slots = {host: re.sub("[^a-z0-9_]", "_", host.lower())[:SLOT_LETTERS] for host in site["postgresql_backup_hosts"] if len(host) >= SLOT_LETTERS}
+    if alike := [host for host, slot in slots.items() if list(slots.values()).count(slot) > 1]:
+        yield (
+            f"The group backup names {listed(alike)}, which are alike in their first {SLOT_LETTERS} characters: give them names that differ before that, since "
+            "their replication slots are named after them; their addresses are ansible_host."
+        )
     databases = site["postgresql_backup_database_hosts"]
     if len(databases) > 1 and (both := [host for host in site["postgresql_backup_hosts"] if host in databases]):
         yield (
@@ -377,7 +386,7 @@ WISHES = {
     "restore_backup_label": ("label", "[0-9]{8}-[0-9]{6}F(_[0-9]{8}-[0-9]{6}[DI])?", "the label of a backup, such as 20260104-031500F"),
     "restore_target_timeline": ("timeline", "latest|current|[1-9][0-9]*", "latest, current or the number of a timeline"),
     "restore_dump": ("dump", "latest|(/[A-Za-z0-9._@:+-]+)+", "latest, or the absolute path of a dump on the database host"),
-    "restore_database": ("database", "[a-z_][a-z0-9_-]{0,40}", "the name of a database"),
+    "restore_database": ("database", "[a-z_][a-z0-9_-]{0,62}", "the name of a database"),
 }
 
 

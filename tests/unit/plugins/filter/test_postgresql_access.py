@@ -1,6 +1,11 @@
 """Who may reach which database: owners and declared roles here, those of the product from where they run."""
 
+import pathlib
+
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_names import derived
 from ansible_collections.selfhost.django.plugins.filter.postgresql_access import (
     postgresql_local_access,
     postgresql_service_access,
@@ -25,7 +30,15 @@ SHOP = {"name": "shop", "owner": "shop"}
 def test_on_the_host(databases, roles, rows):
     found = postgresql_local_access(databases, roles, ["backup"])
     assert [(row["database"], row["role"]) for row in found] == rows
-    assert [row["is_owner"] for row in found] == [role == "shop" for _database, role in rows]
+    assert all(row["databases"][0] == row["database"] for row in found)
+    assert [len(row["databases"]) for row in found] == [4 if role == "shop" else 1 for _database, role in rows]
+
+
+def test_its_owner_reaches_what_is_made_of_a_database_by_names_that_fit():
+    (row,) = postgresql_local_access([{"name": "a" * 63, "owner": "shop"}], [])
+    assert [(name[:9], name.rpartition("_")[2], len(name)) for name in row["databases"][1:]] == [
+        ("a" * 9, "copy", 63), ("a" * 9, "restoring", 63), ("a" * 9, "restored", 63),
+    ]  # fmt: skip
 
 
 def test_from_other_hosts():
@@ -58,3 +71,16 @@ def test_no_role_takes_all_connections_unless_it_is_told_to(connections, most):
     roles = [{"name": "shop"}, {"name": "reports", "connection_limit": 3}, {"name": "all", "connection_limit": -1}]
     assert [role["connection_limit"] for role in postgresql_bounded_roles(roles, connections)] == [most, 3, -1]
     assert roles[0] == {"name": "shop"}
+
+
+TEMPLATE = pathlib.Path(__file__).parents[4] / "roles/postgresql/templates/pg_hba.conf.j2"
+NOTHING = dict.fromkeys(("postgresql_receivers", "__postgresql_local_access", "__postgresql_remote_access", "__postgresql_service_access"), [])
+
+
+@pytest.mark.parametrize("name", ["shop", "a" * 54, "b" * 63])
+def test_the_owner_is_let_into_what_is_restored_under_the_name_that_it_has(name):
+    """PostgreSQL compares these names as they are: one that is too long is that of no database."""
+    variables = NOTHING | {"ansible_managed": "x", "__postgresql_managed": False, "postgresql_databases": [{"name": name, "owner": "shop"}]}
+    text = Templar(DataLoader(), variables=variables).template(trust_as_template(TEMPLATE.read_text()))
+    (row,) = [line for line in text.splitlines() if "map=restore" in line]
+    assert row == f'local "{derived(name, "_restoring")}","{derived(name, "_restored")}" "shop" peer map=restore'

@@ -317,6 +317,100 @@ def test_what_the_owner_could_not_give_away_is_restored_by_a_superuser(owner, mo
     assert len(superusers) == 8 + bool(more) and owners == []
 
 
+# --- Dumps ----------------------------------------------------------------------------------------
+
+
+class Databases(dict):
+    """Stands for a server's databases, by name what is in each. A name is cut as PostgreSQL cuts it."""
+
+    def __init__(self, *names):
+        super().__init__({name: f"of {name}" for name in names})
+        self.comments, self.closed = {}, set()
+
+    def say(self, statement, _port, *_rest, **_options):
+        if statement == "SELECT datname FROM pg_database":
+            return "\n".join(self)
+        if "SELECT datname" in statement:
+            assert statement.endswith(module.MADE_HERE)
+            ours = {name for name in self if name in self.comments and name.endswith(("_restored", "_restoring"))}
+            return "\n".join(ours | {name for name in self if name in self.closed and name.endswith("_restoring")})
+        for part in statement.removeprefix("BEGIN; ").removesuffix("; COMMIT").split("; "):
+            self.do(part.split('"')[0].strip(), *[name.encode()[:63].decode() for name in part.split('"')[1::2]], part)
+        return "0"
+
+    def do(self, kind, *words):
+        name, statement = words[0], words[-1]
+        if kind == "CREATE DATABASE":
+            assert name not in self
+            self[name] = "nothing"
+            self.closed |= {name} if "ALLOW_CONNECTIONS false" in statement else set()
+        elif kind == "COMMENT ON DATABASE":
+            self.comments.pop(name, None) if statement.endswith("NULL") else self.comments.update({name: statement})
+        elif kind == "ALTER DATABASE" and "RENAME" in statement:
+            if words[1] in self or name not in self:
+                raise module.Failure(f"{words[1]} is there already, or {name} is not")
+            self[words[1]] = self.pop(name)
+            self.comments |= {words[1]: self.comments.pop(name)} if name in self.comments else {}
+        elif kind == "ALTER DATABASE":
+            self.closed.discard(name)
+        elif kind.startswith("DROP DATABASE") and name in self:
+            del self[name]
+            self.comments.pop(name, None)
+
+
+@pytest.fixture
+def dumped(tmp_path, monkeypatch):
+    """Return a function that restores a dump into databases, beside one of them or in its place; it returns what the steps said."""
+    (tmp_path / "a.dump").write_text("")
+
+    def run(databases, name, in_place, fails=False):
+        def fill(self, database, owner, source):
+            if fails:
+                raise module.Failure("it does not fit")
+            databases[database] = "restored"
+
+        restore = module.Restore(SPECIFICATION | {"database": name, "file": str(tmp_path / "a.dump"), "in_place": in_place, "headroom_mb": 0})
+        restore.base = tmp_path
+        monkeypatch.setattr(module, "sql", databases.say)
+        monkeypatch.setattr(module.Restore, "fill", fill)
+        monkeypatch.setattr(module, "leads", lambda port: True)
+        return restore.dump(), restore.rename() if in_place else restore.remove()
+
+    return run
+
+
+@pytest.mark.parametrize("length", [4, 39, 40, 41, 45, 53, 54, 60, 63])
+def test_a_dump_is_restored_whatever_the_length_of_the_name(dumped, monkeypatch, length):
+    name, days = "s" * length, iter(("20260104t031500z", "20260104t163000z"))
+    databases = Databases(name)
+    said, _removed = dumped(databases, name, False)
+    assert list(databases) == [name] and len(said["database"].encode()) <= 63 and said["database"].endswith("_restored")
+    # Twice on one day.
+    monkeypatch.setattr(module.time, "strftime", lambda *_words: next(days))
+    kept = [dumped(databases, name, True)[1]["kept"].removeprefix("the database ") for _time in range(2)]
+    assert databases == {name: "restored", kept[0]: f"of {name}", kept[1]: "restored"} and databases.comments == {}
+    with pytest.raises(module.Failure, match="^it does not fit$"):
+        dumped(databases, name, True, fails=True)
+    assert set(databases) == {name, *kept}
+
+
+@pytest.mark.parametrize(("name", "in_place"), [("shop_restoring", False), ("shop_restoring", True), ("shop_restored", False)])
+def test_a_database_that_no_restore_made_is_left_alone(dumped, name, in_place):
+    databases = Databases("shop", name)
+    with pytest.raises(module.Failure, match=f"^the database {name} is there, and no restore made it: give it another name first$"):
+        dumped(databases, "shop", in_place)
+    assert databases == {"shop": "of shop", name: f"of {name}"}
+
+
+@pytest.mark.parametrize("is_noted", [False, True])
+def test_what_a_restore_that_was_killed_has_begun_is_begun_anew(dumped, is_noted):
+    databases = Databases("shop", "shop_restoring")
+    databases.closed |= {"shop_restoring"} - ({"shop_restoring"} if is_noted else set())
+    databases.comments |= {"shop_restoring": "restored from"} if is_noted else {}
+    dumped(databases, "shop", True)
+    assert databases["shop"] == "restored" and len(databases) == 2
+
+
 # --- A process of its own -------------------------------------------------------------------------
 
 
