@@ -64,6 +64,8 @@ ARCHIVE_SECONDS = 200
 LEASE_SECONDS = 180
 # pgBackRest's number for a repository that cannot be read.
 UNREADABLE = 99
+# What the journal of a restore in place says from the moment on when something may be exchanged.
+BEGUN = ("swapping", "swapped")
 CONFIGURATION = "/etc/pgbackrest/pgbackrest.conf"
 RENAME_EXCHANGE = 2
 AT_FDCWD = -100
@@ -192,6 +194,39 @@ def repositories(configuration):
     return [[f"--repo={number}"] for number in sorted(numbers)] or [[]]
 
 
+# --- What an interrupted restore in place has left --------------------------------------------------
+
+
+def goes_on(journal, words, newest, serves):
+    """Return whether a run that asks for these words goes on with what an interrupted one has left, by its journal as it is `seen`.
+
+    newest tells that the newest state is asked for, serves that the server runs. What is in the cluster's place is only to be finished. What was
+    made ready before is no longer the newest state, unless the server was stopped for it and nobody has written since.
+    """
+    if not journal or journal["words"] != words:
+        return False
+    if journal["exchanged"]:
+        return True
+    if journal["phase"] == "preparing" or not journal["fits"]:
+        return False
+    return not newest or journal["phase"] in BEGUN and not serves
+
+
+def since(journal):
+    """Return when that was made ready which a journal tells of."""
+    return re.sub(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", r"\1-\2-\3 \4:\5:\6+00", journal["stamp"])
+
+
+def told(journal, is_finished):
+    """Return what a host serves after a restore in place; is_finished tells that an interrupted one was finished and nothing else was done."""
+    if not is_finished:
+        return journal["words"]
+    return (
+        f"{journal['words']}, as it was made ready at {since(journal)}: the restore in place that was interrupted is finished, and nothing newer was "
+        "restored. To restore again, run it again"
+    )
+
+
 class Restore:
     """The clusters of a host and what is to become of them."""
 
@@ -227,7 +262,6 @@ class Restore:
 
     def look(self):
         primary = leads(self.port)
-        journal = read(self.journal)
         note = read(self.beside_note)
         common = run("timeout", "60", "patronictl", "-c", self.patroni, "show-config", check=False) if self.patroni else None
         information, unanswered = self.information()
@@ -238,11 +272,12 @@ class Restore:
             "primary": bool(primary),
             "paused": bool(common) and "pause: true" in common.stdout.splitlines(),
             "voters": not common or common.returncode == 0,
-            "journal": journal,
+            "journal": self.seen(read(self.journal)),
             "beside": next((found for found in (one.stands_beside() for one in self.every_version()) if found), None),
             "kept": sorted(glob.glob(f"{self.main}.before-*")),
             "tablespaces": tablespaces.is_dir() and any(tablespaces.iterdir()),
-            "free_bytes": space.f_bavail * space.f_frsize + self.size(self.beside_data) * bool(note) + self.size(self.new),
+            "free_bytes": space.f_bavail * space.f_frsize + self.size(self.new),
+            "beside_bytes": self.size(self.beside_data) * bool(note),
             "information": information,
             "histories": self.histories(information),
             "trouble": self.trouble(information) if information["repo"] else unanswered,
@@ -536,15 +571,32 @@ class Restore:
         if (read(self.journal) or {"phase": "preparing"})["phase"] in ("preparing", "prepared"):
             self.abandon()
 
+    def mark(self, journal):
+        """Return the file by which the cluster that came is told from the one that goes, while they are exchanged."""
+        return f"restored-{journal['stamp']}"
+
+    def seen(self, journal):
+        """Return a journal and, beside what it says, whether what it tells of is in its place, and whether it fits there."""
+        if not journal or journal["phase"] == "preparing":
+            return journal and journal | {"exchanged": False, "fits": False}
+        is_exchanged = journal["phase"] == "swapped" or (self.main / self.mark(journal)).exists()
+        return journal | {"exchanged": is_exchanged, "fits": is_exchanged or self.fits()}
+
+    def fits(self):
+        """Whether what was made ready is on a later timeline than the cluster. Where another one has begun meanwhile their log would meet in the archive."""
+        try:
+            made, served = (postgresql_server.control(self.control(directory))["timeline"] for directory in (self.new, self.main))
+        except (Failure, LookupError):
+            return False
+        return made > served
+
     def prepare(self):
-        journal = read(self.journal)
-        # The newest state of an earlier run is no longer the newest, unless it has taken its place since.
-        of_use = ("swapping", "swapped") if self.asked.get("complete_log") else ("prepared", "swapping", "swapped")
-        if journal and journal["phase"] in of_use and journal["words"] == self.asked["words"]:
+        journal, words = read(self.journal), self.asked["words"]
+        if goes_on(self.seen(journal), words, self.asked.get("complete_log"), leads(self.port) is not None):
             return journal
-        if journal and journal["phase"] in ("swapping", "swapped"):
+        if journal and journal["phase"] in BEGUN and journal["words"] != words:
             raise Failure(f"a restore in place to {journal['words']} is not finished")
-        if journal and journal["words"] != self.asked["words"]:
+        if journal and journal["words"] != words:
             self.abandon()
         self.stop_private(self.new)
         if not self.flush() and self.asked.get("complete_log"):
@@ -563,35 +615,40 @@ class Restore:
         journal = read(self.journal)
         if not journal or journal["phase"] == "preparing" or journal["words"] != self.asked["words"] or self.asked.get("complete_log"):
             journal = self.prepare()
-        kept = pathlib.Path(f"{self.main}.before-{journal['stamp']}")
-        # The cluster that came is told from the one that goes by a file of its own.
-        mark = f"restored-{journal['stamp']}"
+        kept, mark = pathlib.Path(f"{self.main}.before-{journal['stamp']}"), self.mark(journal)
+        serves = told(journal, is_finished=journal["phase"] in BEGUN)
         if journal["phase"] == "swapped":
             (self.main / mark).unlink(missing_ok=True)
-            return journal
+            return journal | {"serves": serves}
         if journal["phase"] == "prepared":
             write(self.new / mark, "")
             self.keep_common_settings()
             journal = journal | {"phase": "swapping", "kept": str(kept)}
             write(self.journal, json.dumps(journal))
+        # As after a boot. It may have taken rows since, so it is not stopped, and not put back.
+        is_served = (self.main / mark).exists() and leads(self.port)
         try:
-            run("systemctl", "stop", self.unit, user="root")
-            self.stop_private(self.main)
+            if not is_served:
+                run("systemctl", "stop", self.unit, user="root")
+                self.stop_private(self.main)
             if not (self.main / mark).exists():
                 self.make(self.main)
                 exchange(self.main, self.new)
             if self.new.exists():
                 os.rename(self.new, kept)
                 synchronize(self.base)
-            self.forget_servers()
-            self.start()
+            if not is_served:
+                self.forget_servers()
+                self.start()
         except Exception as failure:
+            if is_served:
+                raise
             self.put_back(kept, mark)
             raise Failure(f"{failure} The cluster is as it was before.") from failure
         journal = journal | {"phase": "swapped"}
         write(self.journal, json.dumps(journal))
         (self.main / mark).unlink()
-        return journal
+        return journal | {"serves": serves}
 
     def put_back(self, kept, mark):
         run("systemctl", "stop", self.unit, user="root", check=False)
@@ -722,7 +779,7 @@ class Restore:
             if sql(f"BEGIN; {'; '.join(steps)}; COMMIT", self.port, check=attempt == 9) is not None:
                 break
             time.sleep(1)
-        return {"kept": f"the database {kept}" if former else "none"}
+        return {"kept": f"the database {kept}" if former else "none", "serves": self.asked["words"]}
 
 
 # What changes something.

@@ -42,8 +42,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 result:
-  description: What came of the step; of V(beside) the backup (C(set)) and what was C(reached), of V(swap) and V(rename) where the former is C(kept),
-    of V(locate) the C(path) of the dump.
+  description: What came of the step; of V(beside) the backup (C(set)) and what was C(reached), of V(swap) and V(rename) what C(serves) now and where the
+    former is C(kept), of V(dump) the C(database), of V(locate) the C(path) of the dump.
   type: dict
   returned: success, but in check mode
 """
@@ -65,7 +65,8 @@ SENTENCES = {
 
 def sentence(step, order):
     """Return what a step comes to."""
-    return SENTENCES[step].replace("%s", str(order.get("words", "what was restored")))
+    made = f", made ready at {order['since']}," if "since" in order else ""
+    return SENTENCES[step].replace("%s", str(order.get("words", "what was restored")) + made)
 
 
 def main():

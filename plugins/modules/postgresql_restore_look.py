@@ -30,7 +30,8 @@ RETURN = r"""
 seen:
   description:
     - C(running), C(primary), C(paused) and C(voters) are about the server, C(journal) and C(beside) about restores, C(kept) names former clusters.
-    - C(information) and C(histories) are what the repository says, C(trouble) why it says nothing; C(free_bytes) is what a restore may take.
+    - C(information) and C(histories) are what the repository says, C(trouble) why it says nothing; C(free_bytes) is what a restore may take, and
+      C(beside_bytes) what it may take beside that where it takes the place of what stands beside.
   type: dict
   returned: success
 """

@@ -8,13 +8,13 @@ import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from ..module_utils.postgresql_restore import BEGUN, goes_on, since
+
 MOMENT = re.compile(
     r"(?P<day>\d{4}-\d{2}-\d{2})[ T](?P<clock>\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?) ?(?P<zone>Z|UTC|[+-]\d{2}(:?\d{2})?)$",
 )
 # Timelines that begin for another reason than this left a history behind that leads to other moments.
 PROMOTED = "no recovery target specified"
-# What the journal of a restore in place says from the moment on when something is exchanged.
-EXCHANGED = ("swapping", "swapped")
 # pgBackRest's number for a repository that cannot be read.
 UNREADABLE = 99
 
@@ -161,19 +161,23 @@ def way(
     return plan
 
 
-def host_of(looks: Mapping[str, Mapping], hosts: Sequence[str]) -> str:
-    """Return the host that is restored: where an interrupted run has begun to exchange its cluster, else the primary; of those that answer."""
-    exchanged = [name for name, look in looks.items() if (look["journal"] or {}).get("phase") in EXCHANGED]
+def host_of(looks: Mapping[str, Mapping], hosts: Sequence[str], words: str) -> str:
+    """Return the host that is restored: where an interrupted run has exchanged the cluster, else the primary, else where one has left these words."""
+    journals = {name: look["journal"] for name, look in looks.items() if look["journal"]}
     primaries = [name for name, look in looks.items() if look["primary"]]
-    left = [name for name, look in looks.items() if look["journal"]]
+    # One that has become a standby since has what its primary has.
+    standbys = [name for name, look in looks.items() if primaries and look["running"] and not look["primary"]]
+    exchanged = [name for name, journal in journals.items() if journal["exchanged"] and name not in standbys]
+    left = [name for name, journal in journals.items() if journal["phase"] in BEGUN or journal["words"] == words]
     return [*exchanged, *primaries, *left, *(name for name in hosts if name in looks), *hosts][0]
 
 
-def refusal_of(looks, hosts, host, action, removed=False, resumed=False, managed=False):
+def refusal_of(looks, hosts, host, action, words="", removed=False, resumed=False, managed=False):
     """Return why a host is not restored, whatever the repository holds; an empty word where nothing speaks against it.
 
-    `looks` is what each database host that answers has, `action` what is to be done: beside, swap, dump or remove. `removed` says that what was
-    restored beside goes first, `resumed` that an interrupted run is gone on with, `managed` that Patroni runs the servers.
+    `looks` is what each database host that answers has, `action` what is to be done: beside, swap, dump or remove, `words` what is asked for.
+    `removed` says that what was restored beside goes first, `resumed` that an interrupted run is gone on with, `managed` that Patroni runs the
+    servers.
     """
     seen = looks[host]
     journal, beside = seen["journal"] or {}, seen["beside"] or {}
@@ -181,8 +185,13 @@ def refusal_of(looks, hosts, host, action, removed=False, resumed=False, managed
     unknown = [name for name in hosts if name not in looks]
     if len(primaries) > 1:
         return f"Several database hosts are primaries: {', '.join(primaries)}"
-    if not primaries and unknown and not journal:
+    if not primaries and unknown and not (resumed and journal["exchanged"]):
         return f"No database host is the primary, and {', '.join(unknown)} did not answer"
+    if primaries and host not in primaries:
+        return (
+            f"{primaries[0]} is the primary by now, and a restore in place to {journal['words']} was interrupted on {host}: build {host} anew first, by "
+            f"database.yml -e postgresql_rebuild={host}"
+        )
     if seen["running"] and not seen["primary"]:
         return f"{host} is a standby, and no database host is the primary: make one by switchover.yml first"
     if managed and action == "swap" and unknown:
@@ -192,7 +201,7 @@ def refusal_of(looks, hosts, host, action, removed=False, resumed=False, managed
         return "The voters do not answer, and without them Patroni makes no server the primary: see status.yml"
     if managed and action == "swap" and seen["paused"]:
         return "Patroni is paused, and would leave the servers as they are: patronictl resume ends that"
-    if journal.get("phase") in EXCHANGED and not resumed:
+    if journal.get("phase") in BEGUN and not resumed and (action != "swap" or journal["words"] != words):
         return f"A restore in place to {journal['words']} was interrupted: run it again as it was, which finishes it"
     if action == "beside" and not removed and beside.get("finished"):
         return f"What was restored to {beside['words']} stands beside the cluster: remove it first, by -e restore_remove=true"
@@ -264,19 +273,20 @@ def plan(
 
     The answer is what the module postgresql_restore_plan returns.
     """
-    host, action, words = host_of(looks, hosts), action_of(wishes), words_of(wishes)
+    action, words = action_of(wishes), words_of(wishes)
+    host = host_of(looks, hosts, words)
     if host not in looks:
         raise Refusal(f"{', '.join(hosts)} did not answer.")
     seen, in_place = looks[host], bool(wishes["confirmation"]) and not wishes["removed"]
-    journal = seen["journal"] or {}
-    of_use = EXCHANGED if is_newest(wishes) else ("prepared", *EXCHANGED)
-    resumed = action == "swap" and journal.get("words", "") == words and journal.get("phase") in of_use
+    resumed = action == "swap" and goes_on(seen["journal"], words, is_newest(wishes), seen["running"])
     found = {"error": "", "type": "default", "target": "", "timeline": "", "sets": []}
-    refusal = refusal_of(looks, hosts, host, action, removed=wishes["removed"], resumed=resumed, managed=managed)
+    refusal = refusal_of(looks, hosts, host, action, words, removed=wishes["removed"], resumed=resumed, managed=managed)
     if not refusal and action in ("swap", "beside") and not resumed:
         found = way(
             seen["information"], moment=wishes["time"], name=wishes["point"], label=wishes["label"], timeline=wishes["timeline"],
-            histories=seen["histories"], now=now, free_bytes=seen["free_bytes"], headroom_mb=wishes["headroom_mb"],
+            histories=seen["histories"], now=now, headroom_mb=wishes["headroom_mb"],
+            # What stands beside goes where something else is to stand there.
+            free_bytes=seen["free_bytes"] + (seen["beside_bytes"] if action == "beside" else 0),
             repository=wishes["repository"], version=version, in_place=in_place,
         )  # fmt: skip
     if refusal or found["error"]:
@@ -290,8 +300,10 @@ def plan(
         "in_place": in_place,
         "is_newest": is_newest(wishes),
         "words": words,
-        "sentence": sentence(host, action, in_place, words, found["sets"]),
-        "order": {"words": words} | (dump if action == "dump" else found | {"complete_log": is_newest(wishes)}),
+        "sentence": resumption(host, seen["journal"]) if resumed else sentence(host, action, in_place, words, found["sets"]),
+        "order": {"words": words}
+        | (dump if action == "dump" else found | {"complete_log": is_newest(wishes)})
+        | ({"since": since(seen["journal"])} if resumed else {}),
         "stood_down": others if managed and action == "swap" else [],
         "rebuilt": others if action == "swap" else [],
     }
@@ -303,6 +315,16 @@ def sentence(host: str, action: str, in_place: bool, words: str, sets: Sequence[
         return f"What was restored beside is removed on {host}."
     where = f"{'in the place of' if in_place else 'beside'} the {'database' if action == 'dump' else 'cluster'}"
     return f"On {host} {words} is restored {where}{f', from the backup {sets[0]}' if sets else ''}."
+
+
+def resumption(host: str, journal: Mapping) -> str:
+    """Return in words what is done with what an interrupted run has left."""
+    if journal["phase"] in BEGUN:
+        return (
+            f"On {host} the restore in place to {journal['words']} is finished, which was interrupted: it was made ready at {since(journal)}, and nothing "
+            "newer is restored. To restore again, run it again."
+        )
+    return f"On {host} {journal['words']} is restored in the place of the cluster, as a run that was interrupted made it ready at {since(journal)}."
 
 
 # --- What came of it ----------------------------------------------------------------------------

@@ -4,7 +4,8 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.selfhost.django.plugins.action import postgresql_restore_plan, postgresql_restore_progress
 
-NOTHING = {"journal": None, "beside": None, "tablespaces": False, "trouble": "", "paused": False, "voters": True, "histories": "", "free_bytes": 10**12}
+NOTHING = {"journal": None, "beside": None, "tablespaces": False, "trouble": "", "paused": False, "voters": True, "histories": "", "free_bytes": 10**12,
+           "beside_bytes": 0}  # fmt: skip
 BACKUP = {"label": "20260104-031500F", "timestamp": {"stop": 1767496500}, "archive": {"stop": "000000010000000000000004"}, "info": {"size": 1}}
 SEEN = NOTHING | {"running": True, "information": {"backup": [BACKUP]}}
 PLAN = {"looks": "look", "hosts": ["db1", "db2"], "version": "17"}

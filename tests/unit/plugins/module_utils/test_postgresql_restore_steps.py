@@ -174,6 +174,98 @@ def test_another_wish_is_not_mixed_with_an_unfinished_one(restore, tmp_path):
         other.prepare()
 
 
+NEWEST = SPECIFICATION | {"complete_log": True}
+FORMER = "20260104T031500Z"
+
+
+@pytest.fixture
+def left(restore, tmp_path, monkeypatch):
+    """Return a function that asks for the same as a run that was killed long ago in a phase; it returns what came of it."""
+    make, _steps = restore
+
+    def run(phase, asked, exchanged=False, serves=True, fits=True):
+        (tmp_path / "main.restore.json").write_text(json.dumps({"words": "a moment", "phase": phase, "stamp": FORMER, "kept": f"main.before-{FORMER}"}))
+        (tmp_path / ("main" if exchanged and phase == "swapping" else "main.restoring") / f"restored-{FORMER}").write_text("")
+        if exchanged:
+            (tmp_path / "main" / "whose").write_text("restored then")
+            (tmp_path / "main.restoring").rename(tmp_path / (f"main.before-{FORMER}" if phase == "swapped" else "main.restoring"))
+
+        def recover(self, directory, archiving):
+            (directory / "whose").write_text("restored now")
+            return {"set": "s", "reached": {}}
+
+        monkeypatch.setattr(module.Restore, "recover", recover)
+        monkeypatch.setattr(module.Restore, "flush", lambda self: True)
+        monkeypatch.setattr(module.Restore, "copy", lambda self: None)
+        monkeypatch.setattr(module.Restore, "make", lambda self, directory: directory.mkdir(exist_ok=True))
+        monkeypatch.setattr(module.Restore, "fits", lambda self: fits)
+        monkeypatch.setattr(module, "leads", lambda _port, *_rest: True if serves else None)
+        one = make()
+        one.asked = asked
+        seen = one.seen(module.read(one.journal))
+        if not asked.get("complete_log"):
+            one.prepare()
+        said = one.swap()
+        return module.goes_on(seen, "a moment", bool(asked.get("complete_log")), serves), said["serves"], whose(tmp_path / "main")
+
+    return run
+
+
+FINISHED = (
+    "a moment, as it was made ready at 2026-01-04 03:15:00+00: the restore in place that was interrupted is finished, and nothing newer was restored. "
+    "To restore again, run it again"
+)
+
+
+@pytest.mark.parametrize("asked", [SPECIFICATION, NEWEST], ids=["a moment", "the newest state"])
+@pytest.mark.parametrize("phase", ["swapping", "swapped"])
+def test_what_has_its_place_already_is_finished_and_told_as_what_it_is(left, asked, phase):
+    """However long ago that was: nobody is to take it for a restore of today."""
+    assert left(phase, asked, exchanged=True) == (True, FINISHED, "restored then")
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_what_serves_in_its_place_already_is_not_stopped_to_be_finished(left, restore, tmp_path, serves):
+    """As after a boot: it may have taken rows, which are lost where it is stopped, does not start, and is put back."""
+    _make, steps = restore
+    left("swapping", SPECIFICATION, exchanged=True, serves=serves)
+    assert steps.servers == ([] if serves else [("stop", "restored then"), ("start", "restored then")])
+    assert whose(tmp_path / f"main.before-{FORMER}") == "restored"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["main", f"main.before-{FORMER}", "main.restore.json"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "asked", "serves", "fits", "goes_on", "served"),
+    [
+        pytest.param("swapping", NEWEST, True, True, False, "restored now", id="it serves since, so there is something newer"),
+        pytest.param("swapping", NEWEST, False, True, True, "restored", id="it was stopped for that"),
+        pytest.param("swapping", NEWEST, False, False, False, "restored now", id="another history has begun"),
+        pytest.param("prepared", NEWEST, True, True, False, "restored now", id="the newest of then"),
+        pytest.param("prepared", SPECIFICATION, True, True, True, "restored", id="a moment is what it was"),
+        pytest.param("prepared", SPECIFICATION, True, False, False, "restored now", id="a moment, and another history has begun"),
+        pytest.param("swapping", SPECIFICATION, True, True, True, "restored", id="a moment, half of the way"),
+        pytest.param("preparing", SPECIFICATION, True, True, False, "restored now", id="never ready"),
+    ],
+)
+def test_what_was_only_made_ready_then_is_taken_where_it_is_what_is_asked_for(left, phase, asked, serves, fits, goes_on, served):
+    said = left(phase, asked, serves=serves, fits=fits)
+    assert (said[0], said[2]) == (goes_on, served)
+    assert said[1] == (FINISHED if goes_on and phase == "swapping" else "a moment")
+
+
+def test_what_fits_is_of_a_later_timeline(restore, monkeypatch):
+    make, _steps = restore
+    timelines = {"main": 3, "main.restoring": 4}
+    monkeypatch.setattr(module.Restore, "control", lambda self, directory: directory.name)
+    monkeypatch.setattr(module.postgresql_server, "control", lambda text: {"timeline": timelines[text]})
+    assert make().fits()
+    # Another server was promoted meanwhile, and took the same number.
+    timelines["main"] = 4
+    assert not make().fits()
+    del timelines["main.restoring"]
+    assert not make().fits()
+
+
 # --- Whose folders these are ---------------------------------------------------------------------
 
 

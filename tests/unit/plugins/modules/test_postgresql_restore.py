@@ -54,6 +54,11 @@ def test_a_dry_run_says_what_would_be_done(run, step):
     assert said == dry | {"result": {"of": step}}
 
 
+def test_what_was_made_ready_long_ago_is_told_as_what_it_is(run):
+    said, _done = run(postgresql_restore, step="swap", server=SERVER, order={"words": "the newest state", "since": "2026-01-05 03:15:00+00"})
+    assert said["diff"]["after"] == "the newest state, made ready at 2026-01-05 03:15:00+00, is in the place of the cluster\n"
+
+
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_question_changes_nothing_and_is_asked_in_a_dry_run_too(run, check_mode):
     said, done = run(postgresql_restore, check_mode=check_mode, step="locate", server=SERVER, order={"dump": "latest"})
