@@ -64,6 +64,8 @@ ARCHIVE_SECONDS = 200
 LEASE_SECONDS = 180
 # pgBackRest's number for a repository that cannot be read.
 UNREADABLE = 99
+# What a restore in place lays beside a cluster's directory: these stand behind its name.
+MADE_READY, JOURNAL = OF_RESTORES = (".restoring", ".restore.json")
 # What the journal of a restore in place says from the moment on when something may be exchanged.
 BEGUN = ("swapping", "swapped")
 CONFIGURATION = "/etc/pgbackrest/pgbackrest.conf"
@@ -235,8 +237,8 @@ class Restore:
         self.version = str(specification["version"])
         self.base = pathlib.Path("/var/lib/postgresql") / self.version
         self.main = self.base / specification["cluster"]
-        self.new = self.base / f"{specification['cluster']}.restoring"
-        self.journal = self.base / f"{specification['cluster']}.restore.json"
+        self.new = self.base / f"{specification['cluster']}{MADE_READY}"
+        self.journal = self.base / f"{specification['cluster']}{JOURNAL}"
         self.beside_data = self.base / "restore"
         self.beside_note = self.base / "restore.json"
         self.beside_settings = pathlib.Path("/etc/postgresql") / self.version / "restore"

@@ -24,9 +24,9 @@ options:
   state:
     description:
       - V(settled) has these slots and no others. V(renewed) has each of these as if nobody had used it, for a standby that is built anew -
-        its slot may be lost, and what that holds back is of no use to anybody. Others stay as they are.
+        its slot may be lost, and what that holds back is of no use to anybody. V(absent) has none of these, but those in use. Others stay as they are.
     type: str
-    choices: [settled, renewed]
+    choices: [settled, renewed, absent]
     default: settled
 attributes:
   check_mode: {support: full, description: "Tells what would be made and dropped."}
@@ -75,6 +75,8 @@ MAKE = "SELECT pg_create_physical_replication_slot(%s)"
 def due(known, slots, state="settled"):
     """Return the slots to drop, to make and the lost ones, from rows of name, in use now, ever used, lost, on a standby."""
     names = {name for name, *_rest in known}
+    if state == "absent":
+        return [name for name, active, *_rest in known if name in slots and not active], [], []
     if state == "renewed":
         drop = [name for name, active, used, _lost, _standby in known if name in slots and not active and used]
     else:
@@ -91,7 +93,7 @@ def main():
             "socket": {"type": "path", "default": "/var/run/postgresql"},
             "port": {"type": "int", "default": 5432},
             "slots": {"type": "list", "elements": "str", "required": True},
-            "state": {"type": "str", "choices": ["settled", "renewed"], "default": "settled"},
+            "state": {"type": "str", "choices": ["settled", "renewed", "absent"], "default": "settled"},
         },
         supports_check_mode=True,
     )

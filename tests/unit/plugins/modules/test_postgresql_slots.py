@@ -44,3 +44,16 @@ def test_settled(known, drop, make, lost):
 )
 def test_renewed(known, drop, make):
     assert due(known, ["standby_a"], "renewed")[:2] == (drop, make)
+
+
+@pytest.mark.parametrize(
+    ("known", "drop"),
+    [
+        pytest.param([], [], id="none"),
+        pytest.param([slot("standby_a"), slot("standby_b")], ["standby_a"], id="not those of others"),
+        pytest.param([slot("standby_a", used=False)], ["standby_a"], id="one that nobody used"),
+        pytest.param([slot("standby_a", active=True)], [], id="one in use"),
+    ],
+)
+def test_absent(known, drop):
+    assert due(known, ["standby_a"], "absent") == (drop, [], [])

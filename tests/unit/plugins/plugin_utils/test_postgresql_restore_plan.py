@@ -226,10 +226,12 @@ BESIDE = {"words": "the restore point x", "finished": True}
         pytest.param({"db1": DOWN}, "swap", {}, "No database host is the primary, and db2 did not answer", id="who may be the primary"),
         pytest.param({"db1": look(primary=False, running=False, journal=SWAPPING)}, "swap", {"resumed": True}, "", id="the same, and gone on with"),
         pytest.param(
-            {"db1": DOWN | {"journal": left("prepared", "x")}}, "swap", {}, "No database host is the primary, and db2 did not answer", id="the same, and what never began"
+            {"db1": DOWN | {"journal": left("prepared", "x")}}, "swap", {}, "No database host is the primary, and db2 did not answer",
+            id="the same, and what never began",
         ),
         pytest.param(
-            {"db1": DOWN | {"journal": left("prepared")}}, "swap", {"resumed": True}, "No database host is the primary, and db2 did", id="the same, and what is ready"
+            {"db1": DOWN | {"journal": left("prepared")}}, "swap", {"resumed": True}, "No database host is the primary, and db2 did",
+            id="the same, and what is ready",
         ),
         pytest.param(
             {"db1": DOWN | {"journal": left("swapping", exchanged=False)}}, "swap", {"resumed": True}, "No database host is the primary, and db2 did",
@@ -238,7 +240,7 @@ BESIDE = {"words": "the restore point x", "finished": True}
         pytest.param({"db1": DOWN, "db2": DOWN}, "swap", {}, "", id="all servers are down"),
         pytest.param(
             {"db1": DOWN | {"journal": SWAPPING}, "db2": look()}, "swap", {"resumed": True},
-            "db2 is the primary by now, and a restore in place to the newest state was interrupted on db1: build db1 anew first, by database.yml -e postgresql_rebuild=db1",
+            "db2 is the primary by now, and a restore in place to the newest state was interrupted on db1: build db1 anew first, by database.yml -e",
             id="another is the primary since",
         ),
         pytest.param(
@@ -396,6 +398,7 @@ def interrupted(phase, words="the newest state", exchanged=None, fits=True, **mo
 AWAY = "The repository does not answer: too far."
 FINISHED = "On db1 the restore in place to %s is finished, which was interrupted: it was made ready at 2026-01-05 03:15:00+00, and nothing newer is restored."
 AGAIN = " To restore again, run it again."
+READY = "On db1 the restore point x is restored in the place of the cluster, as a run that was interrupted made it ready at 2026-01-05 03:15:00+00."
 
 
 @pytest.mark.parametrize(
@@ -437,7 +440,7 @@ def test_what_was_interrupted_is_gone_on_with(looks, wishes, sentence):
         ("swapped", {}, FINISHED % "the newest state" + AGAIN),
         ("swapping", {}, FINISHED % "the newest state" + AGAIN),
         ("swapped", {"point": "x"}, FINISHED % "the restore point x" + AGAIN),
-        ("prepared", {"point": "x"}, "On db1 the restore point x is restored in the place of the cluster, as a run that was interrupted made it ready at 2026-01-05 03:15:00+00."),
+        ("prepared", {"point": "x"}, READY),
     ],
 )
 def test_what_an_interrupted_run_made_is_told_as_what_it_is(phase, wishes, sentence):
