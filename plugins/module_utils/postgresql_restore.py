@@ -728,6 +728,8 @@ class Restore:
             raise Failure(f"the database {name} is there, and no restore made it: give it another name first")
         if beside in in_the_way:
             raise Failure(f"the database {beside} is there already: remove it first, by -e restore_remove=true")
+        if new in there:
+            sql(f'DROP DATABASE "{new}" WITH (FORCE)', self.port)
         size = int(sql(f"SELECT pg_database_size('{database}')", self.port)) if database in there else 0
         space = os.statvfs(self.base)
         # A dump is compressed, and has no indexes.
@@ -738,8 +740,6 @@ class Restore:
                 f"(postgresql_restore_headroom_mb), but only {space.f_bavail * space.f_frsize // 1024**2} MB are"
             )
         owner = sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{database}'", self.port) or "postgres"
-        if new in there:
-            sql(f'DROP DATABASE "{new}" WITH (FORCE)', self.port)
         sql(f'CREATE DATABASE "{new}" OWNER "{owner}" TEMPLATE template0 ALLOW_CONNECTIONS false', self.port)
         sql(f'REVOKE ALL ON DATABASE "{new}" FROM PUBLIC', self.port)
         sql(f"""COMMENT ON DATABASE "{new}" IS 'restored from {self.asked["words"]}'""", self.port)

@@ -461,7 +461,7 @@ def dumped(tmp_path, monkeypatch):
                 raise module.Failure("it does not fit")
             databases[database] = "restored"
 
-        restore = module.Restore(SPECIFICATION | {"database": name, "file": str(tmp_path / "a.dump"), "in_place": in_place, "headroom_mb": 0})
+        restore = module.Restore(SPECIFICATION | {"database": name, "file": str(tmp_path / "a.dump"), "in_place": in_place, "headroom_mb": 1})
         restore.base = tmp_path
         monkeypatch.setattr(module, "sql", databases.say)
         monkeypatch.setattr(module.Restore, "fill", fill)
@@ -495,10 +495,13 @@ def test_a_database_that_no_restore_made_is_left_alone(dumped, name, in_place):
 
 
 @pytest.mark.parametrize("is_noted", [False, True])
-def test_what_a_restore_that_was_killed_has_begun_is_begun_anew(dumped, is_noted):
+def test_what_a_restore_that_was_killed_has_begun_is_begun_anew(dumped, monkeypatch, is_noted):
     databases = Databases("shop", "shop_restoring")
     databases.closed |= {"shop_restoring"} - ({"shop_restoring"} if is_noted else set())
     databases.comments |= {"shop_restoring": "restored from"} if is_noted else {}
+    # What it took is free again.
+    free = {True: types.SimpleNamespace(f_bavail=0, f_frsize=1), False: os.statvfs("/")}
+    monkeypatch.setattr(module.os, "statvfs", lambda _path: free["shop_restoring" in databases])
     dumped(databases, "shop", True)
     assert databases["shop"] == "restored" and len(databases) == 2
 
