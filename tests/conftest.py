@@ -50,21 +50,53 @@ def umask():
     os.umask(mask)
 
 
+class Disk:
+    """A file system of its own, on which the power can be cut."""
+
+    def __init__(self, directory):
+        self.directory, self.image = directory / "disk", directory / "image"
+
+    def mount(self):
+        return subprocess.run(["mount", "-o", "loop", self.image, self.directory], capture_output=True, check=False).returncode == 0
+
+    def unmount(self):
+        return subprocess.run(["umount", "--lazy", self.directory], capture_output=True, check=False).returncode == 0
+
+    def cut(self, after_others=True):
+        """Let it be what it is after a power cut, by default one that follows what somebody else wanted to have on it, a database say."""
+        if after_others:
+            with open(self.directory / "wal", "w", encoding="utf-8") as file:
+                file.write("x")
+                file.flush()
+                os.fsync(file.fileno())
+        then = self.image.with_name("then")
+        subprocess.run(["cp", "--sparse=always", self.image, then], check=True)
+        assert self.unmount()
+        os.replace(then, self.image)
+        assert self.mount()
+
+
 @pytest.fixture
-def disk(tmp_path):
-    """A file system of its own, of 64 MB."""
-    image, point = tmp_path / "image", tmp_path / "disk"
-    point.mkdir()
-    with open(image, "wb") as file:
+def powered(tmp_path):
+    """Return a file system of its own, at `directory`, whose power can be `cut`."""
+    disk = Disk(tmp_path)
+    disk.directory.mkdir()
+    with open(disk.image, "wb") as file:
         file.truncate(64 * 1024**2)
     with contextlib.suppress(OSError):
-        subprocess.run(["mkfs.ext4", "-q", image], check=True)
-        if subprocess.run(["mount", "-o", "loop", image, point], capture_output=True, check=False).returncode == 0:
-            point.chmod(0o777)
-            yield point
-            subprocess.run(["umount", point], check=True)
+        subprocess.run(["mkfs.ext4", "-q", disk.image], check=True)
+        if disk.mount():
+            yield disk
+            disk.unmount()
             return
     pytest.skip("no file system can be mounted here")
+
+
+@pytest.fixture
+def disk(powered):
+    """A file system of its own, which everybody may write to."""
+    powered.directory.chmod(0o777)
+    return powered.directory
 
 
 def make_certificate():

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import shutil
 import stat
 
-from .paths import DIRECTORY, UnsafePath, look, open_directory, outermost
+from .disks import flush
+from .paths import DIRECTORY, UnsafePath, look, open_directory, outermost, remove
 
 
 def make(above, name):
@@ -40,10 +42,17 @@ def own_parent(code, path):
         raise
 
 
+def scratch(name):
+    """Return what a file is called until it is whole; whatever the name, it is not too long."""
+    return ".selfhost-" + hashlib.sha256(os.fsencode(name)).hexdigest()
+
+
 def copy(name, source, target):
-    """Copy a file from one open folder into another, where it belongs to whom that folder belongs."""
+    """Copy a file from one open folder into another, where it belongs to whom that folder belongs, and is not called by its name yet."""
     here = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
-    there = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=target)
+    # Of a run that was killed.
+    remove(scratch(name), target)
+    there = os.open(scratch(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=target)
     with open(here, "rb") as original, open(there, "wb") as made:
         was, folder = os.fstat(here), os.fstat(target)
         shutil.copyfileobj(original, made)
@@ -53,15 +62,28 @@ def copy(name, source, target):
         os.utime(there, ns=(was.st_atime_ns, was.st_mtime_ns))
 
 
+def entitle(name, _source, target):
+    """Let a file that was copied have its name."""
+    os.rename(scratch(name), name, src_dir_fd=target, dst_dir_fd=target)
+
+
 def bring(source, target):
-    """Copy what an open folder has and another lacks; links are copied as links, and none is followed."""
-    folder = os.fstat(target)
+    """Copy what an open folder has and another lacks; what has its name there is whole, whoever is killed, and whenever the power fails."""
+    if complete(source, target, copy):
+        flush(target)
+        complete(source, target, entitle)
+
+
+def complete(source, target, act):
+    """Call act with the name of each file that an open folder lacks, and both folders; return how many these are. Folders and links it gets at once,
+    links as links, and none is followed."""
+    folder, count = os.fstat(target), 0
     for name in sorted(os.listdir(source)):
         here, there = look(name, source).st_mode, look(name, target)
         if stat.S_ISDIR(here) and (there is None or stat.S_ISDIR(there.st_mode)):
             inner = [os.open(name, DIRECTORY, dir_fd=source), make(target, name) if there is None else os.open(name, DIRECTORY, dir_fd=target)]
             try:
-                bring(*inner)
+                count += complete(*inner, act)
             finally:
                 for descriptor in inner:
                     os.close(descriptor)
@@ -69,7 +91,9 @@ def bring(source, target):
             os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
             os.chown(name, folder.st_uid, folder.st_gid, dir_fd=target, follow_symlinks=False)
         elif there is None and stat.S_ISREG(here):
-            copy(name, source, target)
+            act(name, source, target)
+            count += 1
+    return count
 
 
 def link(code, path, target):

@@ -144,7 +144,7 @@ def read_file(directory, name):
 
 
 def write_file(directory, name, content, uid, gid, mode):
-    """Let a name in an open directory be a file with this content, owner, group and mode, from one moment to the next."""
+    """Let a name in an open directory be a file with this content, owner, group and mode, from one moment to the next, and on the disk."""
     scratch = f".{name}.{secrets.token_hex(8)}"
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=directory)
     try:
@@ -158,3 +158,4 @@ def write_file(directory, name, content, uid, gid, mode):
     except BaseException:
         os.unlink(scratch, dir_fd=directory)
         raise
+    os.fsync(directory)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -19,6 +20,8 @@ UNITS = {"mark": {"type": "str", "required": True}}
 RELEASE = {name: {"type": "str", "default": ""} for name in ("release", "virtualenv", "maintenance")}
 STATIC = {name: {"type": "str", "default": ""} for name in ("run", "program", "store")}
 UNIT_FOLDER = "/etc/systemd/system"
+# What says of a release, and of a virtualenv, that it is whole.
+RECORD, COMPLETE = "release.json", ".complete"
 # Stands from the first migration of an empty database until its initial data is in, so that a killed run is made good.
 FIRST_RELEASE = "first-release-pending"
 
@@ -111,6 +114,13 @@ def applied(root):
     return found
 
 
+def forget(path):
+    """Let a folder count as no whole release or virtualenv any more, before anything of it goes."""
+    for mark in (RECORD, COMPLETE):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(os.path.join(path, mark))
+
+
 def is_kept(root, release, virtualenv):
     """Whether a release is whole: it was built, checked and put into service once, and nothing of it was removed since.
 
@@ -119,8 +129,8 @@ def is_kept(root, release, virtualenv):
     """
     path = os.path.join(root, "releases", release)
     return (
-        os.path.isfile(os.path.join(path, "release.json"))
-        and os.path.lexists(os.path.join(virtualenv, ".complete"))
+        os.path.isfile(os.path.join(path, RECORD))
+        and os.path.lexists(os.path.join(virtualenv, COMPLETE))
         and os.path.realpath(os.path.join(path, "venv")) == os.path.realpath(virtualenv)
     )
 
@@ -131,7 +141,7 @@ def records(root):
     One that cannot be read is none: nobody goes back to it.
     """
     found = []
-    for path in glob.glob(os.path.join(root, "releases", "*", "release.json")):
+    for path in glob.glob(os.path.join(root, "releases", "*", RECORD)):
         try:
             with open(path, encoding="utf-8") as file:
                 found.append((os.stat(path).st_mtime_ns, json.load(file) | {"release": os.path.basename(os.path.dirname(path))}))
@@ -150,7 +160,7 @@ def look(root, service, mark, release="", virtualenv="", maintenance=""):
         "units": units_of(service, mark, current),
         "applied": applied(root),
         "is_kept": bool(release and virtualenv) and is_kept(root, release, path),
-        "has_virtualenv": bool(virtualenv) and os.path.lexists(os.path.join(path, ".complete")),
+        "has_virtualenv": bool(virtualenv) and os.path.lexists(os.path.join(path, COMPLETE)),
         "is_in_maintenance": bool(maintenance) and os.path.lexists(maintenance),
         "is_initial": os.path.lexists(os.path.join(root, FIRST_RELEASE)),
     }

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import os
 import shutil
 import time
 
-from .releases import current_of, note, output, releases_of
+from .releases import RECORD, current_of, forget, note, output, releases_of
 
 # A short one is not waited out for longer than it is there.
 PAUSE_SECONDS = 0.2
@@ -54,16 +53,15 @@ def doomed(releases, current, used, keep):
 def served_since(path):
     """Return when a release came into service, as its record's time of change; None where it never did."""
     try:
-        return os.lstat(os.path.join(path, "release.json")).st_mtime_ns
+        return os.lstat(os.path.join(path, RECORD)).st_mtime_ns
     except OSError:
         return None
 
 
 def remove(path):
-    """Remove a folder, or whatever stands in its place. The record goes first: what lacks it is never taken for a whole release."""
+    """Remove a folder, or whatever stands in its place."""
     if os.path.isdir(path) and not os.path.islink(path):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(path, "release.json"))
+        forget(path)
         shutil.rmtree(path)
     else:
         os.unlink(path)

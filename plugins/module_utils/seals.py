@@ -8,6 +8,7 @@ import glob
 import os
 import stat
 
+from .disks import flush
 from .paths import DIRECTORY, account, look, open_directory, write_file
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -51,7 +52,7 @@ def seal_all(patterns, owner, group, mark=None):
     """Seal the folders at absolute paths, which may be patterns, in order; return how many entries were the account's.
 
     owner is the account that built them, group reads them from now on; mark is the name of an empty file that each folder gets when all that is
-    in it is sealed. UnsafePath, ValueError and OSError say in a sentence why one cannot be.
+    in it is sealed, and on the disk. UnsafePath, ValueError and OSError say in a sentence why one cannot be.
     """
     count = 0
     uid, gid = account(owner, group)
@@ -61,6 +62,7 @@ def seal_all(patterns, owner, group, mark=None):
         try:
             count += seal(folder, uid, gid)
             if mark:
+                flush(folder)
                 write_file(folder, mark, b"", 0, gid, 0o640)
         finally:
             os.close(folder)

@@ -13,6 +13,11 @@ version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
 options:
+  root:
+    description: Directory of the application. Where the host went down while something was built for it, what builds share is cleared first, as by
+      M(selfhost.django.release_virtualenv). Without it nothing is noted, and nothing cleared.
+    type: str
+    default: ""
   run:
     description: What stands before each command and runs it in this release as the account that builds.
     type: list
@@ -74,6 +79,7 @@ commands:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed, ask
+from ansible_collections.selfhost.django.plugins.module_utils.disks import building
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
 from ansible_collections.selfhost.django.plugins.module_utils.reasons import lacks_settings
 from ansible_collections.selfhost.django.plugins.module_utils.seals import seal_all
@@ -98,6 +104,7 @@ def main():
     """Build, seal, and tell."""
     module = AnsibleModule(
         argument_spec={
+            "root": {"type": "str", "default": ""},
             "run": {"type": "list", "elements": "str", "required": True},
             "settings": {"type": "list", "elements": "str", "default": []},
             "commands": {"type": "list", "elements": "raw", "default": []},
@@ -109,7 +116,8 @@ def main():
     )
     given = module.params
     try:
-        lines = list(build(given))
+        with building(given["root"] if given["commands"] else ""):
+            lines = list(build(given))
         sealed = seal_all([given["code"]], given["user"], given["group"])
     except Failed as error:
         module.fail_json(**error.details)

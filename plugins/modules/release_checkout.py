@@ -108,7 +108,7 @@ from ansible_collections.selfhost.django.plugins.module_utils.commands import Fa
 from ansible_collections.selfhost.django.plugins.module_utils.directories import apply, clear
 from ansible_collections.selfhost.django.plugins.module_utils.locks import alive
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, account, open_directory, write_file
-from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION
+from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, forget
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import Refusal
 
 
@@ -172,6 +172,7 @@ def begin(given):
     if os.path.lexists(release) or is_active(units):
         commands.append(["systemctl", "stop", *units])
         ask(*commands[0])
+    forget(release)
     clear(release)
     owned = {"owner": given["user"], "group": given["group"]}
     list(apply([

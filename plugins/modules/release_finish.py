@@ -96,7 +96,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed, ask
 from ansible_collections.selfhost.django.plugins.module_utils.locks import alive, keep, release
 from ansible_collections.selfhost.django.plugins.module_utils.reasons import failure_reason
-from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, STATIC, static_files
+from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, STATIC, forget, static_files
 from ansible_collections.selfhost.django.plugins.module_utils.retiring import prune, retire
 
 
@@ -120,8 +120,7 @@ def finish(given):
         with alive(lock):
             retire(ask, root, service, given["stop"], given["drain_seconds"])
             if given["forget"]:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(os.path.join(root, "releases", given["forget"], "release.json"))
+                forget(os.path.join(root, "releases", given["forget"]))
             if given["keep"] is not None:
                 step = "prune"
                 done["removed"] = prune(root, service, given["keep"])

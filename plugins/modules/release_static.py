@@ -84,6 +84,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed, ask
 from ansible_collections.selfhost.django.plugins.module_utils.directories import apply
+from ansible_collections.selfhost.django.plugins.module_utils.disks import flush_all
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, account, open_directory
 from ansible_collections.selfhost.django.plugins.module_utils.releases import STATIC, static_files
 
@@ -132,6 +133,9 @@ def collect(given):
             said = said_last(printed)
     current = os.path.join(given["root"], "current/static")
     static_files(given, "collect", said, root, own(given), given["store"], *([current] if os.path.isdir(current) else []), release=release)
+    if given["is_shared"]:
+        # What is of the release alone is waited for with its record.
+        flush_all(root)
     return commands
 
 

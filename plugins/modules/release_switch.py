@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: release_switch
 short_description: Let a release serve, from one moment to the next
 description:
-  - Records the release, lets the web server have its static files under their plain names, and switches to it, by one rename. Its server runs already.
+  - Lets the web server have the release's static files under their plain names, records the release when all of it is on the disk, and switches to it, by
+    one rename. Its server runs already.
   - The static files are handled as the application, in the application's sandbox, since it has written them.
 version_added: 0.2.0
 author:
@@ -71,9 +72,10 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed, ask
+from ansible_collections.selfhost.django.plugins.module_utils.disks import flush_all
 from ansible_collections.selfhost.django.plugins.module_utils.locks import LOST, alive, keep
-from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, account, write_file
-from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, STATIC, static_files
+from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, UnsafePath, account, write_file
+from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, RECORD, STATIC, static_files
 
 
 def recorded(known, release, given, now):
@@ -81,20 +83,21 @@ def recorded(known, release, given, now):
     return known | {"release": release} | given | {"released_at": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
-def note(folder, release, record, migrations, gid):
-    """Write down what is known of a release, whose folder is root's.
+def note(folder, release, record, migrations, gid, store=""):
+    """Write down what is known of a release, whose folder is root's, when the release is on the disk, and what the web server has of it in the store.
 
     The migrations that it knows are for whoever proves that a backup fits the release, on a host without its code, and for a rollback to it.
     """
+    flush_all(*filter(None, (folder, os.path.realpath(os.path.join(folder, "venv")), store)))
     directory = os.open(folder, DIRECTORY)
     try:
         try:
-            with open(os.open("release.json", os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory), encoding="utf-8") as file:
+            with open(os.open(RECORD, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory), encoding="utf-8") as file:
                 known = json.load(file)
         except (OSError, ValueError):
             known = {}
         record = recorded(known, release, record, datetime.datetime.now(datetime.timezone.utc))
-        texts = {"migrations.txt": migrations, "release.json": json.dumps(record, indent=4, sort_keys=True) + "\n"}
+        texts = {"migrations.txt": migrations, RECORD: json.dumps(record, indent=4, sort_keys=True) + "\n"}
         for name, text in texts.items():
             if text:
                 write_file(directory, name, text.encode(), 0, gid, 0o644)
@@ -103,26 +106,30 @@ def note(folder, release, record, migrations, gid):
 
 
 def switch(root, release, service):
-    """Let `current` be a release, and have it run after a reboot, too. That needs no room on a disk that may be full."""
+    """Let `current` be a release, and have it run after a reboot or a power cut, too. That needs no room on a disk that may be full."""
     scratch = os.path.join(root, "current.next")
     if os.path.lexists(scratch):
         os.unlink(scratch)
     os.symlink("releases/%s" % release, scratch)
     os.replace(scratch, os.path.join(root, "current"))
+    directory = os.open(root, DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
     ask("systemctl", "start", "%s.service" % service)
 
 
 def serve(given):
-    """Note, publish and switch, or the other way round; return the names of the files that have changed."""
+    """Publish, note and switch, or switch and publish; return the names of the files that have changed."""
     root, release, record = map(given.get, ("root", "release", "record"))
     folder = os.path.join(root, "releases", release)
-    if record:
-        note(folder, release, record, given["migrations"], account("root", given["group"])[1])
-    else:
+    if not record:
         switch(root, release, given["service"])
     # Names without a hash (plain storage, robots.txt) mean another content in each release: they change with it.
     said = static_files(given, "publish", os.path.join(folder, "static"), given["store"], release=release)
     if record:
+        note(folder, release, record, given["migrations"], account("root", given["group"])[1], given["store"])
         switch(root, release, given["service"])
     return said.get("changed", [])
 
@@ -150,7 +157,7 @@ def main():
             published = serve(module.params)
     except Failed as error:
         module.fail_json(**error.details)
-    except (OSError, ValueError) as error:
+    except (OSError, UnsafePath, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=True, published=published)
 

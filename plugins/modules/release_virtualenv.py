@@ -22,6 +22,11 @@ options:
     description: Directory of the virtualenv, in a folder of root's that is there.
     type: str
     required: true
+  root:
+    description: Directory of the application. Where the host went down while something was built for it, what such builds share (caches, tools, interpreters
+      that were never sealed) is cleared first, since files in it may be empty. Without it nothing is noted, and nothing cleared.
+    type: str
+    default: ""
   user:
     description: Account that builds.
     type: str
@@ -138,12 +143,12 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.directories import apply, clear
+from ansible_collections.selfhost.django.plugins.module_utils.disks import building
 from ansible_collections.selfhost.django.plugins.module_utils.installs import installs
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
+from ansible_collections.selfhost.django.plugins.module_utils.releases import COMPLETE
 from ansible_collections.selfhost.django.plugins.module_utils.seals import seal_all
 
-# As module_utils/releases.py asks for it.
-MARK = ".complete"
 ACCOUNTS = ("user", "group")
 # Of the package python3-pip-whl, from which `python3 -m venv` takes it, too.
 WHEELS = "/usr/share/python-wheels/pip-*.whl"
@@ -178,6 +183,7 @@ def main():
         argument_spec={name: {"type": "str", "required": True} for name in (*TEXTS, *ACCOUNTS)}
         | {name: {"type": "list", "elements": "str", "default": []} for name in (*LISTS, "seal")}
         | {
+            "root": {"type": "str", "default": ""},
             "run": {"type": "list", "elements": "str", "required": True},
             "environment": {"type": "dict", "default": {}},
             "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
@@ -186,14 +192,15 @@ def main():
     )
     given = module.params
     path, user, group = given["virtualenv"], given["user"], given["group"]
-    if os.path.lexists(os.path.join(path, MARK)):
+    if os.path.lexists(os.path.join(path, COMPLETE)):
         module.exit_json(changed=False, commands=[])
     try:
-        clear(path)
-        list(apply([{"path": path, "owner": user, "group": group, "mode": "0750"}]))
-        commands = build(module, given)
+        with building(given["root"]):
+            clear(path)
+            list(apply([{"path": path, "owner": user, "group": group, "mode": "0750"}]))
+            commands = build(module, given)
         seal_all(given["seal"], user, group)
-        seal_all([glob.escape(path)], user, group, MARK)
+        seal_all([glob.escape(path)], user, group, COMPLETE)
     except (OSError, UnsafePath, ValueError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=True, commands=commands)

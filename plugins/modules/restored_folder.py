@@ -69,6 +69,7 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.selfhost.django.plugins.module_utils.disks import flush
 from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, UnsafePath, look, open_directory, remove
 
 NEW = "new"
@@ -105,11 +106,14 @@ def bring(parameters, name, parent):
     mode = stat.S_IMODE(used.st_mode) if used and stat.S_ISDIR(used.st_mode) else 0o750
     os.fchown(new, pwd.getpwnam(parameters["owner"]).pw_uid, grp.getgrnam(parameters["group"]).gr_gid)
     os.fchmod(new, int(parameters["mode"], 8) if parameters["mode"] else mode)
+    # What has the name is whole, whenever the power fails.
+    flush(new)
     os.close(new)
     # Of an earlier restore.
     remove(restored, parent)
     os.rename(NEW, restored, src_dir_fd=folder, dst_dir_fd=parent)
     os.rmdir(work, dir_fd=parent)
+    os.fsync(parent)
 
 
 def swap(parameters, name, parent):
@@ -119,6 +123,7 @@ def swap(parameters, name, parent):
     if look(name, parent):
         os.rename(name, "%s.before-%s" % (name, parameters["stamp"]), src_dir_fd=parent, dst_dir_fd=parent)
     os.rename(name + ".restored", name, src_dir_fd=parent, dst_dir_fd=parent)
+    os.fsync(parent)
 
 
 def holds_something(name, parent):

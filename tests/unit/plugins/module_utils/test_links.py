@@ -117,3 +117,27 @@ def test_the_folder_of_manage_py_counts(site):
 def test_directories_stand_before_what_is_in_them():
     rows = shared_directories(["a-b", "a/b/c", "./a/"], "/srv/shop/shared", "shop", "shop")
     assert [row["path"].removeprefix("/srv/shop/shared/") for row in rows] == ["a", "a/b", "a/b/c", "a-b"]
+
+
+def kill(*_arguments, **_options):
+    raise SystemExit("killed")
+
+
+@pytest.mark.parametrize("step", ["copyfileobj", "rename"])
+def test_first_content_of_a_run_that_was_killed_is_brought_by_the_next_one(site, monkeypatch, step):
+    revision = {"media/a": "whole", "media/deep/b": "whole", f"media/{'n' * 250}": "whole"}
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(links.shutil if step == "copyfileobj" else links.os, step, kill)
+        site.deploy(["media"], revision)
+    code = site.deploy(["media"], revision)
+    assert {(code / name).read_text() for name in revision} == {"whole"}
+    assert sorted(path.name for path in (site.shared / "media").rglob("*")) == sorted(["a", "deep", "b", "n" * 250])
+
+
+def test_first_content_is_whole_after_a_power_cut(powered):
+    site = Site(powered.directory)
+    os.makedirs(site.shared / "media")
+    os.sync()
+    site.deploy(["media"], {"media/a": "whole", "media/deep/b": "whole"})
+    powered.cut()
+    assert [(site.shared / "media" / name).read_text() for name in ("a", "deep/b")] == ["whole", "whole"]

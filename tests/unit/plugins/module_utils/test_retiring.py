@@ -127,3 +127,17 @@ def test_a_release_that_is_removed_in_part_is_no_whole_one(site, monkeypatch):
     with pytest.raises(OSError, match="killed"):
         prune(str(root), "shop", 1, run=str(root))
     assert not (root / "releases/a/release.json").exists() and (root / "releases/a/code").exists()
+
+
+def test_a_virtualenv_that_is_removed_in_part_is_no_whole_one(site, monkeypatch):
+    root = site("a", "b")
+    (root / "venvs/old/lib").mkdir(parents=True)
+    (root / "venvs/old/.complete").touch()
+
+    def killed(path):
+        raise OSError(f"killed in {path}")
+
+    monkeypatch.setattr(retiring.shutil, "rmtree", killed)
+    with pytest.raises(OSError, match="killed in .*/venvs/old"):
+        prune(str(root), "shop", 1, run=str(root))
+    assert os.listdir(root / "venvs/old") == ["lib"]

@@ -74,3 +74,14 @@ def test_of_a_pattern_links_are_left_out(code, tmp_path):
     before = state(tmp_path / "victim")
     assert seals.seal_all([f"{tmp_path}/code", f"{tmp_path}/z*"], str(BUILDER), str(GROUP)) > 0
     assert state(tmp_path / "victim") == before
+
+
+def test_what_is_marked_as_whole_is_whole_after_a_power_cut(powered):
+    virtualenv = powered.directory / "venvs/one"
+    virtualenv.mkdir(parents=True)
+    for number in range(20):
+        (virtualenv / f"{number}.py").write_text("x = 1\n")
+    seals.seal_all([f"{virtualenv}"], "root", str(GROUP), ".complete")
+    powered.cut()
+    assert (virtualenv / ".complete").exists()
+    assert [path.name for path in virtualenv.glob("*.py") if path.read_text() != "x = 1\n"] == []

@@ -25,7 +25,7 @@ def build(tmp_path, capsys):
         prefix = ["setpriv", f"--reuid={BUILDER}", "--clear-groups", "env", f"--chdir={code}", "WHO=me"]
         options = {
             "run": prefix, "settings": ["SECRET_KEY=swordfish"], "commands": list(commands), "withheld": ["SECRET_KEY", "DATABASE_URL"],
-            "code": str(code), "user": str(BUILDER), "group": str(GROUP),
+            "root": str(tmp_path), "code": str(code), "user": str(BUILDER), "group": str(GROUP),
         }  # fmt: skip
         with patch_module_args(options), pytest.raises(SystemExit):
             main()
@@ -78,3 +78,13 @@ def test_one_that_lacks_a_setting_says_how_it_gets_them(build, command, is_told)
 def test_without_commands_it_is_sealed_all_the_same(build):
     assert build()["changed"] is True and owners(build.code) == {(0, GROUP)}
     assert build()["changed"] is False
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_where_the_host_went_down_nothing_is_made_of_what_builds_share(build, code):
+    root = build.code.parent
+    (root / "build/.cache").mkdir(parents=True)
+    (root / "build-pending").write_text("an earlier boot")
+    build(f"ls -A .. ../build >seen; exit {code}")
+    seen = (build.code / "seen").read_text().split()
+    assert "build-pending" in seen and ".cache" not in seen and not (root / "build-pending").exists()

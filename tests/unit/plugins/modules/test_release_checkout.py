@@ -9,6 +9,7 @@ import tempfile
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.selfhost.django.plugins.modules import release_checkout
 from ansible_collections.selfhost.django.plugins.modules.release_checkout import main, variables
 
 BUILDER, GROUP = 4711, 4712
@@ -175,6 +176,18 @@ def test_what_is_left_of_an_interrupted_release_is_stopped_and_cleared(site):
     assert site.systemctl() == [f"held stop shop@{RELEASE}.socket shop@{RELEASE}.service"]
     assert not os.path.lexists(site.release / "code/left") and not os.path.lexists(site.release / "code/link")
     assert (site.home / "victim/file").exists() and (site.release / "code/manage.py").exists()
+
+
+def test_a_release_that_is_cleared_in_part_is_no_whole_one(site, monkeypatch):
+    (site.release / "code").mkdir(parents=True)
+    (site.release / "release.json").write_text("{}")
+
+    def killed(path):
+        raise OSError(f"killed in {path}")
+
+    monkeypatch.setattr(release_checkout, "clear", killed)
+    assert site.check_out()["msg"].startswith("killed in ")
+    assert os.listdir(site.release) == ["code"]
 
 
 def test_a_release_that_cannot_be_stopped_is_not_cleared(site):

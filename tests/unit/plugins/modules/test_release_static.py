@@ -5,6 +5,7 @@ import os
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.selfhost.django.plugins.modules import release_static
 from ansible_collections.selfhost.django.plugins.modules.release_static import main, said_last
 
 USER, GROUP = 4711, 4712
@@ -105,6 +106,14 @@ def test_a_shared_root_and_one_that_the_project_commits_are_left_as_they_are(rel
     release.make(**given)
     assert state(release.root)["uid"] == state(release.root / "brought")["uid"] == 0
     assert state(release.release / "static") == STATE
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_a_shared_root_is_on_the_disk_and_a_releases_own_is_waited_for_with_its_record(release, monkeypatch, is_shared):
+    waited = []
+    monkeypatch.setattr(release_static, "flush_all", waited.append)
+    release.make(is_shared=is_shared)
+    assert waited == [f"{release.root}"] * is_shared
 
 
 def test_of_files_that_the_project_commits_django_says_nothing(release):

@@ -34,7 +34,7 @@ def site(tmp_path, monkeypatch):
     return run
 
 
-def test_what_is_known_is_written_first_and_the_files_are_there_before_the_switch(site):
+def test_what_is_known_is_written_and_the_files_are_there_before_the_switch(site):
     assert site(record={"version": "main", "previous": "a-1"}, migrations="[X]  shop.0001_initial\n") == ["robots.txt"]
     assert site.order == [("shop-run", "publish", "releases/a-1"), ("systemctl", "shop.service", "releases/b-1")]
     record = json.loads((site.path / "releases/b-1/release.json").read_text())
@@ -65,3 +65,27 @@ def test_to_go_back_comes_before_all_that_needs_room(site):
 def test_where_the_web_server_serves_no_files_none_are_asked_for(site):
     assert site(store="", record={"version": "main"}) == []
     assert [row[0] for row in site.order] == ["systemctl"]
+
+
+@pytest.mark.parametrize("record", [{"version": "main", "previous": "a-1"}, {}])
+def test_what_serves_is_whole_after_a_power_cut(powered, monkeypatch, record):
+    root = powered.directory / "shop"
+    folders = [root / name for name in ("releases/b-1/code", "releases/b-1/static", "venvs/one", "static")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    (root / "releases/b-1/venv").symlink_to("../../venvs/one")
+    (root / "current").symlink_to("releases/a-1")
+    os.sync()
+
+    def ask(*_words, data=None):
+        return '{"changed": []}'
+
+    for module in (releases, release_switch):
+        monkeypatch.setattr(module, "ask", ask)
+    for folder in folders if record else []:
+        (folder / "file").write_text("x")
+    places = {"root": str(root), "service": "shop", "run": "shop-run", "program": "", "store": str(root / "static"), "group": "root"}
+    serve(places | {"release": "b-1", "record": record, "migrations": ""})
+    powered.cut(after_others=False)
+    assert os.readlink(root / "current") == "releases/b-1" and (root / "releases/b-1/release.json").exists() is bool(record)
+    assert [folder.name for folder in folders if record and (folder / "file").read_text() != "x"] == []

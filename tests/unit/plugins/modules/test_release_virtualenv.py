@@ -91,6 +91,17 @@ def test_what_an_interrupted_one_left_is_cleared(make, tmp_path):
     assert sorted(path.name for path in (tmp_path / "venvs/one").iterdir()) == [".complete", "made"] and (tmp_path / "code").is_dir()
 
 
+@pytest.mark.parametrize("requirements", [["uv.lock"], ["missing.txt"]])
+def test_where_the_host_went_down_nothing_is_made_of_what_builds_share(make, tmp_path, requirements):
+    (tmp_path / "build/.cache/uv").mkdir(parents=True)
+    (tmp_path / "build-pending").write_text("an earlier boot")
+    uv = tmp_path / "home/uv-1.venv/bin/uv"
+    uv.write_text(uv.read_text() + f"ls -A {tmp_path} {tmp_path}/build >{tmp_path}/there\n")
+    make(root=f"{tmp_path}", requirements=requirements)
+    there = (tmp_path / "there").read_text().split()
+    assert "build-pending" in there and ".cache" not in there and not (tmp_path / "build-pending").exists()
+
+
 def test_one_that_fails_is_not_complete_and_made_anew(make, tmp_path):
     make(requirements=["missing.txt"])
     assert (tmp_path / "venvs/one/made").exists() and not (tmp_path / "venvs/one/.complete").exists()

@@ -35,7 +35,7 @@ def site(tmp_path, monkeypatch):
 
     def run(**options):
         given = {"source": f"{source}/", "owner": "nobody", "group": "nogroup", "mode": None, "stamp": "S"} | options
-        parent = module.open_directory(str(shared))
+        parent = module.open_directory(str(options.get("shared", shared)))
         module.bring(given, "media", parent)
         if options.get("in_place"):
             module.swap(given, "media", parent)
@@ -112,3 +112,13 @@ def test_a_folder_that_holds_something_can_be_told_from_an_empty_one(site):
     parent = module.open_directory(str(site.shared))
     assert [module.holds_something(name, parent) for name in ("media", "empty", "link", "missing")] == [True, False, True, False]
     os.close(parent)
+
+
+@pytest.mark.parametrize(("given", "name"), [({}, "media.restored"), ({"in_place": True}, "media")])
+def test_what_was_brought_is_whole_after_a_power_cut(powered, site, given, name):
+    there = powered.directory / "shared"
+    (there / "media").mkdir(parents=True)
+    os.sync()
+    site(shared=there, **given)
+    powered.cut(after_others=False)
+    assert (there / name / "old").read_text() == "old"
