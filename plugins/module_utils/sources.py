@@ -4,17 +4,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import posixpath
 import shutil
 import subprocess
+import time
 
+from ansible_collections.selfhost.django.plugins.module_utils.paths import open_directory, remove
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import Refusal, check_variables, depends, table, taken
 
 # How a pointer begins that stands for a file of Git LFS.
 POINTER = "version https://git-lfs.github.com/spec/v1"
+# What is fetched is on the disk before a name leads to it, in one file for all of it; and nothing goes on in a mirror when its run has ended.
+DURABLE = ["-c", "core.fsync=all", "-c", "fetch.unpackLimit=1", "-c", "gc.autoDetach=false"]
+# In a mirror: where it is made anew, and what Git LFS keeps in it, as the checkouts are told.
+ANEW, LFS = "anew", "lfs"
+# How long others who are at work in a mirror are waited for, and whatever an origin answers.
+WAIT_SECONDS, ANSWER_SECONDS = 300, 60
 
 
 def git(mirror, *words):
@@ -23,20 +33,88 @@ def git(mirror, *words):
     return result.stdout if result.returncode == 0 else None
 
 
+def is_held(descriptor, kind, sleep=time.sleep):
+    """Wait for a lock of the kind on an open mirror (flock(2)), with none meanwhile; return whether it is ours in time."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    for _second in range(WAIT_SECONDS):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return True
+        sleep(1)
+    return False
+
+
+@contextlib.contextmanager
+def at_work(mirror):
+    """Be at work in a mirror, beside others. Gives a descriptor for commands to inherit: one that outlives its run is still at work."""
+    descriptor = open_directory(mirror)
+    try:
+        if not is_held(descriptor, fcntl.LOCK_SH):
+            raise Refusal(f"Another run has been making {mirror} anew for {WAIT_SECONDS} seconds: wait until its git has ended, or end it.")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def answers(origin):
+    """Return whether there is something to be fetched from a URL or a bundle."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.run(["git", "ls-remote", origin], cwd="/", timeout=ANSWER_SECONDS, check=False, **quiet).returncode == 0
+    return False
+
+
 def fetch(mirror, origin, is_whole=True):
     """Bring a mirror up to date with a URL or a bundle, making it where it is missing; return whether it changed, or raise Refusal.
 
-    Branches that are not there are gone, unless is_whole tells that origin has not all of them.
+    Branches that are not there are gone, unless is_whole tells that origin has not all of them. A mirror that stands in the way itself, with what a
+    power cut or a git that was killed has left in it, is made anew: it is nobody's work.
     """
+    with at_work(mirror) as descriptor:
+        try:
+            return fetched(mirror, origin, is_whole, descriptor)
+        except Refusal as refusal:
+            # A mirror may lack what a part goes on from.
+            if not is_whole or not answers(origin):
+                raise
+            if not is_held(descriptor, fcntl.LOCK_EX):
+                raise Refusal(f"{refusal} / {mirror} cannot be made anew while another git is at work in it.") from None
+        try:
+            # Somebody else may have been in the way, or have made it anew.
+            return fetched(mirror, origin, is_whole, descriptor)
+        except Refusal:
+            return made_anew(mirror, origin, descriptor)
+
+
+def fetched(mirror, origin, is_whole, descriptor):
+    """Do what `fetch` says, in the mirror as it is."""
     words = ["fetch", "--force", *["--prune"] * is_whole, "--tags", origin, "+refs/heads/*:refs/remotes/origin/*"]
-    if os.path.isfile(origin) and git(mirror, "ls-remote", origin, "HEAD"):
+    if os.path.isfile(origin) and git("/", "ls-remote", origin, "HEAD"):
         # What is checked out may be on no branch.
         words.append("+HEAD:refs/carried/HEAD")
     for command in (["init", "--quiet", "--bare", "."], words):
-        done = subprocess.run(["git", *command], cwd=mirror, capture_output=True, text=True, errors="replace", check=False)
+        done = subprocess.run(
+            ["git", *DURABLE, *command], cwd=mirror, pass_fds=[descriptor], capture_output=True, text=True, errors="replace", check=False
+        )
         if done.returncode:
             raise Refusal(" / ".join([line.strip() for line in done.stderr.splitlines() if line.strip()][-4:]) or "git said nothing.")
     return "->" in done.stderr
+
+
+def made_anew(mirror, origin, descriptor):
+    """Fetch all into a new mirror, and let that take the place of what is in the one that is there; nobody else is at work in it."""
+    remove(ANEW, descriptor)
+    os.mkdir(ANEW, 0o700, dir_fd=descriptor)
+    try:
+        changed = fetched(os.path.join(mirror, ANEW), origin, True, descriptor)
+        for name in set(os.listdir(descriptor)) - {ANEW, LFS}:
+            remove(name, descriptor)
+        with os.scandir(os.path.join(mirror, ANEW)) as entries:
+            for entry in list(entries):
+                os.rename(entry.path, entry.name, dst_dir_fd=descriptor)
+    finally:
+        remove(ANEW, descriptor)
+    return changed
 
 
 def is_there(mirror, commit):

@@ -110,6 +110,7 @@ from ansible_collections.selfhost.django.plugins.module_utils.locks import alive
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, account, open_directory, write_file
 from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, forget
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import Refusal
+from ansible_collections.selfhost.django.plugins.module_utils.sources import LFS, at_work
 
 
 def variables(mirror, further, inherited):
@@ -136,7 +137,7 @@ def check_out(run, environment, mirror, repository, revision, subdirectory, lfs)
         return True
 
     # Releases share what Git LFS fetched once.
-    clone = ["clone", "--quiet", "--no-checkout", "--config", "lfs.storage=%s/lfs" % mirror, mirror, "."]
+    clone = ["clone", "--quiet", "--no-checkout", "--config", "lfs.storage=%s/%s" % (mirror, LFS), mirror, "."]
     try:
         yield git(*clone)
     except Failed:
@@ -180,9 +181,11 @@ def begin(given):
         {"path": release + "/code", "mode": "0750"} | owned,
         {"path": release + "/tmp", "mode": "0700"} | owned,
     ]))  # fmt: skip
-    run = functools.partial(ask, cwd=release + "/code", user=user, group=group, extra_groups=[], umask=0o027, start_new_session=True)
+    owner = {"user": user, "group": group, "extra_groups": [], "umask": 0o027, "start_new_session": True}
     asked = [given[name] for name in ("mirror", "repository", "revision", "subdirectory", "lfs")]
-    commands += check_out(run, variables(given["mirror"], given["git_environment"], os.environ), *asked)
+    with at_work(given["mirror"]) as mirror:
+        run = functools.partial(ask, cwd=release + "/code", pass_fds=[mirror], **owner)
+        commands += check_out(run, variables(given["mirror"], given["git_environment"], os.environ), *asked)
     folder = open_directory(release)
     try:
         for name in ("environment", "build_environment"):

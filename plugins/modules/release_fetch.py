@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: release_fetch
 short_description: Bring the mirror of a repository up to date, and tell what a release would be built from
 description:
-  - The mirror is nobody's work tree; to bring it up to date changes nothing that runs. So it is done in check mode, too.
+  - The mirror is nobody's work tree; to bring it up to date changes nothing that runs. So it is done in check mode, too. Where it stands in the way itself,
+    as after a power cut, it is made anew, once nobody else is at work in it.
   - A repository on the controller travels as a bundle of its branches, its tags and what is checked out, and only to a mirror that lacks the commit.
   - Runs as the application's account, whose folders these are, and tells all that M(selfhost.django.release_look) tells.
 version_added: 0.2.0
@@ -165,7 +166,7 @@ from ansible_collections.selfhost.django.plugins.module_utils.paths import Unsaf
 from ansible_collections.selfhost.django.plugins.module_utils.paths import look as look_at
 from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, UNITS, look, named, output
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import PYTHON, Refusal
-from ansible_collections.selfhost.django.plugins.module_utils.sources import fetch, is_there, resolve
+from ansible_collections.selfhost.django.plugins.module_utils.sources import at_work, fetch, is_there, resolve
 
 LISTS = ("requirements", "packages", "arguments", "withheld", "schedules", "host_keys")
 # Version, and what it really is: Debian's application server fits Debian's interpreter only.
@@ -245,10 +246,11 @@ def check_schedules(schedules):
 def named_and_resolved(given):
     """Return what the release is built from, with its names; given are the module's options."""
     interpreter = interpreter_of(given["python"], given["installer"])
-    resolved = resolve(
-        given["mirror"], given["commit"] or given["version"], given["repository"], given["subdirectory"],
-        interpreter[0], given["requirements"], given["arguments"], given["withheld"],
-    ) | {"interpreter": interpreter}  # fmt: skip
+    with at_work(given["mirror"]):
+        resolved = resolve(
+            given["mirror"], given["commit"] or given["version"], given["repository"], given["subdirectory"],
+            interpreter[0], given["requirements"], given["arguments"], given["withheld"],
+        ) | {"interpreter": interpreter}  # fmt: skip
     packages = given["packages"] + [given["server_requirement"]] * ("other" in interpreter)
     release, virtualenv = named(resolved, given["inputs"], [given["installer"], given["requirements"], packages, given["arguments"]])
     return resolved | {"version": given["version"], "packages": packages, "release": release, "virtualenv": virtualenv}

@@ -154,6 +154,17 @@ def test_objects_are_those_of_the_mirror(site):
     assert found.samefile(site.home / "build/repository.git/objects" / site.revision[:2] / site.revision[2:])
 
 
+def test_nobody_makes_the_mirror_anew_meanwhile(site):
+    mirror = site.home / "build/repository.git"
+    (site.home / "bin/git").write_text(f'''#!/bin/sh
+flock --exclusive --nonblock {mirror} true && echo free >>{mirror}/log || echo held >>{mirror}/log
+exec /usr/bin/git "$@"
+''')
+    (site.home / "bin/git").chmod(0o755)
+    assert site.check_out()["changed"]
+    assert set((mirror / "log").read_text().split()) == {"held"}
+
+
 def test_in_the_usual_case_systemd_is_asked_once_while_the_lock_is_held(site):
     site.check_out()
     assert site.systemctl() == [f"held is-active --quiet shop@{RELEASE}.socket shop@{RELEASE}.service"]

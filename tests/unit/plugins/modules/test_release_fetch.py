@@ -1,5 +1,6 @@
 """The mirror of a repository: fetched from where it is, and only when something is missing."""
 
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -7,6 +8,7 @@ import subprocess
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.selfhost.django.plugins.action.release_fetch import RECENT_BYTES, RECENT_COMMITS, bundle, git, recent
+from ansible_collections.selfhost.django.plugins.module_utils import sources
 from ansible_collections.selfhost.django.plugins.module_utils.sources import Refusal, is_there
 from ansible_collections.selfhost.django.plugins.modules.release_fetch import bring, interpreter_of, keep
 
@@ -108,6 +110,106 @@ def test_a_url_is_always_asked_and_says_why_it_refuses(repository, fetch):
     assert fetch(f"file://{repository}", key="one") is True
     with pytest.raises(Refusal, match="does not appear to be a git repository|does not exist"):
         fetch("file:///nowhere")
+
+
+def test_a_mirror_is_whole_after_a_power_cut(repository, powered):
+    mirror = powered.directory / "mirror"
+    mirror.mkdir()
+    sources.fetch(str(mirror), repository)
+    (pathlib.Path(repository) / "code.py").write_text("x = 1\n")
+    subprocess.run(["git", "-C", repository, "add", "code.py"], check=True)
+    os.sync()
+    new = commit(repository, "third")
+    sources.fetch(str(mirror), repository)
+    powered.cut()
+    assert git(mirror, "cat-file", "blob", f"{new}:code.py") == "x = 1"
+    subprocess.run(["git", "-C", mirror, "fsck", "--strict"], check=True)
+
+
+# What a power cut, a git that was killed, or a name that was a folder's before leaves in a mirror.
+DAMAGES = [
+    ": >refs/remotes/origin/main",
+    ": >refs/remotes/origin/main.lock",
+    ": >config.lock",
+    ": >config",
+    ": >HEAD",
+    ": >packed-refs.lock",
+    "echo x >packed-refs",
+    "rm -r refs objects",
+    "for pack in objects/pack/*.pack; do : >$pack; done",
+    "rm -f objects/pack/*.idx",
+    "head=$(git rev-parse refs/remotes/origin/main); rm objects/pack/*; mkdir -p objects/$(echo $head | cut -c1-2); "
+    ": >objects/$(echo $head | sed 's|^..|&/|')",
+    "git update-ref refs/tags/v2/one refs/remotes/origin/main",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("is_carried", [True, False])
+def test_a_mirror_that_stands_in_the_way_is_made_anew(repository, fetch, tmp_path, damage, is_carried):
+    def bring():
+        bundle(repository, str(tmp_path / "bundle"))
+        return fetch(*((repository, "", tmp_path / "bundle") if is_carried else (f"file://{repository}",)))
+
+    bring()
+    (pathlib.Path(fetch.mirror) / "lfs").mkdir()
+    subprocess.run(["sh", "-euc", damage], cwd=fetch.mirror, check=True)
+    new = commit(repository, "third")
+    subprocess.run(["git", "-C", repository, "tag", "v2"], check=True)
+    assert bring() is True
+    assert git(fetch.mirror, "rev-parse", "refs/remotes/origin/main", "refs/tags/v2").split() == [new, new]
+    assert git(fetch.mirror, "log", "--format=%s", new).split() == ["third", "second", "first"]
+    assert {"lfs", "objects"} <= set(os.listdir(fetch.mirror)) and sources.ANEW not in os.listdir(fetch.mirror)
+    assert bring() is False
+
+
+def test_where_nothing_answers_a_mirror_stays_as_it_is(repository, fetch):
+    fetch(f"file://{repository}")
+    before = sorted(pathlib.Path(fetch.mirror).rglob("*"))
+    with pytest.raises(Refusal):
+        fetch("file:///nowhere")
+    assert sorted(pathlib.Path(fetch.mirror).rglob("*")) == before
+
+
+def kill(*_arguments, **_options):
+    raise SystemExit("killed")
+
+
+@pytest.mark.parametrize("step", ["fetched", "os.rename"])
+def test_one_that_was_killed_while_it_made_a_mirror_anew_is_made_good_by_the_next_one(repository, fetch, monkeypatch, step):
+    fetch(f"file://{repository}")
+    (pathlib.Path(fetch.mirror) / "config.lock").touch()
+    (pathlib.Path(fetch.mirror) / "anew/left").mkdir(parents=True)
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(f"{sources.__name__}.{step}", kill)
+        fetch(f"file://{repository}")
+    assert fetch(f"file://{repository}") is not None
+    assert git(fetch.mirror, "log", "--format=%s", "refs/remotes/origin/main").split() == ["second", "first"]
+
+
+def test_a_mirror_is_not_made_anew_while_others_are_at_work_in_it(repository, fetch, monkeypatch):
+    monkeypatch.setattr(sources, "WAIT_SECONDS", 1)
+    fetch(f"file://{repository}")
+    (pathlib.Path(fetch.mirror) / "config.lock").touch()
+    with sources.at_work(fetch.mirror), pytest.raises(Refusal, match="File exists / .*/mirror cannot be made anew while another git is at work in it.$"):
+        fetch(f"file://{repository}")
+    with sources.at_work(fetch.mirror) as descriptor:
+        assert sources.is_held(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(Refusal, match="Another run has been making .*/mirror anew for 1 seconds: wait until its git has ended, or end it."):
+            fetch(f"file://{repository}")
+    assert fetch(f"file://{repository}") is True
+
+
+def test_a_git_that_outlives_its_run_is_still_at_work(repository, fetch, tmp_path, monkeypatch):
+    command = tmp_path / "git"
+    command.write_text('#!/bin/sh\nsleep 4 >/dev/null 2>&1 &\nexec /usr/bin/git "$@"\n')
+    command.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path), prepend=":")
+        fetch(f"file://{repository}")
+    monkeypatch.setattr(sources, "WAIT_SECONDS", 1)
+    with sources.at_work(fetch.mirror) as descriptor:
+        assert not sources.is_held(descriptor, fcntl.LOCK_EX)
 
 
 def test_a_key_is_its_owners_alone_and_goes_when_it_is_not_used(tmp_path):
