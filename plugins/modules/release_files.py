@@ -14,7 +14,8 @@ description:
     releases, and belongs to the one that serves.
   - Each release keeps what its shared files are in C(files.json) in its directory, which root alone reads. There it is kept, too, what was
     in the place of files that another release is about to write and this one, which serves, has not.
-  - With O(undo) the files are again what they were, and one that was not there goes, if it still is what O(undo) made it.
+  - With O(undo) files that O(release) has not are again what they were before others wrote theirs, and one that was not there goes, if it still is what a
+    release made it.
   - No link is followed that another account than root could have made.
 version_added: 0.1.0
 author:
@@ -210,6 +211,7 @@ class Files:
         try:
             if state is ABSENT:
                 os.unlink(posixpath.basename(path), dir_fd=directory)
+                os.fsync(directory)
             else:
                 write_file(directory, posixpath.basename(path), *state)
         finally:
@@ -243,18 +245,49 @@ def save(files, release, record):
     files.write(posixpath.join(release, RECORD), (json.dumps(entries, indent=1).encode() + b"\n", 0, 0, 0o600))
 
 
-def found(now, before, written):
-    """Return what is kept of a file that another release is about to write, which the release that serves has not written.
+def found(now, kept, made):
+    """Return what is kept of a file while another release is about to serve, which the release that serves has not written.
 
-    `now` is what it is, `before` what was kept of it earlier, `written` what other releases made of it: a run that was killed may
+    `now` is what it is, `kept` what was kept of it earlier, `made` what other releases made of it: a run that was killed may
     have left that.
     """
-    return before if before is not UNKNOWN and now in written else now
+    return kept if kept is not UNKNOWN and now in made else now
 
 
-def undone(now, was, mine):
-    """Return what a file has to be when the release that made it `mine` is given up, and it `was` another before."""
-    if was is UNKNOWN or (was is ABSENT and now != mine):
+def states(files, paths, needed):
+    """Yield each path, and what the file is; one that is none of app_files by now, a long one say, is left out where it is not needed."""
+    for path in sorted(paths):
+        try:
+            yield path, files.read(path)
+        except UnsafePath:
+            if path in needed:
+                raise
+
+
+def siblings(release):
+    """Return what the other releases keep, the one whose record was written last first."""
+    paths = [path for path in glob.glob(posixpath.join(posixpath.dirname(release), "*", RECORD)) if posixpath.dirname(path) != release]
+    return [kept for kept in (load(posixpath.dirname(path)) for path in sorted(paths, key=os.path.getmtime, reverse=True)) if kept]
+
+
+def written(path, records):
+    """Return what releases have made of a file, by what they keep."""
+    return [kept["files"][path] for kept in records if path in kept["files"]]
+
+
+def before(path, record, others):
+    """Return what a file was while a release served that has none of it, by its record and those of the others: what somebody else than a release had
+    there last; UNKNOWN where nobody has kept that.
+    """
+    if path in record["found"]:
+        return record["found"][path]
+    made = written(path, others)
+    return next((kept["found"][path] for kept in others if path in kept["found"] and kept["found"][path] not in made), UNKNOWN)
+
+
+def undone(now, was, made):
+    """Return what a file has to be when releases are given up, which have `made` it something, and it `was` another before."""
+    if was is UNKNOWN or (was is ABSENT and now not in made):
         # Somebody else's by now.
         return now
     return was
@@ -275,17 +308,19 @@ def apply(files, release, serving="", undo="", entries=(), group="root", project
             save(files, release, record)
     mine = record["files"]
     if serving and serving != release:
-        keeper = load(serving) or {"files": {}, "found": {}}
-        others = [load(path) for path in glob.glob(posixpath.join(posixpath.dirname(serving), "*")) if path != serving]
-        for path in mine.keys() - keeper["files"].keys():
-            written = [other["files"][path] for other in others if other and path in other["files"]]
-            keeper["found"][path] = found(files.read(path), keeper["found"].get(path, UNKNOWN), written)
-        if mine:
+        keeper, others = load(serving) or {"files": {}, "found": {}}, siblings(serving)
+        for path, now in states(files, (mine.keys() | keeper["found"].keys()) - keeper["files"].keys(), mine):
+            keeper["found"][path] = found(now, keeper["found"].get(path, UNKNOWN), written(path, others))
+        if keeper["files"] or keeper["found"]:
             save(files, serving, keeper)
     wanted = dict(mine)
-    for path, state in ((load(undo) or {}).get("files") or {}).items():
-        if path not in mine:
-            wanted[path] = undone(files.read(path), record["found"].get(path, UNKNOWN), state)
+    if undo and undo != release:
+        given_up, others = (load(undo) or {"files": {}})["files"], siblings(release)
+        for path, now in states(files, (given_up.keys() | record["found"].keys()) - mine.keys(), given_up):
+            made = written(path, others)
+            # One that an earlier release has left there, too.
+            if path in given_up or now in made:
+                wanted[path] = undone(now, before(path, record, others), made)
     for path, state in wanted.items():
         files.write(path, state)
 

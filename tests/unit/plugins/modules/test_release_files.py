@@ -2,13 +2,16 @@
 
 import json
 import os
+import pathlib
 import stat
 
 import pytest
+import yaml
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
 from ansible_collections.selfhost.django.plugins.modules import release_files
 
+TASK = yaml.safe_load((pathlib.Path(__file__).parents[4] / "roles/django/tasks/release/files.yml").read_text())[0]
 ME, MINE = str(os.getuid()), str(os.getgid())
 
 
@@ -44,11 +47,22 @@ class Site:
         release_files.apply(files, self.serving, undo=str(self.release(failed)), shared=str(self.directory / "shared"))
         return files.changed
 
+    def go_to(self, name):
+        """Let a release that is kept serve, as a rollback does and a deploy of it: what `files` does before the switch, and what the end sees to."""
+        changed = self.apply_as_the_step(str(self.release(name)))
+        self.switch(name)
+        assert self.again() == []
+        return changed
+
+    def apply_as_the_step(self, release):
+        files = release_files.Files()
+        of_current = {name: self.serving for name, value in TASK["selfhost.django.release_files"].items() if "__django_current if" in value}
+        release_files.apply(files, release, **of_current, shared=str(self.directory / "shared"))
+        return files.changed
+
     def again(self):
         """A deploy with nothing to do."""
-        files = release_files.Files()
-        release_files.apply(files, self.serving, serving=self.serving, shared=str(self.directory / "shared"))
-        return files.changed
+        return self.apply_as_the_step(self.serving)
 
     def ship(self, name, content=None, **more):
         self.configure(name, content, **more)
@@ -148,6 +162,68 @@ def test_a_rollback_brings_the_files_of_its_release(site):
     assert site.file.read_text() == "first"
     site.switch("one")
     assert site.again() == []
+
+
+@pytest.mark.parametrize("was", ["an operator's", None])
+@pytest.mark.parametrize("way", [["two"], ["two", "two again"], ["before", "two"], ["two", "after"], ["two", "after", "two again"]])
+def test_a_release_that_is_gone_back_to_finds_what_was_there_before(site, was, way):
+    """What each of these releases writes there: those called two something, the others nothing."""
+    site.ship("one")
+    if was:
+        site.file.parent.mkdir()
+        site.file.write_text(was)
+    for name in way:
+        site.ship(name, f"of {name}" if name.startswith("two") else None)
+    last = site.file.read_text()
+    assert site.go_to("one") == [str(site.file)]
+    assert (site.file.read_text() if site.file.exists() else None) == was
+    site.go_to(way[-1])
+    assert site.file.read_text() == last if way[-1].startswith("two") else (site.file.read_text() if site.file.exists() else None) == was
+    site.go_to("one")
+    assert (site.file.read_text() if site.file.exists() else None) == was
+
+
+def test_what_an_operator_wrote_between_two_releases_is_what_a_rollback_brings(site):
+    site.file.parent.mkdir()
+    site.file.write_text("first")
+    site.ship("one")
+    site.ship("two", "new")
+    site.go_to("one")
+    site.file.write_text("second")
+    site.ship("three")
+    site.ship("four", "newer")
+    site.go_to("one")
+    assert site.file.read_text() == "second"
+
+
+def test_what_is_no_file_of_a_release_any_more_is_in_nobodys_way(site):
+    site.ship("one")
+    site.ship("two", "new")
+    site.go_to("one")
+    site.file.parent.rename(site.directory / "elsewhere")
+    site.file.parent.symlink_to("elsewhere")
+    site.ship("three")
+    assert site.go_to("one") == []
+    with pytest.raises(UnsafePath):
+        site.configure("four", "newer")
+
+
+def test_what_an_operator_wrote_over_a_file_that_was_not_there_stays(site):
+    site.ship("one")
+    site.ship("two", "new")
+    site.file.write_text("an operator's by now")
+    assert site.go_to("one") == []
+
+
+def test_a_rollback_that_fails_leaves_the_files_of_what_serves(site):
+    site.file.parent.mkdir()
+    site.file.write_text("an operator's")
+    site.ship("one")
+    site.ship("two", "new")
+    site.apply_as_the_step(str(site.release("one")))
+    assert site.file.read_text() == "an operator's"
+    site.put_back("one")
+    assert site.file.read_text() == "new"
 
 
 def test_a_file_of_the_release_alone_lies_in_it(site):
