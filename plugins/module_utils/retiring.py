@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 
-from .releases import RECORD, current_of, forget, note, output, releases_of
+from .releases import RECORD, current_of, forget, note, output, records, releases_of
 
 # A short one is not waited out for longer than it is there.
 PAUSE_SECONDS = 0.2
@@ -77,6 +77,8 @@ def prune(root, service, keep, dry=False, run="/run"):
     # A job of a timer may still run an older release, of which it left a note, and a server may still finish its last requests.
     used = {note(path)[0] for path in glob.glob(os.path.join(run, service + "-*", "release"))}
     used |= set(releases_of(output("systemctl", "list-units", "--plain", "--no-legend", service + "@*.service"), service, "service"))
+    # What a rollback goes back to, whatever the clock said when it was put into service.
+    used |= {record.get("previous") for record in records(root) if record["release"] == current}
     removed = doomed(since, current, used, keep)
     if dry:
         return removed

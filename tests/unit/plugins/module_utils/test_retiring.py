@@ -106,6 +106,15 @@ def test_nothing_outside_goes(site):
     assert left(root) == (["b"], ["of-b"]) and (outside / "inner").is_dir()
 
 
+def test_what_was_replaced_stays_whatever_the_clock_says(site):
+    """One that was set back has it look like the oldest of all."""
+    root = site("replaced", "a", "b", "c")
+    (root / "releases/c/release.json").write_text('{"previous": "replaced"}')
+    assert prune(str(root), "shop", 1, run=str(root)) == ["a"]
+    (root / "releases/c/release.json").write_text('{"previous": null}')
+    assert prune(str(root), "shop", 1, run=str(root)) == ["replaced"]
+
+
 @pytest.mark.parametrize("damage", ["no link", "a link to nowhere"])
 def test_nothing_goes_while_it_is_not_known_what_serves(site, damage):
     root = site("a", "b")
