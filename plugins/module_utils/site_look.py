@@ -136,9 +136,10 @@ class Host:
         rows = []
         for line in read(self.parameters["log"] or "").splitlines():
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line)
             except ValueError:
                 continue
+            rows += [row] * isinstance(row, dict)
         return rows[: -count - 1 : -1]
 
     def units(self):

@@ -101,13 +101,14 @@ from ansible_collections.selfhost.django.plugins.module_utils.retiring import pr
 
 
 def write(path, entry):
-    """Add an entry to the log, a line of JSON, in a folder of root's."""
+    """Add an entry to the log, a line of JSON, in a folder of root's; on a line of its own, whatever a crash has left of the one before."""
     at = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
-    with open(descriptor, "w", encoding="utf-8") as file:
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    with open(descriptor, "a", encoding="utf-8") as file:
         with contextlib.suppress(KeyError):
             os.fchown(descriptor, -1, grp.getgrnam("adm").gr_gid)
-        file.write(json.dumps({"at": at} | entry) + "\n")
+        last = os.pread(descriptor, 1, max(0, os.fstat(descriptor).st_size - 1))
+        file.write(("" if last in (b"", b"\n") else "\n") + json.dumps({"at": at} | entry) + "\n")
 
 
 def finish(given):

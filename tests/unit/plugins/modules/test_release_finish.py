@@ -67,6 +67,14 @@ def test_an_entry_is_one_line_whatever_is_said_in_it(site):
     assert [entry["reason"] for entry in site.log()] == reasons
 
 
+@pytest.mark.parametrize(("left", "lines"), [("", 0), ('{"verdict": "ok"}\n', 1), ('{"verd', 1), ('{"verdict": "ok"}\n{"verd', 2)])
+def test_an_entry_has_a_line_of_its_own_also_after_one_that_was_cut_off(site, left, lines):
+    (site.path / "log").write_text(left)
+    site()
+    text = (site.path / "log").read_text()
+    assert text.startswith(left) and json.loads(text.splitlines()[lines])["verdict"] == "ok" and text.count("\n") == lines + 1
+
+
 @pytest.mark.parametrize(("command", "step"), [("systemctl", "drain"), ("shop-run", "prune")])
 def test_what_fails_is_written_down_and_keeps_nobody_out(site, command, step):
     site.failing.add(command)

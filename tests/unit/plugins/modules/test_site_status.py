@@ -72,6 +72,8 @@ def test_the_last_deploys_come_first_and_a_torn_line_is_left_out(tmp_path):
     log = tmp_path / "deploys.jsonl"
     log.write_text("".join(json.dumps({"at": number}) + "\n" for number in range(15)) + '{"at": 15, "ver')
     assert [row["at"] for row in host(log=str(log)).deploys()] == list(range(14, 4, -1))
+    log.write_text('1\nnull\n"ok"\n[{"at": 1}]\n{"at": 2}\n')
+    assert host(log=str(log)).deploys() == [{"at": 2}]
     assert host(log=str(tmp_path / "none")).deploys() == []
 
 
