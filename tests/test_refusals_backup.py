@@ -43,6 +43,7 @@ BAD = [
     ({"postgresql_backup_tls_port": 0}, "postgresql_backup_tls_port is '0': give a port number from 1 to 65535"),
     ({"media_backup_port": "rsync"}, "media_backup_port is 'rsync': give a port number from 1 to 65535"),
     ({"media_backup_share": "half"}, "media_backup_share is 'half': give a number from 0.01 to 1"),
+    ({"media_backup_schedule": "0 2 * * 8"}, "media_backup_schedule is '0 2 * * 8': give the five fields"),
     ({"postgresql_backup_check_schedule": "hourly"}, "postgresql_backup_check_schedule is 'hourly': give the five fields"),
 ]
 

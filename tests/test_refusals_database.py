@@ -87,6 +87,9 @@ BAD = [
     ({"postgresql_backup_archive_interval": 1}, "postgresql_backup_archive_interval is '1': give a whole number from 10"),
     ({"postgresql_backup_full_schedule": "weekly"}, "postgresql_backup_full_schedule is 'weekly': give the five fields"),
     ({"postgresql_backup_differential_schedule": "0 1 * *"}, "postgresql_backup_differential_schedule is '0 1 * *': give the five"),
+    ({"postgresql_backup_full_schedule": "0 2 * * sunday"}, "postgresql_backup_full_schedule is '0 2 * * sunday': give the five fields of cron (minute 0-59,"),
+    ({"postgresql_backup_check_schedule": "*/0 * * * *"}, "postgresql_backup_check_schedule is '*/0 * * * *': give the five fields"),
+    ({"postgresql_backup_logical_schedule": "0 2 31 2 *"}, "postgresql_backup_logical_schedule is '0 2 31 2 *': give the five fields"),
     ({"postgresql_backup_notify": 'x" y'}, "postgresql_backup_notify is 'x\" y': give a mail address"),
 ]
 

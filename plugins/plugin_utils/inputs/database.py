@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ..postgresql_restore import conflicts, moment_of
 from .places import meetings, place_of_system
 from .repositories import wrong_repositories
+from .schedules import is_schedule
 from .upgrades import repository
 from .values import HOSTS_OF_SITE, PATH, given_ports, is_list, is_network, is_rows, is_true, is_whole, listed, matches, text_of, whole_numbers
 
@@ -262,8 +263,6 @@ def _several_hosts(site):
 # --- Backups ----------------------------------------------------------------------------------
 
 SCHEDULES = ("full", "differential", "logical", "check", "drill", "offsite")
-# Minute, hour, day, month, weekday (crontab(5)).
-SCHEDULE = "([0-9*][0-9,*/-]*[ ]+){2}[0-9*][0-9,*/-]*([ ]+[0-9*A-Za-z][0-9A-Za-z,*/-]*){2}"
 BOUNDS = {
     "retention_days": (1, 9999), "logical_retention_days": (1, 9999), "reserve_mb": (32, 100000000), "archive_limit_mb": (32, 1000000000),
     "archive_interval": (10, 86400), "drill_memory_mb": (16, 1000000),
@@ -317,8 +316,11 @@ def uploads(site):
 
 def _schedules(site, *names):
     for name in names:
-        if not matches(SCHEDULE, site[name]):
-            yield f"{name} is '{site[name]}': give the five fields of cron, such as '30 2 * * 0'."
+        if not is_schedule(site[name]):
+            yield (
+                f"{name} is '{site[name]}': give the five fields of cron (minute 0-59, hour 0-23, day 1-31, month 1-12 or jan-dec, weekday 0-7 or sun-sat) "
+                "for a day that comes, such as '30 2 * * 0'."
+            )
 
 
 def _places(site):
