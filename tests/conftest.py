@@ -180,8 +180,8 @@ class Controller:
         self.loader = DataLoader()
 
     def sites(self, groups, variables, run=None):
-        """Return what is known of each host of groups, whose variables are the same."""
-        children = {group: {"hosts": dict.fromkeys(hosts)} for group, hosts in groups.items()}
+        """Return what is known of each host of groups: lists of names, or mappings of names to what a host has besides the variables of all."""
+        children = {group: {"hosts": hosts if isinstance(hosts, dict) else dict.fromkeys(hosts)} for group, hosts in groups.items()}
         hosts = sorted({host for names in groups.values() for host in names})
         self.source.write_text(yaml.safe_dump({"all": {"children": children, "vars": variables}}))
         inventory = InventoryManager(self.loader, sources=[str(self.source)])

@@ -20,6 +20,7 @@ INVENTORY = {
     "app": (app.application, PARTS),
     "guard": (hosts.guard, ()),
     "hardening": (hosts.hardening, ()),
+    "doctor": (hosts.doctor, ()),
     "firewall": (hosts.firewall, ()),
     "etcd": (database.voters, ("etcd",)),
     "certificates": (hosts.certificates, PARTS),
@@ -39,6 +40,7 @@ WORDS = ("postgresql_rebuild",)
 WISHES = {
     "backup": (database.backup, ("database", "backup")),
     "maintenance": (app.maintenance, ("web",)),
+    "reboot": (hosts.reboot, ()),
     "restore": (database.restore, ("database",)),
     "restore_media": (database.restore_media, PARTS),
     "status": (hosts.status, ()),

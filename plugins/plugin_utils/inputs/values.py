@@ -111,6 +111,11 @@ def is_port(value):
     return is_whole(value, 1, 65535)
 
 
+def is_line(value):
+    """Return whether a value is a text of one line, a number, or yes or no."""
+    return isinstance(value, (str, int, float)) and not re.search(r"[\r\n]", str(value))
+
+
 def is_true(value):
     """Return what Ansible's filter `bool` makes of a value."""
     return str(value).lower() in ("true", "yes", "on", "1", "y", "t")
