@@ -43,6 +43,11 @@ BAD = [
     ({"postgresql_backup_tls_port": 0}, "postgresql_backup_tls_port is '0': give a port number from 1 to 65535"),
     ({"media_backup_port": "rsync"}, "media_backup_port is 'rsync': give a port number from 1 to 65535"),
     ({"media_backup_share": "half"}, "media_backup_share is 'half': give a number from 0.01 to 1"),
+    ({"postgresql_backup_repositories": [{"type": ["path"], "path": "/x"}]}, "postgresql_backup_repositories: number 1 is of type '['path']': known are"),
+    ({"postgresql_backup_repositories": [{5: 6}]}, "postgresql_backup_repositories: number 1 is of type 'None': known are"),
+    ({"postgresql_backup_repositories": [PATH | {5: 6, "a": 1}]}, "postgresql_backup_repositories: number 1 has 5, a: a repository of type path has"),
+    ({"postgresql_backup_repositories": [PATH | {"path": ["/x"]}]}, "postgresql_backup_repositories: number 1 has path that is no text: give one"),
+    ({"postgresql_backup_repositories": [S3 | {"passphrase": None}]}, "postgresql_backup_repositories: number 1 has a passphrase that is left open: give one"),
     ({"media_backup_schedule": "0 2 * * 8"}, "media_backup_schedule is '0 2 * * 8': give the five fields"),
     ({"postgresql_backup_check_schedule": "hourly"}, "postgresql_backup_check_schedule is 'hourly': give the five fields"),
 ]

@@ -10,7 +10,6 @@ from ansible_collections.selfhost.django.plugins.plugin_utils.inputs import INVE
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.applied import digests
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.limits import limits
 from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.reading import ROLES, definitions, read, secrets
-from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.values import Unreadable
 
 OF_THE_PLAY = ("ansible_check_mode", "ansible_play_batch", "ansible_play_hosts", "ansible_play_hosts_all")
 
@@ -27,11 +26,8 @@ class ActionModule(Deciding):
         """Return what web hosts are set up with, by host; raise with what is wrong."""
         names = [*(INVENTORY if given["inventory"] else ()), *given["wishes"]]
         sites = read(task_vars["ansible_play_hosts_all"], task_vars["hostvars"], self._templar, self._loader, {name: task_vars[name] for name in OF_THE_PLAY})
-        try:
-            found = list(limits(task_vars.get("ansible_limit"), [*task_vars["hostvars"], *task_vars["groups"]]))
-            found += [sentence for site in sites for sentence in mistakes(site, names)]
-        except Unreadable as unreadable:
-            raise AnsibleActionFail(f"{unreadable}.") from unreadable
+        found = list(limits(task_vars.get("ansible_limit"), [*task_vars["hostvars"], *task_vars["groups"]]))
+        found += [sentence for site in sites for sentence in mistakes(site, names)]
         if found:
             raise AnsibleActionFail("\n".join(dict.fromkeys(found)))
         if not given["inventory"]:

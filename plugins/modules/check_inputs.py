@@ -23,7 +23,7 @@ options:
     type: list
     elements: str
     default: []
-    choices: [backup, maintenance, restore, restore_media, status, switchover]
+    choices: [backup, maintenance, reboot, restore, restore_media, status, switchover, upgrade_debian, upgrade_postgresql]
 attributes:
   check_mode: {support: full, description: "It changes nothing."}
   diff_mode: {support: none, description: "It changes nothing."}

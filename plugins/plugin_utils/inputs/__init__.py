@@ -11,8 +11,8 @@ import re
 
 from . import app, database, hosts, notify, upgrades
 from .kinds import wanted
-from .names import misspelt
-from .values import Unreadable
+from .names import SWITCHES, VAULT, WORDS, misspelt
+from .values import Unreadable, is_list, reason
 
 PARTS = ("web", "database", "backup", "balancer")
 # What is checked, by the role that it is for, on hosts of which groups; none for all hosts.
@@ -35,7 +35,7 @@ INVENTORY = {
     "notify": (notify.notify, PARTS),
 }
 # Lists that may be one word, since they are given on the command line.
-WORDS = ("postgresql_rebuild",)
+LISTS_OR_WORDS = ("postgresql_rebuild",)
 # What playbooks are asked for on the command line.
 WISHES = {
     "backup": (database.backup, ("database", "backup")),
@@ -50,6 +50,7 @@ WISHES = {
 }
 # What Ansible says where a fact is missing, be it one of a host's own.
 FACT = re.compile("ansible_|has no attribute")
+TEMPLATE = re.compile("(?s){{.*?}}")
 
 
 def mistakes(site, names=tuple(INVENTORY)):
@@ -58,31 +59,73 @@ def mistakes(site, names=tuple(INVENTORY)):
     names are keys of INVENTORY and WISHES.
     """
     # What is wrong in the inventory stands in the way of nothing that asks for something else.
-    inputs = site.inputs if set(names) & set(INVENTORY) else {}
+    is_inventory = bool(set(names) & set(INVENTORY))
+    inputs = {name: option for name, option in site.inputs.items() if is_inventory or option["role"] in names}
+    known = {*inputs, *WORDS, *(VAULT if is_inventory else ())}
+    unread = _unreadable(site, known - set(inputs))
     found = [
         f"{name} is no variable of this collection, and {meant} is one: write that, or give yours a name less like it."
-        for name, meant in misspelt(site.given, inputs).items()
-    ]
+        for name, meant in misspelt(site.given, {*site.inputs, *WORDS, *VAULT}).items() if meant in known
+    ]  # fmt: skip
+    found += unread.values()
     if site.is_in(*PARTS) and (unnamed := list(app.name(site))):
         found += unnamed
         # All else derives from it: with another one it can be judged, too.
         site.variables["app_name"] = "app"
-    broken = []
+    told, broken = [], []
     for name in names:
         check, groups = (INVENTORY | WISHES)[name]
         try:
-            found += check(site) if not groups or site.is_in(*groups) else ()
-        except (AttributeError, KeyError, TypeError, Unreadable, ValueError) as error:
-            broken.append(error)
+            told += check(site) if not groups or site.is_in(*groups) else ()
+        except Unreadable as error:
+            broken.append(f"{error}.")
+        except Exception as error:
+            broken.append(f"{name}'s inputs cannot be read: {reason(error)}.")
+    found += [sentence for sentence in told if not _is_of(sentence, unread)]
     given = {
-        name: option for name, option in inputs.items()
-        if name in site.given and _is_for(site, option["role"]) and not any(said.startswith(f"{name} ") for said in found)
+        name: option for name, option in (inputs | dict.fromkeys(SWITCHES, {"type": "bool", "role": ""})).items()
+        if name in site.given and _is_for(site, option["role"]) and not any(_is_told(name, option, said) for said in found)
     }  # fmt: skip
-    wrong, is_awaited = _of_another_kind(site, given)
+    wrong, is_awaited = _of_another_kind(site, given, unread)
     # A check came upon what cannot be read, or upon what is of another kind: it is one of these, or nobody's mistake.
     if broken and not found and not wrong and not is_awaited:
-        raise broken[0]
+        return broken[:1]
     return list(dict.fromkeys(found + wrong))
+
+
+def _unreadable(site, names):
+    """Return by its name what is told of each variable that cannot be read, and that defaults would read over as if it were not there."""
+    told = {}
+    for name in sorted(names & site.given):
+        try:
+            site[name]
+        except Unreadable as unreadable:
+            if name in VAULT and _is_beside_braces(site.variables[name]):
+                # What is told of a password with braces in it would be a piece of it.
+                told[name] = f"{name} cannot be read: give what it names in {{{{ }}}}, or write a secret that has them in it with !unsafe."
+            elif not _is_of_facts(site, name, unreadable):
+                told[name] = f"{unreadable}."
+    return told
+
+
+def _is_beside_braces(value):
+    """Return whether a text, or one of a list, is more than a template."""
+    return any(isinstance(text, str) and "{{" in text and TEMPLATE.sub("", text).strip() for text in (value if is_list(value) else [value]))
+
+
+def _is_of_facts(site, name, unreadable):
+    """Return whether a variable that cannot be read is made of facts of the host, which will give it later."""
+    return "ansible_" in repr(site.variables[name]) and FACT.search(str(unreadable)) is not None
+
+
+def _is_of(text, unread):
+    """Return whether a text is about a variable that cannot be read, or about the input that is made of it."""
+    return any(re.search(rf"\b(vault_)?{name.removeprefix('vault_')}\b", text) for name in unread)
+
+
+def _is_told(name, option, said):
+    """Return whether a sentence says what is wrong with an input; of one that has columns, it may begin with what is in a row."""
+    return said.startswith(f"{name} ") or "options" in option and re.search(rf"\b{name}\b", said) is not None
 
 
 def _is_for(site, role):
@@ -91,16 +134,19 @@ def _is_for(site, role):
     return not groups or site.is_in(*groups)
 
 
-def _of_another_kind(site, given):
-    """Return what is wrong with inputs that are of another kind or cannot be read, and whether there are some that facts of the host will give, later."""
+def _of_another_kind(site, given, unread):
+    """Return what is wrong with inputs that are of another kind or cannot be read, and whether there are some that facts of the host will give, later.
+
+    unread are names of others that cannot be read, and were told of.
+    """
     sentences, is_awaited = [], False
     for name, option in given.items():
         try:
-            if what := wanted(site[name], option, name in WORDS):
+            if what := wanted(site[name], option, name in LISTS_OR_WORDS):
                 sentences.append(f"{name} has to be {what}.")
         except Unreadable as unreadable:
-            if "ansible_" in str(site.variables[name]) and FACT.search(str(unreadable)):
+            if _is_of_facts(site, name, unreadable):
                 is_awaited = True
-            else:
+            elif not _is_of(f"{name} {site.variables[name]!r}", unread):
                 sentences.append(f"{unreadable}.")
     return sentences, is_awaited

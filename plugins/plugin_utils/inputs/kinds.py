@@ -29,7 +29,7 @@ def wanted(value, option, is_word=False):
 
     is_word tells that one word may stand for a list of one.
     """
-    kind = option["type"]
+    kind = option.get("type")
     if kind not in KINDS or is_word and isinstance(value, str):
         return ""
     what, _several, is_one = KINDS[kind]
@@ -41,7 +41,15 @@ def wanted(value, option, is_word=False):
     known = option.get("options")
     if known and (strange := dict.fromkeys(str(key) for row in value if isinstance(row, Mapping) for key in row if key not in known)):
         return f"a list of mappings with the keys {listed(known)}, and one has {listed(strange)}"
+    if known and (wrong := wrong_column(value, known)):
+        return f"a list of mappings in which {wrong}"
     choices = option.get("choices", ())
     if choices and kind == "str" and str(value) not in map(str, choices):
         return f"one of {listed(choices)}"
     return ""
+
+
+def wrong_column(rows, options):
+    """Return what the first value in rows has to be that is of another kind than its column, as "key is a text"; empty where none is."""
+    said = (f"{key} is {what}" for row in rows for key, value in row.items() if (what := wanted(value, options[key])))
+    return next(said, "")

@@ -9,14 +9,18 @@ import difflib
 # What playbooks read from the command line.
 WORDS = (
     "backup_type", "deploy_allow_breaking_migrations", "deploy_break_lock", "deploy_serial", "deploy_version", "maintenance", "reboot_all",
-    "restore_backup_label", "restore_database", "restore_dump", "restore_in_place", "restore_media", "restore_remove", "restore_repository",
+    "rebuild_media", "restore_backup_label", "restore_database", "restore_dump", "restore_in_place", "restore_media", "restore_remove", "restore_repository",
     "restore_target_name", "restore_target_time", "restore_target_timeline", "rollback_to", "switchover_dead", "switchover_force", "switchover_max_lag_mb", "switchover_to",
     "upgrade_back", "upgrade_remove",
 )  # fmt: skip
+# Those of them that are yes or no.
+SWITCHES = (
+    "deploy_allow_breaking_migrations", "deploy_break_lock", "reboot_all", "rebuild_media", "restore_media", "restore_remove", "switchover_force",
+)  # fmt: skip
 # What defaults read from the vault.
 VAULT = (
-    "vault_app_database_password", "vault_app_repository_key", "vault_app_secret_key", "vault_etcd_password", "vault_etcd_root_password",
-    "vault_notify_heartbeat_url", "vault_notify_relay_password", "vault_notify_urls",
+    "vault_app_acme_hmac_key", "vault_app_database_password", "vault_app_repository_key", "vault_app_secret_key", "vault_etcd_password",
+    "vault_etcd_root_password", "vault_notify_heartbeat_url", "vault_notify_relay_password", "vault_notify_urls",
     "vault_postgresql_backup_former_passphrase", "vault_postgresql_backup_passphrase", "vault_postgresql_backup_password", "vault_postgresql_failover_password",
     "vault_postgresql_replication_password",
 )  # fmt: skip
@@ -31,13 +35,12 @@ RENAMED = {
 ALIKE = 0.8
 
 
-def misspelt(variables, inputs):
+def misspelt(variables, known):
     """Return the names among variables that are meant to be another one: by each, the one that is meant.
 
-    variables are names; inputs are those that are read beside WORDS. A name of somebody else is none: it has to begin as one of the inputs
-    does (app_…), and to be like one of them, or the beginning of one.
+    variables are names; known are those that something reads. A name of somebody else is none: it has to begin as one of these does (app_…), and to
+    be like one of them, or the beginning of one.
     """
-    known = {*inputs, *WORDS, *(VAULT if inputs else ())}
     prefixes = {name.split("_", 1)[0] + "_" for name in known}
     found = {}
     for name in sorted(set(variables) - known):

@@ -66,11 +66,15 @@ def _wrong_neighbours(rows):
 
 def _wrong(row):
     kind = row.get("type")
-    if kind not in NEEDED:
+    if not isinstance(kind, str) or kind not in NEEDED:
         return f"is of type '{kind}': known are path, s3 and sftp"
     known = NEEDED[kind] + FREE + MORE[kind]
-    if strangers := sorted(set(row) - set(known)):
+    if strangers := sorted(str(name) for name in row if name not in known):
         return f"has {', '.join(strangers)}: a repository of type {kind} has {', '.join(known)}"
+    if odd := [name for name, value in row.items() if name != "host_keys" and not isinstance(value, (str, int, float, type(None)))]:
+        return f"has {', '.join(odd)} that is no text: give one"
+    if "passphrase" in row and row["passphrase"] is None:
+        return "has a passphrase that is left open: give one, or '' for none"
     if missing := [name for name in NEEDED[kind] if not str(row.get(name) or "").strip()]:
         return f"lacks {', '.join(name + HINTS.get(name, '') for name in missing)}"
     if not PATH.fullmatch(str(row["path"])):

@@ -9,6 +9,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
+from ansible.parsing.vault import EncryptedString
+
 
 class Unreadable(Exception):
     """A variable whose own text is at fault: it names one that is not there, say."""
@@ -52,7 +54,7 @@ class Site:
         try:
             value = plain(self._render_by_example(self.variables[name]))
         except Exception as error:
-            raise Unreadable(f"{name} cannot be read: {' '.join(str(error).split())}") from error
+            raise Unreadable(f"{name} cannot be read: {reason(error)}") from error
         self.by_example.add(name)
         return value
 
@@ -75,12 +77,19 @@ class Site:
 
 
 def plain(value):
-    """Return a value without what Ansible knows of where it came from."""
+    """Return a value without what Ansible knows of where it came from; what is encrypted is opened, or the error raised that keeps it closed."""
+    if isinstance(value, EncryptedString):
+        return str(value)
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
     if is_list(value):
         return [plain(item) for item in value]
     return next((kind(value) for kind in (str, float) if isinstance(value, kind)), value)
+
+
+def reason(error):
+    """Return what an error says, as the end of a sentence."""
+    return " ".join(str(error).split()).rstrip(".")
 
 
 # --- Kinds ------------------------------------------------------------------------------------

@@ -25,6 +25,11 @@ from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.kinds impor
         ([{"a": 1}, {}], {"type": "list", "elements": "dict", "options": {"a": {}, "b": {}}}, ""),
         ([{"a": 1}, {"c": 1, 5: 1}], {"type": "list", "elements": "dict", "options": {"a": {}, "b": {}}},
          "a list of mappings with the keys a, b, and one has c, 5"),
+        ([{"a": ["x"]}, {"a": "x"}], {"type": "list", "elements": "dict", "options": {"a": {"type": "str"}}}, "a list of mappings in which a is a text"),
+        ([{}, {"a": ["x", ["y"]]}], {"type": "list", "elements": "dict", "options": {"a": {"type": "list", "elements": "str"}}},
+         "a list of mappings in which a is a list of texts"),
+        ([{"a": "many"}], {"type": "list", "elements": "dict", "options": {"a": {"type": "int"}}}, "a list of mappings in which a is a whole number"),
+        ([{"a": "x"}], {"type": "list", "elements": "dict", "options": {"a": {"type": "raw"}}}, ""),
     ],
 )  # fmt: skip
 def test_what_it_has_to_be(value, option, expected):
