@@ -43,18 +43,36 @@ BAD = [
     ({"postgresql_backup_tls_port": 0}, "postgresql_backup_tls_port is '0': give a port number from 1 to 65535"),
     ({"media_backup_port": "rsync"}, "media_backup_port is 'rsync': give a port number from 1 to 65535"),
     ({"media_backup_share": "half"}, "media_backup_share is 'half': give a number from 0.01 to 1"),
+    ({"app_media_root": "/mnt/data", "postgresql_backup_path": "/mnt/data/pg"}, "postgresql_backup_path gives '/mnt/data/pg', which meets '/mnt/data' of app_media"),
+    ({"app_media_root": "/mnt/data", "media_backup_path": "/mnt/data/copies"}, "media_backup_path gives '/mnt/data/copies', which meets '/mnt/data' of"),
+    ({"app_media_root": "/mnt/data/media", "media_backup_path": "/mnt/data"}, "media_backup_path gives '/mnt/data', which meets '/mnt/data/media'"),
+    ({"app_media_path": "/mnt/data/media", "media_backup_path": "/mnt/data"}, "media_backup_path gives '/mnt/data', which meets '/mnt/data/media'"),
+    ({"app_media_root": "/var/lib/pgbackrest"}, "postgresql_backup_path gives '/var/lib/pgbackrest', which meets '/var/lib/pgbackrest' of app_media_root"),
+    ({"app_static_root": "/var/lib/pgbackrest"}, "postgresql_backup_path gives '/var/lib/pgbackrest', which meets '/var/lib/pgbackrest' of app_static_root"),
+    ({"app_static_store": "/var/backups/postgresql/static"}, "postgresql_backup_logical_path gives '/var/backups/postgresql', which meets"),
     ({"postgresql_backup_repositories": [{"type": ["path"], "path": "/x"}]}, "postgresql_backup_repositories: number 1 is of type '['path']': known are"),
     ({"postgresql_backup_repositories": [{5: 6}]}, "postgresql_backup_repositories: number 1 is of type 'None': known are"),
     ({"postgresql_backup_repositories": [PATH | {5: 6, "a": 1}]}, "postgresql_backup_repositories: number 1 has 5, a: a repository of type path has"),
     ({"postgresql_backup_repositories": [PATH | {"path": ["/x"]}]}, "postgresql_backup_repositories: number 1 has path that is no text: give one"),
     ({"postgresql_backup_repositories": [S3 | {"passphrase": None}]}, "postgresql_backup_repositories: number 1 has a passphrase that is left open: give one"),
     ({"media_backup_schedule": "0 2 * * 8"}, "media_backup_schedule is '0 2 * * 8': give the five fields"),
+    ({"media_backup_repository": -1}, "media_backup_repository is '-1': give a whole number from 0"),
     ({"postgresql_backup_check_schedule": "hourly"}, "postgresql_backup_check_schedule is 'hourly': give the five fields"),
 ]
 
 
 def test_bad_values(each_is_refused):
-    each_is_refused(BAD, "postgresql_backup", "media_backup", good=[{"postgresql_backup_repositories": [PATH, S3, SFTP]}], **SECRET)
+    apart = {"app_media_root": "/mnt/data/media", "media_backup_path": "/mnt/data/copies", "app_static_store": "/mnt/data/static"}
+    each_is_refused(BAD, "postgresql_backup", "media_backup", good=[{"postgresql_backup_repositories": [PATH, S3, SFTP]}, apart], **SECRET)
+
+
+def test_the_same_path_on_two_machines_is_two_places(sentences):
+    groups = {"web": ["site1"], "database": ["site2"], "backup": ["site3"]}
+    addresses = {"site1": "192.0.2.1", "site2": "192.0.2.2", "site3": "192.0.2.3"}
+    assert sentences(
+        groups, ["postgresql_backup", "media_backup"], app_addresses=addresses, vault_postgresql_backup_password="b" * 16,
+        app_media_root="/mnt/data", media_backup_path="/mnt/data/copies",
+    ) == []  # fmt: skip
 
 
 @pytest.mark.parametrize(

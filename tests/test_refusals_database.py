@@ -42,6 +42,30 @@ BAD = [
     ({"postgresql_settings": {"Archive_Mode": "off"}}, "postgresql_settings holds archive_mode: that is set by"),
     ({"postgresql_settings": {"password_encryption": "md5"}}, "postgresql_settings holds password_encryption: this is fixed"),
     ({"postgresql_settings": {"hba_file": "/x"}}, "postgresql_settings holds hba_file: this is fixed"),
+    ({"postgresql_settings": {"work_mem": ["8MB"]}}, "postgresql_settings has to be a mapping"),
+    ({"postgresql_settings": {"wal_level": "minimal", "max_wal_senders": 0}}, "postgresql_settings has the wal_level minimal, from which nothing"),
+    ({"postgresql_settings": {"hot_standby": "off"}}, "postgresql_settings holds hot_standby: this is fixed"),
+    ({"postgresql_settings": {"restore_command": "cp"}}, "postgresql_settings holds restore_command: that is set by the role postgresql_restore"),
+    ({"postgresql_settings": {"recovery_target_time": "x"}}, "postgresql_settings holds recovery_target_time: that is set by the playbook restore"),
+    ({"postgresql_port": 5433}, "postgresql_port is 5433, and the application asks for 5432: give app_database_port, which postgresql_port follows"),
+    ({"postgresql_listen_addresses": ["192.0.2.1"]}, 'postgresql_listen_addresses is ["192.0.2.1"], and the application on site1 asks for the server'),
+    ({"postgresql_listen_addresses": ["::"]}, 'postgresql_listen_addresses is ["::"], and the application on site1 asks for the server at'),
+    ({"postgresql_memory_mb": 0}, "postgresql_memory_mb is '0': give a whole number from 128"),
+    ({"postgresql_cores": 0}, "postgresql_cores is '0': give a whole number from 1"),
+    (role(connection_limit="many"), "postgresql_roles has to be a list of mappings in which connection_limit is a whole number"),
+    (role(connection_limit=-5), "postgresql_roles has the connection_limit -5 of reader: give a whole number, or -1 for any"),
+    (role(settings=["jit"]), "postgresql_roles has to be a list of mappings in which settings is a mapping"),
+    (role(settings={"jit": ["off"]}), "postgresql_roles has settings of reader that are none: give values of one line"),
+    (role(member_of=["nobody_at_all"]), "postgresql_roles has a role member_of nobody_at_all, which is neither in postgresql_roles nor PostgreSQL's own"),
+    (role(member_of=["pg_monitr"]), "postgresql_roles has a role member_of pg_monitr, which is neither in postgresql_roles nor PostgreSQL's own"),
+    (role(password=[PASSWORD]), "postgresql_roles has to be a list of mappings in which password is a text"),
+    (role(databases=[["shop"]]), "postgresql_roles has to be a list of mappings in which databases is a list of texts"),
+    ({"app_database_roles": [{"name": "shop", "password": PASSWORD, "databases": [["shop"]]}]}, "app_database_roles has to be a list of mappings in which"),
+    ({"app_database_roles": [{"name": "shop", "password": PASSWORD, "connection_limit": "many"}]}, "app_database_roles has to be a list of mappings"),
+    ({"app_database_roles": [{"name": "shop", "password": "swordfish"}]}, "app_database_roles: the password of shop is shorter than 16 characters"),
+    ({"app_databases": [{"name": "shop", "owner": ["shop"]}]}, "app_databases has to be a list of mappings in which owner is a text"),
+    (database(owner=["shop"]), "postgresql_databases has to be a list of mappings in which owner is a text"),
+    (access(database=["shop"]), "postgresql_access has to be a list of mappings in which database is a text"),
     ({"postgresql_roles": "shop"}, "postgresql_roles has to be a list of mappings"),
     ({"postgresql_roles": ["shop"]}, "postgresql_roles has to be a list of mappings"),
     ({"postgresql_databases": {"name": "shop"}}, "postgresql_databases has to be a list of mappings"),
@@ -90,6 +114,10 @@ BAD = [
     ({"postgresql_backup_full_schedule": "0 2 * * sunday"}, "postgresql_backup_full_schedule is '0 2 * * sunday': give the five fields of cron (minute 0-59,"),
     ({"postgresql_backup_check_schedule": "*/0 * * * *"}, "postgresql_backup_check_schedule is '*/0 * * * *': give the five fields"),
     ({"postgresql_backup_logical_schedule": "0 2 31 2 *"}, "postgresql_backup_logical_schedule is '0 2 31 2 *': give the five fields"),
+    ({"postgresql_backup_processes": 0}, "postgresql_backup_processes is '0': give a whole number from 1 to 999"),
+    ({"postgresql_backup_processes": 1000}, "postgresql_backup_processes is '1000': give a whole number from 1 to 999"),
+    ({"postgresql_backup_server_version": 9}, "postgresql_backup_server_version is '9': known are 15"),
+    ({"postgresql_backup_server_port": 0}, "postgresql_backup_server_port is '0': give a port number"),
     ({"postgresql_backup_notify": 'x" y'}, "postgresql_backup_notify is 'x\" y': give a mail address"),
 ]
 
@@ -132,6 +160,38 @@ def test_what_a_site_may_well_set_is_not_refused(sentences):
         postgresql_backup_full_schedule="*/30 1,2 * * sun",
         postgresql_backup_notify="dba@example.org",
     )
+
+
+def test_a_server_behind_a_pooler_and_elsewhere_is_not_refused(sentences):
+    assert not sentences(postgresql_port=5432, app_database_port=6432)
+    assert not sentences(app_database_port=6432)
+    assert not sentences(postgresql_listen_addresses=["192.0.2.1"], app_database_host="192.0.2.1")
+
+
+def test_who_is_to_reach_the_server_finds_it(sentences):
+    groups = {"web": ["site1"], "database": ["site2"]}
+    site = {"app_addresses": {"site1": "192.0.2.1", "site2": "192.0.2.2"}}
+    (said,) = sentences(groups, ["postgresql"], postgresql_listen_addresses=["localhost", "::1"], **site)
+    assert said.startswith('postgresql_listen_addresses is ["localhost", "::1"], where site1 cannot reach site2: give')
+    assert sentences(groups, ["postgresql"], postgresql_listen_addresses=["192.0.2.2"], **site) == []
+    alone = {"web": ["site1"], "database": ["site1"], "balancer": ["site2"]}
+    assert sentences(alone, ["postgresql"], postgresql_listen_addresses=["localhost"], **site) == [], "nobody else comes to it"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"max_wal_senders": 0}, "postgresql_settings has max_wal_senders 0, and the site's other hosts need 4: give more, or leave it out."),
+        ({"max_replication_slots": "1"}, "postgresql_settings has max_replication_slots 1, and the site's other hosts need 2"),
+        ({"max_wal_senders": 4, "max_replication_slots": 2, "wal_level": "logical"}, ""),
+    ],
+)
+def test_there_is_room_for_those_who_follow(sentences, settings, sentence):
+    groups = {"database": ["site1", "site2"], "backup": ["site3"]}
+    site = {"app_addresses": {"site1": "192.0.2.1", "site2": "192.0.2.2", "site3": "192.0.2.3"}}
+    passwords = {f"vault_postgresql_{name}_password": PASSWORD for name in ("replication", "backup")}
+    said = sentences(groups, ["postgresql"], postgresql_settings=settings, **site, **passwords)
+    assert len(said) == bool(sentence) and "".join(said).startswith(sentence)
 
 
 def test_a_refusal_tells_no_secret(preflight):

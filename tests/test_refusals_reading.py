@@ -118,3 +118,28 @@ def test_every_playbook_refuses_before_it_does_anything():
     """doctor.yml tells of bad input with all the rest, and two are parts of others."""
     first = {path.stem: yaml.safe_load(path.read_text())[0].get("ansible.builtin.import_playbook") for path in ROLES.parent.glob("playbooks/*.yml")}
     assert {name for name, imported in first.items() if imported != "preflight.yml"} == {"doctor", "look", "packages", "preflight"}
+
+
+# --- Numbers --------------------------------------------------------------------------------------
+
+
+# Told by other names: with what they have to go with, and by the word of the command line.
+WITH_OTHERS = {"postgresql_failover_loop_seconds", "postgresql_failover_retry_seconds", "postgresql_restore_repository"}
+
+
+def test_every_number_has_its_bounds(controller):
+    """Without, a slip of the pen would be told by whatever program reads it, or by none."""
+    hosts = ["site1", "site2", "site3"]
+    groups = {"web": hosts[:1], "database": hosts[:2], "balancer": hosts[2:], "backup": hosts[2:], "etcd": hosts, "logs": hosts[2:]}
+    site = {"app_name": "shop", "app_addresses": {host: f"192.0.2.{number}" for number, host in enumerate(hosts, 1)}}
+    site |= {name: "p" * 16 for name in names.VAULT if name.endswith("_password")}
+    numbers = {}
+    for name, option in controller.sites(groups, site)[0].inputs.items():
+        if option["type"] in ("int", "float"):
+            numbers.setdefault(option["role"], []).append(name)
+    # Those of uWSGI derive from each other.
+    del numbers["uwsgi"]
+    for role, of_role in numbers.items():
+        checks = [role] if role in INVENTORY else ["app", "restore", "status"]
+        said = " ".join(controller.sentences(groups, site | dict.fromkeys(of_role, -7), checks))
+        assert [name for name in of_role if not re.search(rf"\b{name}\b", said) and name not in WITH_OTHERS] == []

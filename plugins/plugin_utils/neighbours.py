@@ -64,8 +64,8 @@ def refuse_cluster(host, found, version, port):
             )
         if row["active"] and row["port"] == port:
             return (
-                "%s already has the PostgreSQL cluster %s on port %d, which is postgresql_port of this inventory: set postgresql_port to another one, or "
-                "give %s another port in /etc/postgresql/%s/postgresql.conf and restart it." % (host, cluster, port, cluster, cluster)
+                "%s already has the PostgreSQL cluster %s on port %d, which is postgresql_port of this inventory: set app_database_port, which it follows, "
+                "to another one, or give %s another port in /etc/postgresql/%s/postgresql.conf and restart it." % (host, cluster, port, cluster, cluster)
             )
     return ""
 

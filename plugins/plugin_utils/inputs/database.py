@@ -9,22 +9,34 @@ import time
 from collections.abc import Mapping
 
 from ..postgresql_restore import conflicts, moment_of
-from .places import meetings, place_of_system
-from .repositories import wrong_repositories
+from .kinds import wrong_column
+from .places import is_inside, meetings, place_of_system
+from .repositories import MOST, wrong_repositories
 from .schedules import is_schedule
 from .upgrades import repository
-from .values import HOSTS_OF_SITE, PATH, given_ports, is_list, is_network, is_rows, is_true, is_whole, listed, matches, text_of, whole_numbers
+from .values import (
+    HOSTS_OF_SITE, PATH, given_numbers, given_ports, is_line, is_list, is_network, is_port, is_rows, is_true, is_whole, listed, matches, text_of, whole_numbers,
+)  # fmt: skip
 
+# What a row of each needs, and whose columns it has. A password that is not there is told by the name of its role.
 LISTS = {
-    "postgresql_roles": (["name"], ["name", "password", "databases", "attributes", "member_of", "connection_limit", "settings"]),
-    "postgresql_databases": (["name", "owner"], ["name", "owner", "extensions"]),
-    "postgresql_access": (["database", "role", "from"], ["database", "role", "from"]),
-    "postgresql_application_access": (["database", "role", "from"], ["database", "role", "from"]),
+    "postgresql_roles": (["name"], "postgresql_roles"),
+    "postgresql_databases": (["name", "owner"], "postgresql_databases"),
+    "postgresql_access": (["database", "role", "from"], "postgresql_access"),
+    "postgresql_application_access": (["database", "role", "from"], "postgresql_access"),
 }
 # A name of PostgreSQL's has 63, and `backup_` stands before that of a host.
 SLOT_LETTERS = 56
+# Of which variables of the role app they are made, where nothing is said of themselves.
+SOURCES = {"postgresql_roles": "app_database_roles", "postgresql_databases": "app_databases"}
 # Names that PostgreSQL keeps for itself.
 RESERVED = "pg_.*|postgres|public|none|template[01]"
+# Roles that are there anyway (PostgreSQL manual, "Predefined Roles").
+PREDEFINED = {
+    "pg_checkpoint", "pg_create_subscription", "pg_execute_server_program", "pg_maintain", "pg_monitor", "pg_read_all_data",
+    "pg_read_all_settings", "pg_read_all_stats", "pg_read_server_files", "pg_signal_autovacuum_worker", "pg_signal_backend", "pg_stat_scan_tables",
+    "pg_use_reserved_connections", "pg_write_all_data", "pg_write_server_files",
+}  # fmt: skip
 # Settings that have a variable or a role of their own; the rest is free.
 OWNED = {
     "listen_addresses": "postgresql_listen_addresses",
@@ -36,11 +48,16 @@ OWNED = {
     "archive_command": "the role postgresql_backup",
     "archive_library": "the role postgresql_backup",
     "archive_timeout": "postgresql_backup_archive_interval",
+    "archive_cleanup_command": "the role postgresql_backup",
     "max_slot_wal_keep_size": "postgresql_slot_keep_mb",
     "synchronous_standby_names": "postgresql_synchronous_standbys",
+    "restore_command": "the role postgresql_restore",
+    "recovery_end_command": "the role postgresql_restore",
 }
+# What a server that is being restored is told, and one that serves would be by whatever copies its settings.
+OF_A_RESTORE = "recovery_target(_.*)?"
 FIXED = {
-    "config_file", "data_directory", "external_pid_file", "hba_file", "ident_file", "include", "include_dir", "include_if_exists",
+    "config_file", "data_directory", "external_pid_file", "hba_file", "hot_standby", "ident_file", "include", "include_dir", "include_if_exists",
     "password_encryption", "primary_conninfo", "primary_slot_name", "ssl", "ssl_cert_file", "ssl_key_file", "unix_socket_directories", "wal_log_hints",
 }  # fmt: skip
 # What comes with the server's own package (PostgreSQL manual, appendix F).
@@ -62,15 +79,12 @@ def server(site):
     if not any(str(version) == str(one) for one in known):
         yield f"postgresql_version is '{version}': known are {listed(known)}."
     yield from repository(site)
-    yield from given_ports(site, "postgresql_port")
-    addresses = site["postgresql_listen_addresses"]
-    name = "[*]|[A-Za-z0-9][A-Za-z0-9.-]*|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
-    if not is_list(addresses) or not addresses or not all(matches(name, address) for address in addresses):
-        yield f"postgresql_listen_addresses is {text_of(addresses)}: give a list of addresses or host names, such as [localhost]."
+    yield from given_ports(site, "postgresql_port", "postgresql_voters_port")
+    yield from _listening(site)
     yield from whole_numbers(
         site,
         {"postgresql_max_connections": (10, 10000), "postgresql_slow_statement_ms": (-1, 2147483647), "postgresql_synchronous_standbys": (0, 64),
-         "postgresql_slot_keep_mb": (64, 10000000)},
+         "postgresql_slot_keep_mb": (64, 10000000), "postgresql_memory_mb": (128, 1000000000), "postgresql_cores": (1, 10000)},
     )  # fmt: skip
     share = site["postgresql_memory_share"]
     if not matches("[0-9]*[.]?[0-9]+", share) or not 0.05 <= float(share) <= 1:
@@ -141,35 +155,86 @@ def _failover(site):
         yield f"postgresql_max_connections is {connections}: with the group etcd give 25 or more, Patroni's least."
 
 
+# At what addresses a server listens that a client finds at the loopback.
+HEARD = {"127.0.0.1": {"*", "0.0.0.0", "127.0.0.1", "localhost"}, "::1": {"*", "::", "::1", "localhost"}}
+HEARD["localhost"] = HEARD["127.0.0.1"] | HEARD["::1"]
+
+
+def _listening(site):
+    """Say where those who need the server would not find it."""
+    addresses, port, asked, host = (site[name] for name in ("postgresql_listen_addresses", "postgresql_port", "app_database_port", "app_database_host"))
+    name = "[*]|[A-Za-z0-9][A-Za-z0-9.-]*|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
+    if not is_list(addresses) or not addresses or not all(matches(name, address) for address in addresses):
+        yield f"postgresql_listen_addresses is {text_of(addresses)}: give a list of addresses or host names, such as [localhost]."
+        return
+    is_same_port = str(port) == str(asked)
+    # Who says both has something between them.
+    if not is_same_port and is_port(port) and is_port(asked) and "app_database_port" not in site.given:
+        yield (
+            f"postgresql_port is {port}, and the application asks for {asked}: give app_database_port, which postgresql_port follows, or both where a "
+            "pooler is between them."
+        )
+    if is_same_port and site.host in site["app_web_hosts"] and str(host) in HEARD and not HEARD[str(host)] & set(map(str, addresses)):
+        yield (
+            f"postgresql_listen_addresses is {text_of(addresses)}, and the application on {site.host} asks for the server at {host}: add localhost, or leave "
+            "it out."
+        )
+    web = site["app_web_hosts"] if is_same_port and "app_database_host" not in site.given else []
+    others = [other for other in dict.fromkeys([*site["postgresql_hosts"], *web, *site["app_backup_hosts"]]) if other != site.host]
+    if others and all(matches(r"localhost|127\..*|::1", address) for address in addresses):
+        yield f"postgresql_listen_addresses is {text_of(addresses)}, where {listed(others)} cannot reach {site.host}: give ['*'], or leave it out."
+
+
 def _settings(site):
     settings = site["postgresql_settings"]
-    name = "[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)?"
-    if not isinstance(settings, Mapping) or not all(matches(name, key) for key in settings) or any(
-        "\n" in str(value) or "\r" in str(value) for value in settings.values()
-    ):
+    if not _is_settings(settings):
         yield "postgresql_settings has to be a mapping of names of settings to values of one line."
         return
-    names = [key.lower() for key in settings]
-    if elsewhere := [key for key in names if key in OWNED]:
+    values = {key.lower(): str(value) for key, value in settings.items()}
+    if elsewhere := [key for key in values if key in OWNED]:
         yield f"postgresql_settings holds {listed(elsewhere)}: that is set by {listed(dict.fromkeys(OWNED[key] for key in elsewhere))}."
-    if fixed := [key for key in names if key in FIXED]:
+    if restored := [key for key in values if matches(OF_A_RESTORE, key)]:
+        yield f"postgresql_settings holds {listed(restored)}: that is set by the playbook restore, for its one run."
+    if fixed := [key for key in values if key in FIXED]:
         yield f"postgresql_settings holds {listed(fixed)}: this is fixed, since the roles depend on it."
+    if values.get("wal_level", "replica").lower() not in ("replica", "logical"):
+        yield f"postgresql_settings has the wal_level {values['wal_level']}, from which nothing could be archived: give replica or logical, or leave it out."
+    # Each of those who follow takes one of each, and another sender while it is made.
+    followers = max(len(site["postgresql_hosts"]) - 1, 0) + len(site["postgresql_receivers"])
+    for key, least in {"max_wal_senders": 2 * followers, "max_replication_slots": followers}.items():
+        if matches("[0-9]+", values.get(key, "")) and int(values[key]) < least:
+            yield f"postgresql_settings has {key} {values[key]}, and the site's other hosts need {least}: give more, or leave it out."
+
+
+def _is_settings(value):
+    """Return whether a value is a mapping of names of settings to values of one line."""
+    name = "[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)?"
+    return isinstance(value, Mapping) and all(matches(name, key) and is_line(item) for key, item in value.items())
+
+
+def _said(site, variable):
+    """Return by which name the inventory gives a list."""
+    source = SOURCES.get(variable)
+    return source if source in site.given and variable not in site.given else variable
 
 
 def _lists(site):
-    for variable, (required, known) in LISTS.items():
-        rows = site[variable]
+    for variable, (required, of) in LISTS.items():
+        rows, known, name = site[variable], site.inputs[of]["options"], _said(site, variable)
         if not is_rows(rows):
-            yield f"{variable} has to be a list of mappings."
+            yield f"{name} has to be a list of mappings."
         elif strange := dict.fromkeys(key for row in rows for key in row if key not in known):
-            yield f"{variable} has an entry with {listed(strange)}: known are {listed(known)}."
+            yield f"{name} has an entry with {listed(strange)}: known are {listed(known)}."
         elif not is_rows(rows, required):
-            yield f"{variable} has an entry without all of {listed(required)}."
+            yield f"{name} has an entry without all of {listed(required)}."
+        elif wrong := wrong_column(rows, known):
+            yield f"{name} has to be a list of mappings in which {wrong}."
 
 
 def _rows(site):
     roles, databases, access = site["postgresql_roles"], site["postgresql_databases"], site["postgresql_access"]
-    for variable, rows in (("postgresql_roles", roles), ("postgresql_databases", databases)):
+    of_roles, of_databases = _said(site, "postgresql_roles"), _said(site, "postgresql_databases")
+    for variable, rows in ((of_roles, roles), (of_databases, databases)):
         names = [str(row["name"]) for row in rows]
         if len(set(names)) < len(names) or not all(matches("[a-z_][a-z0-9_-]{0,62}", name) for name in names):
             yield (
@@ -183,20 +248,26 @@ def _rows(site):
     for role in roles:
         # What is wrong with the application's own is told of app_database_password.
         if role.get("password") != site["app_database_password"] or is_whole(len(str(role["password"])), 16):
-            yield from _password(role["name"], str(role.get("password") or ""))
+            yield from _password(of_roles, role["name"], str(role.get("password") or ""))
+        if not is_whole(role.get("connection_limit", -1), -1, 10000):
+            yield f"{of_roles} has the connection_limit {role['connection_limit']} of {role['name']}: give a whole number, or -1 for any."
+        if not _is_settings(role.get("settings", {})):
+            yield f"{of_roles} has settings of {role['name']} that are none: give values of one line by the names of settings."
     attributes = site["__postgresql_attributes"]
     if strange := [item for role in roles for item in _flat(role.get("attributes", [])) if item not in attributes]:
-        yield f"postgresql_roles gives {listed(strange)}: a role can have {listed(attributes)}."
-    names = {"postgresql_roles": [row["name"] for row in roles], "postgresql_databases": [row["name"] for row in databases]}
+        yield f"{of_roles} gives {listed(strange)}: a role can have {listed(attributes)}."
+    names = {of_roles: [row["name"] for row in roles], of_databases: [row["name"] for row in databases]}
     for variable, among, used in (
-        ("postgresql_databases", "postgresql_roles", [row["owner"] for row in databases]),
-        ("postgresql_roles", "postgresql_databases", [name for row in roles for name in _flat(row.get("databases", []))]),
-        ("postgresql_access", "postgresql_roles", [row["role"] for row in access]),
-        ("postgresql_access", "postgresql_databases", [row["database"] for row in access]),
+        (of_databases, of_roles, [row["owner"] for row in databases]),
+        (of_roles, of_databases, [name for row in roles for name in _flat(row.get("databases", []))]),
+        ("postgresql_access", of_roles, [row["role"] for row in access]),
+        ("postgresql_access", of_databases, [row["database"] for row in access]),
     ):
         if strange := dict.fromkeys(name for name in used if name not in names[among]):
             yield f"{variable} names {listed(strange)}, which is not in {among}."
-    yield from _extensions(site, [name for row in databases for name in _flat(row.get("extensions", []))])
+    if strange := dict.fromkeys(name for role in roles for name in _flat(role.get("member_of", [])) if name not in {*names[of_roles], *PREDEFINED}):
+        yield f"{of_roles} has a role member_of {listed(strange)}, which is neither in {of_roles} nor PostgreSQL's own, such as pg_monitor."
+    yield from _extensions(site, of_databases, [name for row in databases for name in _flat(row.get("extensions", []))])
     if not all(is_network(row["from"]) and not str(row["from"]).endswith("/0") for row in access):
         yield (
             f"postgresql_access admits from {listed(row['from'] for row in access)}: give the address or the network of the clients, such as "
@@ -208,16 +279,16 @@ def _flat(value):
     return value if is_list(value) else [value]
 
 
-def _password(name, password):
+def _password(variable, name, password):
     if len(password) >= 16 and not matches("md5[0-9a-f]{32}", password):
         return
     wrong = "is an MD5 hash, which only weak authentication could use" if len(password) >= 16 else "is shorter than 16 characters" if password else "is not set"
-    yield f"postgresql_roles: the password of {name} {wrong}: put a random one of at least 16 characters into the vault."
+    yield f"{variable}: the password of {name} {wrong}: put a random one of at least 16 characters into the vault."
 
 
-def _extensions(site, names):
+def _extensions(site, variable, names):
     if not all(matches("[a-z_][a-z0-9_-]*", name) for name in names):
-        yield "postgresql_databases names an extension that cannot be; give names such as pg_trgm."
+        yield f"{variable} names an extension that cannot be; give names such as pg_trgm."
         return
     packages = [str(package) for package in site["postgresql_packages"]]
     for name in dict.fromkeys(names):
@@ -263,10 +334,11 @@ def _several_hosts(site):
 # --- Backups ----------------------------------------------------------------------------------
 
 SCHEDULES = ("full", "differential", "logical", "check", "drill", "offsite")
+# The last is pgBackRest's own bound.
 BOUNDS = {
     "retention_days": (1, 9999), "logical_retention_days": (1, 9999), "reserve_mb": (32, 100000000), "archive_limit_mb": (32, 1000000000),
     "archive_interval": (10, 86400), "drill_memory_mb": (16, 1000000),
-    "drill_hours": (1, 168),
+    "drill_hours": (1, 168), "processes": (1, 999),
 }  # fmt: skip
 
 
@@ -296,7 +368,10 @@ def backups(site):
             "vault_postgresql_backup_passphrase, or leave it empty for a repository that is not encrypted."
         )
     yield from whole_numbers(site, {f"postgresql_backup_{name}": bounds for name, bounds in BOUNDS.items()})
-    yield from given_ports(site, "postgresql_backup_tls_port")
+    yield from given_ports(site, "postgresql_backup_tls_port", "postgresql_backup_server_port")
+    known, version = site["__postgresql_known_versions"], site.get("postgresql_backup_server_version")
+    if "postgresql_backup_server_version" in site.given and str(version) not in map(str, known):
+        yield f"postgresql_backup_server_version is '{version}': known are {listed(known)}."
     yield from _schedules(site, *(f"postgresql_backup_{name}_schedule" for name in SCHEDULES))
     if not matches(r"([^@\s\"]+(@[^@\s\",]+)?)?", site["postgresql_backup_notify"]):
         yield f"postgresql_backup_notify is '{site['postgresql_backup_notify']}': give a mail address or a local user, or leave it empty."
@@ -310,6 +385,7 @@ def uploads(site):
     if not matches("[0-9]*[.]?[0-9]+", share) or not 0.01 <= float(share) <= 1:
         yield f"media_backup_share is '{share}': give a number from 0.01 to 1."
     yield from whole_numbers(site, {"media_backup_retention_days": (1, 9999)})
+    yield from given_numbers(site, {"media_backup_repository": (0, MOST)})
     yield from given_ports(site, "media_backup_port")
     yield from _schedules(site, "media_backup_schedule")
 
@@ -327,15 +403,27 @@ def _places(site):
     """What is kept is nobody else's to write to, and what is written to by others is not kept beside it."""
     rows, own = site["postgresql_backup_repositories"], site["postgresql_backup_path"]
     kept = [row["path"] for row in rows if row.get("type") == "path"] if is_rows(rows, ["path"]) else []
-    places = [("app_root", site["app_root"])]
-    places += [("postgresql_backup_path" if path == own else "postgresql_backup_repositories", path) for path in kept]
+    others = _places_of_others(site)
+    places = [("postgresql_backup_path" if path == own else "postgresql_backup_repositories", path) for path in kept]
     places += [(name, site[name]) for name in ("postgresql_backup_logical_path", "postgresql_backup_drill_path", "media_backup_path")]
-    places = {(name, path): place_of_system(path) for name, path in places if matches(PATH, path)}
+    places = {(name, path): place_of_system(path) for name, path in [*others.items(), *places] if matches(PATH, path)}
     for (name, path), place in places.items():
-        if place and name != "app_root":
+        if place and name not in others:
             yield f"{name} gives '{path}', and {place} is the system's: give a folder of its own, such as /var/lib/backups/{site['app_name']}."
     for (name, path), (other, there) in meetings([row for row, place in places.items() if not place]):
-        yield f"{name} gives '{path}', which meets '{there}' of {other}: give each a folder of its own."
+        # What is wrong between those of others they say themselves.
+        if name not in others:
+            yield f"{name} gives '{path}', which meets '{there}' of {other}: give each a folder of its own."
+
+
+def _places_of_others(site):
+    """Return where the application writes to on this host, and what is published of it, by the names of variables."""
+    root = str(site["app_root"])
+    places = {"app_root": root}
+    if site.host in site["app_web_hosts"]:
+        media = next((name for name in ("media_backup_uploads", "app_media_path") if name in site.given), "app_media_root")
+        places |= {media: site["media_backup_uploads"], **{name: site[name] for name in ("app_static_root", "app_static_store")}}
+    return {name: path for name, path in places.items() if name == "app_root" or str(path).startswith("/") and not is_inside(path, root)}
 
 
 def _backup_hosts(site):

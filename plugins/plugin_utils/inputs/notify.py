@@ -13,6 +13,7 @@ WEB = r"https?://\S+"
 
 def notify(site):
     """Say what is wrong with the ways by which somebody is told."""
+    yield from ports(site, "notify_relay_port")
     yield from _mail(site)
     urls = site["notify_urls"]
     if not is_list(urls):
@@ -38,7 +39,6 @@ def _mail(site):
         yield "notify_relay is not set: give the mail server that takes mails to notify_mail_to."
     elif not matches(r"[A-Za-z0-9.:-]+", relay) or matches(r".*[^:]:[0-9]+", relay):
         yield f"notify_relay is '{relay}': give a name or an address, and the port as notify_relay_port."
-    yield from ports(site, "notify_relay_port")
     tls, user, password = (site[f"notify_relay_{name}"] for name in ("tls", "user", "password"))
     if tls not in ("starttls", "tls", "none"):
         yield f"notify_relay_tls is '{tls}': give starttls, tls or none."
