@@ -34,13 +34,6 @@ def test_on_the_host(databases, roles, rows):
     assert [len(row["databases"]) for row in found] == [4 if role == "shop" else 1 for _database, role in rows]
 
 
-def test_its_owner_reaches_what_is_made_of_a_database_by_names_that_fit():
-    (row,) = postgresql_local_access([{"name": "a" * 63, "owner": "shop"}], [])
-    assert [(name[:9], name.rpartition("_")[2], len(name)) for name in row["databases"][1:]] == [
-        ("a" * 9, "copy", 63), ("a" * 9, "restoring", 63), ("a" * 9, "restored", 63),
-    ]  # fmt: skip
-
-
 def test_from_other_hosts():
     assert postgresql_service_access([], []) == []
     rows = postgresql_service_access(["192.0.2.2", "2001:db8::3"], ["192.0.2.9"])
@@ -80,7 +73,10 @@ NOTHING = dict.fromkeys(("postgresql_receivers", "__postgresql_local_access", "_
 @pytest.mark.parametrize("name", ["shop", "a" * 54, "b" * 63])
 def test_the_owner_is_let_into_what_is_restored_under_the_name_that_it_has(name):
     """PostgreSQL compares these names as they are: one that is too long is that of no database."""
-    variables = NOTHING | {"ansible_managed": "x", "__postgresql_managed": False, "postgresql_databases": [{"name": name, "owner": "shop"}]}
+    rows = postgresql_local_access([{"name": name, "owner": "shop"}], [{"name": "reports", "databases": [name]}])
+    variables = NOTHING | {"ansible_managed": "x", "__postgresql_managed": False, "__postgresql_local_access": rows}
     text = Templar(DataLoader(), variables=variables).template(trust_as_template(TEMPLATE.read_text()))
-    (row,) = [line for line in text.splitlines() if "map=restore" in line]
-    assert row == f'local "{derived(name, "_restoring")}","{derived(name, "_restored")}" "shop" peer map=restore'
+    assert [line for line in text.splitlines() if line.startswith("local") and '"postgres"' not in line] == [
+        f'local "{name}","{derived(name, "_copy")}","{derived(name, "_restoring")}","{derived(name, "_restored")}" "shop" peer map=owner',
+        f'local "{name}" "reports" peer',
+    ]
