@@ -490,6 +490,7 @@ class Restore:
         try:
             result = self.recover(self.beside_data, archiving=False)
             self.start_beside()
+            result |= {"owners": self.let_in_owners()}
         except BaseException:
             self.remove_beside()
             raise
@@ -520,8 +521,8 @@ class Restore:
         self.beside_settings.mkdir(mode=0o755, parents=True, exist_ok=True)
         for name, text in {
             "postgresql.conf": "".join(f"{name} = '{value}'\n" for name, value in settings.items()),
-            "pg_hba.conf": "local all postgres peer\n",
-            "pg_ident.conf": "",
+            "pg_hba.conf": "local all all peer map=owner\n",
+            "pg_ident.conf": f"owner {USER} {USER}\n",
             "environment": "",
             "start.conf": "manual\n",
             "pg_ctl.conf": "pg_ctl_options = ''\n",
@@ -529,6 +530,16 @@ class Restore:
             write(self.beside_settings / name, text, mode=0o640 if name.startswith("pg_hba") else 0o644)
         run("systemctl", "start", self.beside_unit, user="root")
         self.wait(self.asked["beside_port"])
+
+    def let_in_owners(self):
+        """Have postgres log in as owners of databases, too: whoever looks into one as a superuser runs what the application has put there. Return the owners by
+        database."""
+        port = self.asked["beside_port"]
+        owners = json.loads(sql("SELECT json_object_agg(datname, pg_get_userbyid(datdba)) FROM pg_database", port))
+        rows = "".join(f'owner {USER} "{name}"\n' for name in sorted({USER, *owners.values()}))
+        write(self.beside_settings / "pg_ident.conf", rows, mode=0o644)
+        sql("SELECT pg_reload_conf()", port)
+        return owners
 
     def wait(self, port):
         deadline = time.monotonic() + 300
@@ -752,7 +763,7 @@ class Restore:
         except BaseException:
             sql(f'DROP DATABASE IF EXISTS "{new}" WITH (FORCE)', self.port)
             raise
-        return {"database": beside}
+        return {"database": beside, "owner": owner}
 
     def fill(self, database, owner, source):
         """Restore a dump with the rights of the database's owner: what it has called meanwhile, such as a CHECK's function, is the owner's code."""

@@ -116,12 +116,15 @@ def beside(primary, moments):
 def test_each_moment_comes_back_exactly_beside_production_which_does_not_notice(primary, moments, beside):
     for (first, at), (run, restored, before, after) in zip(moments, beside, strict=True):
         assert restored == list(range(1, first)), at
-        assert f"pg_dump -p {PORT} -d probe -t TABLE | sudo -u postgres psql -p 5432 -d probe" in run.text
+        assert f"pg_dump -p {PORT} -d probe -t TABLE | sudo -u postgres psql -p 5432 -U probe -d probe" in run.text
         # Production goes on with all it has.
         assert after == list(range(1, after[-1] + 1)) and after[-1] > before[-1]
     assert primary.started() == primary.began
     # It can be written to, stands alone, and is nobody's but the superuser's.
     assert primary.sql("DELETE FROM restore_probe; SELECT count(*) FROM restore_probe; SHOW archive_mode; SHOW listen_addresses", port=PORT).split() == ["0", "off"]
+    # Looked into as its owner, who is postgres here.
+    asked = f"cd / && runuser -u postgres -- psql -XAtqw -p {PORT} -U probe -d probe -c 'SELECT current_user, session_user'"
+    assert primary.host.check_output(asked) == "probe|probe"
     assert primary.rows()
     # A lost table is fetched.
     count = primary.sql("SELECT count(*) FROM pages_note", port=PORT)
