@@ -23,6 +23,7 @@ import time
 import urllib.error
 import urllib.request
 
+from .commands import run
 from .health import answer
 from .hosts import host_without_port
 from .postgresql_server import RECOVERY
@@ -67,7 +68,7 @@ class Host:
         """Return what a command prints, in nobody's language and the time of no place."""
         plain = os.environ | {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
         try:
-            done = subprocess.run(words, capture_output=True, text=True, timeout=self.seconds, stdin=subprocess.DEVNULL, env=plain, check=False)
+            done = run(words, seconds=self.seconds, env=plain)
         except subprocess.TimeoutExpired:
             raise Unknown("%s took longer than %d s" % (os.path.basename(words[0]), self.seconds)) from None
         except OSError as error:

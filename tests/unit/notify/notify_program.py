@@ -8,7 +8,7 @@ UTILITIES = "ansible_collections.selfhost.django.plugins.module_utils"
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[3] / "roles/notify/files"))
 sys.modules["site_status"] = importlib.import_module(UTILITIES)
-for name in ("paths", "site_look", "site_report"):
+for name in ("commands", "paths", "site_look", "site_report"):
     sys.modules[f"site_status.{name}"] = importlib.import_module(f"{UTILITIES}.{name}")
 
 advice, looking, sending, spool, telling, wording = (

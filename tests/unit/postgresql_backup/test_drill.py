@@ -1,6 +1,7 @@
 """How the drill judges: rows against the manifest, migrations against the release, and which backup it takes."""
 
 import contextlib
+import getpass
 import importlib
 import json
 import pathlib
@@ -132,6 +133,18 @@ def test_without_a_release_there_is_nothing_to_fit(application):
 
 def backup(label, stop, repository=1, error=False):
     return {"label": label, "error": error, "timestamp": {"stop": stop}, "database": {"repo-key": repository}}
+
+
+def test_of_a_release_that_prints_without_an_end_the_last_is_held(tmp_path, monkeypatch):
+    """On a host that serves as well, the release itself is asked."""
+    monkeypatch.setattr(drill.commands, "MOST_BYTES", 1000)
+    (tmp_path / "release.json").write_text('{"released_at": "2026-01-03T10:00:00Z"}')
+    (tmp_path / "run").write_text("#!/bin/sh\nyes | head --bytes=1M\necho '[ ]  pages.0002_note_tag'\n[ $3 != migrate ]\n")
+    (tmp_path / "run").chmod(0o755)
+    row = {"release": str(tmp_path / "release.json"), "migrations": "", "database": "shop", "command": str(tmp_path / "run"), "user": getpass.getuser()}
+    assert len(drill.manage(row, "showmigrations").stdout) == 1000
+    with pytest.raises(core.Failure, match="lacks migrations of the current release: pages.0002_note_tag$"):
+        drill.migrate(core.Settings(drill={"application": row}), {"time": "2026-01-04T03:15:00Z", "databases": {}})
 
 
 def test_the_newest_backup_of_a_repository_without_an_error_is_taken():

@@ -105,13 +105,17 @@ def wall_in(name, user):
     os.execvp("systemd-run", ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", unit, *options, *sys.argv])
 
 
+def as_user(user, command):
+    """Return the words that run a command as a user, or as whoever calls."""
+    return ["runuser", "-u", user, "--", *command] if user and pwd.getpwnam(user).pw_uid != os.geteuid() else list(command)
+
+
 def run(*command, user=None, check=True, watch=None, **options):
     """Run a program, as another user where one is named; return it with its output. A failure is told in its own words.
 
     `watch` is asked every second; what it has to say ends the program.
     """
-    if user and pwd.getpwnam(user).pw_uid != os.geteuid():
-        command = ("runuser", "-u", user, "--", *command)
+    command = as_user(user, command)
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "replace"} | options
     with subprocess.Popen([str(word) for word in command], **options) as process:
         trouble, output = "", None

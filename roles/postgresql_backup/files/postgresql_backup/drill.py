@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 
-from . import child, core, manifest, media, offsite, room, status
+from . import child, commands, core, manifest, media, offsite, room, status
 
 UNIT = "postgresql-drill.service"
 USER = "postgres"
@@ -250,6 +250,14 @@ def verify(settings):
         raise core.Failure(f"pg_amcheck found damage: {core.sentence(done.stdout + done.stderr)}")
 
 
+def manage(application, *words):
+    """Have the current release run a command, and return what came of it; of what it prints, which may have no end, the last.
+
+    As on every day: the drill's server stands where production's does, in a network of its own.
+    """
+    return commands.run(core.as_user(application["user"], [application["command"], "python", "manage.py", *words]))
+
+
 def migrate(settings, noted):
     """Say whether the current release finds all of its migrations in the restored database."""
     application = settings["drill"]["application"]
@@ -259,12 +267,10 @@ def migrate(settings, noted):
     if not release:
         return "no release yet"
     if application["command"]:
-        # As on every day: the drill's server stands where production's does, in a network of its own.
-        manage = [application["command"], "python", "manage.py"]
-        done = core.run(*manage, "migrate", "--check", "--no-input", user=application["user"], check=False)
+        done = manage(application, "migrate", "--check", "--no-input")
         if done.returncode == 0:
             return "migrate --check passed"
-        listing = core.run(*manage, "showmigrations", "--plan", "--no-color", user=application["user"], check=False)
+        listing = manage(application, "showmigrations", "--plan", "--no-color")
         missing = planned(listing.stdout, " ")
         if not missing:
             raise core.Failure(f"the current release cannot work with the restored database: {' '.join((done.stderr or listing.stderr).split())[-600:]}")

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import threading
@@ -11,7 +12,7 @@ import time
 import types
 
 import pytest
-from ansible_collections.selfhost.django.plugins.module_utils import site_look
+from ansible_collections.selfhost.django.plugins.module_utils import commands, site_look
 
 STAT = """# pxname,svname,qcur,scur,status,lastchg,check_status,
 web,FRONTEND,,3,OPEN,,,
@@ -85,6 +86,21 @@ def test_a_command_that_fails_or_hangs_is_a_sentence():
             assert str(error).startswith(sentence)
         else:
             raise AssertionError(words)
+
+
+def test_of_an_application_that_prints_without_an_end_the_last_is_held(monkeypatch):
+    monkeypatch.setattr(commands, "MOST_BYTES", 1000)
+    printing = host(run="/bin/sh", timeout_seconds=20)
+    monkeypatch.setattr(printing, "output", lambda *_words: site_look.Host.output(printing, "sh", "-c", "yes | head --bytes=1M; echo '[ ]  shop.0001_initial'"))
+    assert printing.migrations() == ["shop.0001_initial"]
+    assert len(host().output("sh", "-c", "yes | head --bytes=1M")) == 1000
+
+
+def test_a_host_that_tells_somebody_has_all_that_the_look_is_made_of():
+    utilities = pathlib.Path(site_look.__file__).parent
+    installed = set(re.findall(r"__status_utilities }}/(\w+)\.py", (utilities.parents[1] / "roles/status/tasks/install.yml").read_text()))
+    needed = {name for path in installed for name in re.findall(r"(?m)^from \.(\w+) import", (utilities / f"{path}.py").read_text())}
+    assert "site_look" in installed and needed <= installed
 
 
 def test_a_file_that_is_no_mapping_is_nothing(tmp_path):
