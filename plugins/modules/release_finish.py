@@ -21,7 +21,7 @@ options:
     elements: str
     default: []
   drain_seconds:
-    description: Seconds that those who wait for them may wait.
+    description: Seconds that those who wait for them may wait. Then they are stopped all the same, and a warning says so.
     type: int
     default: 60
   keep:
@@ -93,7 +93,7 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed, ask
+from ansible_collections.selfhost.django.plugins.module_utils.commands import ask
 from ansible_collections.selfhost.django.plugins.module_utils.locks import alive, keep, release
 from ansible_collections.selfhost.django.plugins.module_utils.reasons import failure_reason
 from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, STATIC, forget, static_files
@@ -119,7 +119,7 @@ def finish(given):
     step, done, entry = "drain", {"changed": True, "removed": []}, given["entry"]
     try:
         with alive(lock):
-            retire(ask, root, service, given["stop"], given["drain_seconds"])
+            done["late"] = retire(ask, root, service, given["stop"], given["drain_seconds"])
             if given["forget"]:
                 forget(os.path.join(root, "releases", given["forget"]))
             if given["keep"] is not None:
@@ -127,8 +127,9 @@ def finish(given):
                 done["removed"] = prune(root, service, given["keep"])
                 # An absolute STATIC_ROOT is shared by all releases: what is in it may be any's.
                 static_files(given, "prune", given["store"], os.path.join(root, "releases"), *given["static_roots"], writable=given["static_roots"])
-    except (Failed, OSError) as error:
-        done |= {"failed": True, "step": step} | getattr(error, "details", {"msg": str(error)})
+    # Whatever it is: what other accounts have in their folders, and what their code prints, brings on more than commands that fail.
+    except Exception as error:
+        done |= {"failed": True, "step": step} | getattr(error, "details", {"msg": str(error) or type(error).__name__})
         entry = entry | {"verdict": "failed", "step": step, "reason": failure_reason(done)}
     try:
         write(given["log"], entry)
@@ -161,6 +162,8 @@ def main():
         done = {"changed": False, "removed": []} if module.check_mode else finish(module.params)
     except OSError as error:
         module.fail_json(msg=str(error))
+    for sentence in done.pop("late", []):
+        module.warn(sentence)
     if module.params["failure"]:
         module.fail_json(**done | {"msg": module.params["failure"]})
     if done.pop("failed", False):

@@ -8,6 +8,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.selfhost.django.plugins.module_utils import releases
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed
 from ansible_collections.selfhost.django.plugins.module_utils.locks import read, take
+from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
 from ansible_collections.selfhost.django.plugins.modules import release_finish
 from ansible_collections.selfhost.django.plugins.modules.release_finish import finish, main
 
@@ -82,6 +83,33 @@ def test_what_fails_is_written_down_and_keeps_nobody_out(site, command, step):
     assert (done["failed"], done["step"], done["rc"]) == (True, step, 1)
     assert [(entry["verdict"], entry["step"], entry["reason"]) for entry in site.log()] == [("failed", step, f"{command} does not work")]
     assert site.holder() == ""
+
+
+@pytest.mark.parametrize("error", [RecursionError("maximum recursion depth exceeded"), ValueError("Expecting value"), UnsafePath("/srv/shop is a link")])
+def test_whatever_else_fails_is_written_down_and_keeps_nobody_out_either(site, monkeypatch, error):
+    def prune(*_given):
+        raise error
+
+    monkeypatch.setattr(release_finish, "prune", prune)
+    done = site(keep=1)
+    assert (done["failed"], done["step"], done["msg"]) == (True, "prune", str(error))
+    assert [(entry["verdict"], entry["step"], entry["reason"]) for entry in site.log()] == [("failed", "prune", str(error))]
+    assert site.holder() == ""
+
+
+def test_a_release_that_somebody_waits_for_without_an_end_goes_and_a_warning_says_so(site, monkeypatch, capsys):
+    ask = release_finish.ask
+    monkeypatch.setattr(release_finish, "ask", lambda *words: "u_str LISTEN 1 128" if words[0] == "ss" else ask(*words))
+    sentence = "After 0 s visitors still waited for release b-1. It was stopped all the same."
+    done = site(stop=["b-1"], keep=1)
+    assert done["late"] == [sentence] and done["removed"] == ["a-1"] and not done.get("failed")
+    assert site.log()[0]["verdict"] == "ok" and site.holder() == ""
+    options = {"root": str(site.path), "service": "shop", "lock": str(site.path / "lock"), "log": str(site.path / "log"), "drain_seconds": 0, "stop": ["b-1"]}
+    warned = []
+    monkeypatch.setattr(release_finish.AnsibleModule, "warn", lambda _module, sentence: warned.append(sentence))
+    with patch_module_args(options | {"entry": {}, "token": take(str(site.path / "lock"), "Ann", 0)}), pytest.raises(SystemExit):
+        main()
+    assert json.loads(capsys.readouterr().out)["changed"] and warned == [sentence]
 
 
 def test_a_log_that_cannot_be_written_keeps_nobody_out(site):
