@@ -99,6 +99,19 @@ def disk(powered):
     return powered.directory
 
 
+@pytest.fixture
+def deep():
+    """Return a function that puts folders one in another, more than a program goes through that calls itself. What is left of them goes by rm(1)."""
+    made = []
+
+    def make(path, levels=1100):
+        made.append(path)
+        subprocess.run(["mkdir", "--parents", os.path.join(path, *"d" * levels)], check=True)
+
+    yield make
+    subprocess.run(["rm", "--recursive", "--force", *made], check=True)
+
+
 def make_certificate():
     """Return a self-signed certificate and its key, as PEM texts."""
     key = ec.generate_private_key(ec.SECP256R1())

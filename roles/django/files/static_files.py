@@ -9,6 +9,8 @@ FILES is a release's own copy and never changes afterwards: a release that comes
 (those without a hash) with it. Equal content is one file on the disk, by hard links. A name in the store changes by an atomic rename.
 """
 
+import collections
+import contextlib
 import gzip
 import hashlib
 import json
@@ -16,6 +18,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,6 +34,9 @@ LEAST_BYTES = 1024
 LARGEST_RATIO = 0.95
 # The last of brotli's levels, 11, takes twice the time for two bytes less in a hundred.
 BROTLI_QUALITY = 10
+
+# Ways through links by which one folder is reached at most: of a few links that lead to each other there are more than anybody can go.
+MOST_LINKS = 16
 
 # What Django says of it. A storage that keeps nothing on this host has no place to name.
 SAID = re.compile(r"(?P<new>\d+) static files? (?:copied|symlinked)(?: to '(?P<place>.+?)')?(?P<more>(?:, \d+ [a-z -]+)*)\.")
@@ -53,13 +59,39 @@ def what_was_kept(said, root):
     sys.exit(f"app_static_root is {root}, and {collected}: give the STATIC_ROOT of the application.")
 
 
-def names(directory):
-    """Return the names of all files below a directory."""
-    return {
-        os.path.relpath(os.path.join(path, file), directory)
-        for path, _directories, files in os.walk(directory, followlinks=True)
-        for file in files
-    }
+def below(directory, linked=False):
+    """Yield the name and the entry of all that is below a directory; with `linked`, links to folders are followed, and an entry is what its link leads to.
+
+    What cannot be looked into is left out. It is no call within a call, which ends where somebody has put a thousand folders one in another.
+    """
+    waiting, ways = collections.deque([("", False)]), collections.Counter()
+    while waiting:
+        folder, by_link = waiting.popleft()
+        try:
+            entries = sorted(os.scandir(os.path.join(directory, folder)), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            name = os.path.join(folder, entry.name)
+            yield name, entry
+            if is_kind(entry.is_dir, linked):
+                through, found = by_link or entry.is_symlink(), entry.stat(follow_symlinks=linked)
+                ways[found.st_dev, found.st_ino] += through
+                if not through or ways[found.st_dev, found.st_ino] <= MOST_LINKS:
+                    waiting.append((name, through))
+
+
+def is_kind(question, linked):
+    """Return what an entry says of itself; a link that leads round in circles is neither folder nor file."""
+    try:
+        return question(follow_symlinks=linked)
+    except OSError:
+        return False
+
+
+def names(directory, linked=False):
+    """Return the names of all files below a directory. In STATIC_ROOT (`linked`) a link may stand for a file or a folder, in what is made of it none does."""
+    return {name for name, entry in below(directory, linked) if is_kind(entry.is_file, linked)}
 
 
 def content(file):
@@ -139,8 +171,9 @@ def collect(said, root, files, store, *others):
     # The directory itself is not ours to make.
     files.mkdir(exist_ok=True)
     for path in files.iterdir():
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    collected = names(root) if root else set()
+        # However deep it is, which Python does not go.
+        subprocess.run(["rm", "--recursive", "--force", "--", path], check=True)
+    collected = names(root, linked=True) if root else set()
     known = {content(other / name): other / name for other in others for name in names(other)}
     origins, new = {}, []
     for name in sorted(collected):
@@ -177,14 +210,16 @@ def prune(store, releases, *roots):
     removed = []
     # A release whose files are not known may have any of them.
     if owned and all(files.is_dir() for files in owned):
-        kept = set().union(*(names(files) for files in [*owned, *roots]))
+        kept = set().union(*map(names, owned), *(names(root, linked=True) for root in roots))
+        found = {name: entry.is_dir(follow_symlinks=False) for name, entry in below(store)}
         # A compressed form goes before its file, for whoever is killed in between.
-        removed = sorted(names(store) - kept, reverse=True)
+        removed = sorted({name for name in found if not found[name]} - kept, reverse=True)
         for name in removed:
             (store / name).unlink()
-        for path, _directories, _files in os.walk(store, topdown=False):
-            if not os.listdir(path) and pathlib.Path(path) != store:
-                os.rmdir(path)
+        # The inner ones first.
+        for name in reversed([name for name in found if found[name]]):
+            with contextlib.suppress(OSError):
+                os.rmdir(store / name)
     return {"removed": removed}
 
 

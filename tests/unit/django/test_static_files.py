@@ -1,9 +1,12 @@
 """The store of static files: what each release brings, what comes back with an older one, and what goes."""
 
+import contextlib
 import gzip
 import importlib.util
+import os
 import pathlib
 import random
+import signal
 import sys
 import types
 import zlib
@@ -39,7 +42,7 @@ class Site:
             path = root / name.replace("__", "/").replace("_", ".")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        (self.releases / release).mkdir()
+        (self.releases / release).mkdir(exist_ok=True)
         return static_files.collect("", root, self.releases / release / "static", self.store, *self.current)
 
     def publish(self, release):
@@ -114,6 +117,93 @@ def test_files_go_with_the_last_release_that_has_them(site):
     assert site.prune() == ["old.css.gz", "old.css.br", "old.css", "gone/x.css.gz", "gone/x.css.br", "gone/x.css"]
     assert site.served() == {"new.css": TEXT, "both/a.css": OTHER}
     assert not (site.store / "gone").exists()
+
+
+def round_about(folder):
+    """Links that lead to where they stand."""
+    for name in ("a", "b"):
+        (folder / name).symlink_to(".")
+
+
+def doubling(folder):
+    """Folders with two links to the next one each, none of which leads back."""
+    for number in range(40):
+        (folder / f"d{number}").mkdir()
+        for name in ("a", "b"):
+            (folder / f"d{number}" / name).symlink_to(f"../d{number + 1}")
+    (folder / "d40").mkdir()
+    (folder / "d40/x.css").write_text(OTHER)
+
+
+def to_itself(folder):
+    (folder / "a").symlink_to("a")
+    (folder / "b").symlink_to("/nowhere")
+
+
+def endless(folder):
+    os.mkfifo(folder / "a")
+    (folder / "b").symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("plant", [round_about, doubling, to_itself, endless])
+@pytest.mark.parametrize("place", ["store", "releases/1/static", "roots/2", "shared"])
+def test_what_somebody_has_put_there_keeps_no_later_release_out(site, plant, place):
+    site.collect("1", a_css=TEXT)
+    site.publish("1")
+    (site.directory / place).mkdir(parents=True, exist_ok=True)
+    plant(site.directory / place)
+    with limit(20):
+        site.collect("2", a_css=TEXT, b_css=OTHER)
+        site.publish("2")
+        static_files.prune(site.store, site.releases, site.directory / "shared")
+        assert site.served()["a.css"] == TEXT and site.served()["b.css"] == OTHER
+    if place == "store":
+        assert sorted(path.name for path in site.store.iterdir() if path.suffix not in (".br", ".gz")) == ["a.css", "b.css"]
+
+
+@contextlib.contextmanager
+def limit(seconds):
+    """Have what takes for ever end."""
+
+    def late(*_given):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_links_that_a_project_has_are_served_as_what_they_lead_to(site, tmp_path):
+    """As `collectstatic --link` makes them of files, and a project that commits what it built of a version."""
+    root = site.directory / "roots/1"
+    (root / "1.2.3/img").mkdir(parents=True)
+    (root / "1.2.3/img/a.css").write_text(TEXT)
+    (root / "latest").symlink_to("1.2.3")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/b.css").write_text(OTHER)
+    (tmp_path / "elsewhere/more").symlink_to(root / "1.2.3/img")
+    (root / "b.css").symlink_to(tmp_path / "elsewhere/b.css")
+    (root / "vendor").symlink_to(tmp_path / "elsewhere")
+    site.collect("1")
+    site.publish("1")
+    assert site.served() == {
+        "1.2.3/img/a.css": TEXT, "latest/img/a.css": TEXT, "b.css": OTHER, "vendor/b.css": OTHER, "vendor/more/a.css": TEXT,
+    }  # fmt: skip
+    assert not [path for path in [*site.store.rglob("*"), *(site.releases / "1").rglob("*")] if path.is_symlink()]
+
+
+@pytest.mark.parametrize("place", ["store", "releases/1/static", "releases/2/static"])
+def test_folders_deeper_than_a_program_goes_keep_no_later_release_out(site, deep, place):
+    site.collect("1", a_css=TEXT)
+    deep(site.directory / place / "d")
+    site.collect("2", b_css=OTHER)
+    site.publish("2")
+    assert site.prune() == []
+    assert site.served() == {"a.css": TEXT, "b.css": OTHER} and not (site.store / "d").exists()
 
 
 def test_nothing_goes_while_a_releases_files_are_not_known(site):
