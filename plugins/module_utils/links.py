@@ -11,7 +11,7 @@ import shutil
 import stat
 
 from .disks import flush
-from .paths import DIRECTORY, UnsafePath, look, open_directory, outermost, remove
+from .paths import DEEPEST, DIRECTORY, UnsafePath, look, open_directory, outermost, remove
 
 
 def make(above, name):
@@ -74,16 +74,18 @@ def bring(source, target):
         complete(source, target, entitle)
 
 
-def complete(source, target, act):
+def complete(source, target, act, path=""):
     """Call act with the name of each file that an open folder lacks, and both folders; return how many these are. Folders and links it gets at once,
-    links as links, and none is followed."""
+    links as links, and none is followed. path is the folder's below what is copied."""
+    if path.count("/") > DEEPEST:
+        raise UnsafePath(f"What outlives the release has more than {DEEPEST} folders one in another, which nobody copies: {path[1:60]}…")
     folder, count = os.fstat(target), 0
     for name in sorted(os.listdir(source)):
         here, there = look(name, source).st_mode, look(name, target)
         if stat.S_ISDIR(here) and (there is None or stat.S_ISDIR(there.st_mode)):
             inner = [os.open(name, DIRECTORY, dir_fd=source), make(target, name) if there is None else os.open(name, DIRECTORY, dir_fd=target)]
             try:
-                count += complete(*inner, act)
+                count += complete(*inner, act, f"{path}/{name}")
             finally:
                 for descriptor in inner:
                     os.close(descriptor)
@@ -115,7 +117,7 @@ def link(code, path, target):
             finally:
                 for descriptor in ends:
                     os.close(descriptor)
-            shutil.rmtree(name, dir_fd=parent)
+            remove(name, parent)
         elif mode is not None:
             raise UnsafePath(f"{path} outlives the release, and is a file in the revision: give the folder that such files lie in.")
         os.symlink(target, name, dir_fd=parent)

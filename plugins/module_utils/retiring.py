@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import glob
 import os
-import shutil
 import time
 
+from .directories import clear
 from .releases import RECORD, current_of, forget, note, output, records, releases_of
 
 # A short one is not waited out for longer than it is there.
@@ -65,9 +65,7 @@ def remove(path):
     """Remove a folder, or whatever stands in its place."""
     if os.path.isdir(path) and not os.path.islink(path):
         forget(path)
-        shutil.rmtree(path)
-    else:
-        os.unlink(path)
+    clear(path)
 
 
 def prune(root, service, keep, dry=False, run="/run"):

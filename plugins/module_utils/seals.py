@@ -9,9 +9,11 @@ import os
 import stat
 
 from .disks import flush
-from .paths import DIRECTORY, account, look, open_directory, write_file
+from .paths import DEEPEST, DIRECTORY, UnsafePath, account, is_inside, look, open_directory, write_file
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# Of a release's own checkout.
+OBJECTS = "/.git/objects"
 
 
 def sealed_mode(mode):
@@ -30,19 +32,22 @@ def seal_one(descriptor, owner, group):
     return True
 
 
-def seal(folder, owner, group):
-    """Seal an open folder with all that is in it, from the inside outwards; return how many entries were the account's."""
-    count, names = 0, set(os.listdir(folder))
-    if {"HEAD", "refs"} <= names:
-        names.discard("objects")
-    for name in names:
-        mode = look(name, folder).st_mode
-        # Links and pipes hold nothing.
-        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+def seal(folder, owner, group, path=""):
+    """Seal an open folder with all that is in it, from the inside outwards; return how many entries were the account's.
+
+    path is the folder's below what is sealed; UnsafePath is raised for one that lies too deep.
+    """
+    if path.count("/") > DEEPEST:
+        raise UnsafePath(f"What was built has more than {DEEPEST} folders one in another, which nobody seals: {path[1:60]}…")
+    count = 0
+    for name in os.listdir(folder):
+        found = look(name, folder)
+        # Links and pipes hold nothing. What has another name among git's objects is the mirror's, too.
+        if not stat.S_ISDIR(found.st_mode) and (not stat.S_ISREG(found.st_mode) or (found.st_nlink > 1 and is_inside(path, OBJECTS))):
             continue
-        descriptor = os.open(name, DIRECTORY if stat.S_ISDIR(mode) else FILE, dir_fd=folder)
+        descriptor = os.open(name, DIRECTORY if stat.S_ISDIR(found.st_mode) else FILE, dir_fd=folder)
         try:
-            count += seal(descriptor, owner, group) if stat.S_ISDIR(mode) else seal_one(descriptor, owner, group)
+            count += seal(descriptor, owner, group, f"{path}/{name}") if stat.S_ISDIR(found.st_mode) else seal_one(descriptor, owner, group)
         finally:
             os.close(descriptor)
     return count + seal_one(folder, owner, group)

@@ -10,7 +10,7 @@ short_description: Let nobody change what an account has built
 description:
   - Gives all that an account owns below some folders to root and to a group that reads it. What others own there is left alone.
   - Folders and files are reached by descriptors, and no link is followed. Links stay whose they are, so that root does not trust them either.
-  - Git's objects stay the account's, of whose mirror they are a part.
+  - Git's objects that are links to those of the account's mirror stay its own. Folders that lie deeper than anybody's do are refused.
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)

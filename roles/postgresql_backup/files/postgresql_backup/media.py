@@ -363,9 +363,7 @@ def make_room_for_all(settings, expire):
 
 
 def size(path):
-    return sum(
-        os.lstat(os.path.join(folder, name)).st_blocks * 512 for folder, _folders, names in os.walk(path) for name in names
-    )
+    return sum(row.st_blocks * 512 for row in paths.below(path))
 
 
 def forget(settings):

@@ -10,11 +10,9 @@ import math
 import os
 import stat
 
-from .paths import DIRECTORY, look, remove
+from .paths import DEEPEST, DIRECTORY, look, remove
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# Each level holds two descriptors.
-DEEPEST = 200
 TEMPORARY = ".being-copied"
 # Why a file cannot be linked: another disk, one without links, too many of them, a rule of the kernel's.
 UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)

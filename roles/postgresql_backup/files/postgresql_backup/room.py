@@ -2,7 +2,7 @@
 
 import os
 
-from . import core
+from . import core, paths
 
 # A differential backup holds all that changed since the last full one, so it grows from night to night.
 GROWTH = 2
@@ -157,5 +157,4 @@ class Share:
 
 def taken(path):
     """Return the bytes that a folder takes by itself: a file that has a name elsewhere, too, would not go with it."""
-    found = (os.lstat(os.path.join(folder, name)) for folder, _folders, names in os.walk(path) for name in names)
-    return sum(row.st_blocks * 512 for row in found if row.st_nlink == 1)
+    return sum(row.st_blocks * 512 for row in paths.below(path) if row.st_nlink == 1)

@@ -3,10 +3,11 @@
 import os
 import pathlib
 import stat
+import subprocess
 
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, is_inside, outermost
-from ansible_collections.selfhost.django.plugins.module_utils import directories
+from ansible_collections.selfhost.django.plugins.module_utils import directories, paths
 
 ME, MINE = str(os.getuid()), str(os.getgid())
 
@@ -103,6 +104,39 @@ def test_an_operator_may_have_moved_a_folder_to_another_disk():
             list(directories.apply([entry(base / "shared/media", "0755")]))
     finally:
         os.system(f"rm -rf {base}")
+
+
+@pytest.mark.parametrize("name", ["deep", "-rf", "a b\nc", "*"])
+def test_whatever_is_at_a_path_is_removed_and_nothing_that_a_link_in_it_leads_to(tmp_path, victim, deep, name):
+    (victim / "file").touch()
+    deep(tmp_path / "folder" / name)
+    (tmp_path / "folder" / name / "link").symlink_to(victim)
+    (tmp_path / "folder" / name / "d/up").symlink_to("..")
+    (tmp_path / "folder/stays").mkdir()
+    directories.clear(str(tmp_path / "folder" / name))
+    directories.clear(str(tmp_path / "folder" / name))
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["stays"] and (victim / "file").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a folder that root cannot remove is mounted")
+def test_what_cannot_be_removed_is_a_sentence(tmp_path):
+    (tmp_path / "folder/inner").mkdir(parents=True)
+    subprocess.run(["mount", "--types", "tmpfs", "none", tmp_path / "folder/inner"], check=True)
+    try:
+        with pytest.raises(OSError, match="^folder cannot be removed: .*Device or resource busy"):
+            directories.clear(str(tmp_path / "folder"))
+    finally:
+        subprocess.run(["umount", tmp_path / "folder/inner"], check=True)
+
+
+def test_of_what_is_below_a_folder_everything_is_told_and_nothing_that_a_link_leads_to(tmp_path, victim, deep):
+    (victim / "file").touch()
+    deep(tmp_path / "folder")
+    for name in ("file", "d/file", "/".join("d" * 1100) + "/file"):
+        (tmp_path / "folder" / name).write_text("x")
+    (tmp_path / "folder/link").symlink_to(victim)
+    assert sorted(stat.S_IFMT(row.st_mode) for row in paths.below(str(tmp_path / "folder"))) == [stat.S_IFREG] * 3 + [stat.S_IFLNK]
+    assert list(paths.below(str(tmp_path / "none"))) == []
 
 
 def test_paths_as_a_set():

@@ -5,7 +5,7 @@ import os
 
 import pytest
 from ansible_collections.selfhost.django.plugins.filter.shared_directories import shared_directories
-from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, outermost
+from ansible_collections.selfhost.django.plugins.module_utils.paths import DEEPEST, UnsafePath, outermost
 from ansible_collections.selfhost.django.plugins.module_utils import links
 
 
@@ -112,6 +112,18 @@ def test_a_link_of_an_older_kind_is_replaced(site):
 def test_the_folder_of_manage_py_counts(site):
     code = site.deploy(["uploads", "log"], {"uploads/a": "1"}, folder="src")
     assert (site.shared / "uploads/a").read_text() == "1" and os.readlink(code / "log") == str(site.shared / "log")
+
+
+def test_folders_deeper_than_anybodys_are_refused_in_a_sentence_and_others_are_brought(site, deep):
+    for name, levels in {"media": DEEPEST, "attack": 1100}.items():
+        code = site.directory / name
+        deep(code / "media", levels)
+        deep(site.shared / name, 1)
+        if name == "media":
+            assert links.link(str(code), "media", str(site.shared / name)) and os.path.isdir(os.path.join(site.shared, name, *"d" * levels))
+        else:
+            with pytest.raises(UnsafePath, match=f"^What outlives the release has more than {DEEPEST} folders one in another, which nobody copies: d/d/"):
+                links.link(str(code), "media", str(site.shared / name))
 
 
 def test_directories_stand_before_what_is_in_them():

@@ -1,6 +1,8 @@
 """How a release goes: visitors in its queue are answered first, and nothing goes that somebody may go back to."""
 
+import contextlib
 import os
+import resource
 
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils import retiring
@@ -81,6 +83,15 @@ def site(tmp_path):
     return make
 
 
+@contextlib.contextmanager
+def descriptors(most):
+    """Let this process open as many files at once, as one on a host may open a thousand."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def left(root):
     return sorted(os.listdir(root / "releases")), sorted(os.listdir(root / "venvs"))
 
@@ -126,6 +137,15 @@ def test_what_was_replaced_stays_whatever_the_clock_says(site):
     assert prune(str(root), "shop", 1, run=str(root)) == ["replaced"]
 
 
+def test_what_somebody_made_deeper_than_a_program_goes_is_removed(site, deep):
+    root = site("a", "b")
+    for place in ("releases/a/static", "releases/a/code", "venvs/left", "releases/deep"):
+        deep(root / place)
+    with descriptors(200):
+        assert prune(str(root), "shop", 0, run=str(root)) == ["a", "deep"]
+    assert left(root) == (["b"], ["of-b"])
+
+
 @pytest.mark.parametrize("damage", ["no link", "a link to nowhere"])
 def test_nothing_goes_while_it_is_not_known_what_serves(site, damage):
     root = site("a", "b")
@@ -143,7 +163,7 @@ def test_a_release_that_is_removed_in_part_is_no_whole_one(site, monkeypatch):
     def killed(path):
         raise OSError(f"killed in {path}")
 
-    monkeypatch.setattr(retiring.shutil, "rmtree", killed)
+    monkeypatch.setattr(retiring, "clear", killed)
     with pytest.raises(OSError, match="killed"):
         prune(str(root), "shop", 1, run=str(root))
     assert not (root / "releases/a/release.json").exists() and (root / "releases/a/code").exists()
