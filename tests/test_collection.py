@@ -288,6 +288,12 @@ def test_root_works_in_no_folder_that_everybody_writes_to():
     assert {name: hits for name, hits in found.items() if hits} == {}
 
 
+def test_no_task_runs_as_the_account_that_builds():
+    """Its Python and its shell would read what a build has left at its home, outside of the sandbox of builds."""
+    sources = [*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("playbooks/*.yml")]
+    assert not [path for path in sources if re.search(r"become_user:.*build", path.read_text())]
+
+
 PLAYBOOKS = sorted(path.stem for path in ROOT.glob("playbooks/*.yml"))
 
 

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import time
 
+from ansible_collections.selfhost.django.plugins.module_utils.commands import run
 from ansible_collections.selfhost.django.plugins.module_utils.paths import open_directory, remove
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import Refusal, check_variables, depends, table, taken
 
@@ -93,9 +94,8 @@ def fetched(mirror, origin, is_whole, descriptor):
         # What is checked out may be on no branch.
         words.append("+HEAD:refs/carried/HEAD")
     for command in (["init", "--quiet", "--bare", "."], words):
-        done = subprocess.run(
-            ["git", *DURABLE, *command], cwd=mirror, pass_fds=[descriptor], capture_output=True, text=True, errors="replace", check=False
-        )
+        # Of what a server says, which may have no end, the last.
+        done = run(["git", *DURABLE, *command], cwd=mirror, pass_fds=[descriptor])
         if done.returncode:
             raise Refusal(" / ".join([line.strip() for line in done.stderr.splitlines() if line.strip()][-4:]) or "git said nothing.")
     return "->" in done.stderr

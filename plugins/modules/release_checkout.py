@@ -10,6 +10,7 @@ short_description: Begin a release with its directories, the code of its revisio
 description:
   - Stops and clears what an interrupted release of the name left.
   - Git runs as the account that builds, and alone, since its objects can be links to those of the mirror only where no sandbox stands between them.
+    So it reads nothing that a build has written, and is not in the application's group.
   - The directory of the release is root's. Below C(code), which is the account's, root uses no name.
 version_added: 0.2.0
 author:
@@ -44,8 +45,12 @@ options:
     description: Variables of git, beside C(HOME), C(PATH), C(LANG) and those that name a proxy.
     type: dict
     default: {}
+  timeout_seconds:
+    description: Seconds that one command of git may take.
+    type: int
+    default: 3600
   user:
-    description: Account that builds.
+    description: Account that builds, whose group has its name.
     type: str
     required: true
   group:
@@ -104,6 +109,7 @@ import functools
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.selfhost.django.plugins.module_utils.building import variables
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed, ask
 from ansible_collections.selfhost.django.plugins.module_utils.directories import apply, clear
 from ansible_collections.selfhost.django.plugins.module_utils.locks import alive
@@ -111,12 +117,6 @@ from ansible_collections.selfhost.django.plugins.module_utils.paths import Unsaf
 from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, forget
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import Refusal
 from ansible_collections.selfhost.django.plugins.module_utils.sources import LFS, at_work
-
-
-def variables(mirror, further, inherited):
-    """Return the environment of git: none of root's own, but for the way out of the host."""
-    proxies = {name: value for name, value in inherited.items() if name.lower().endswith("_proxy")}
-    return proxies | {"HOME": os.path.dirname(mirror), "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"} | further
 
 
 def check_out(run, environment, mirror, repository, revision, subdirectory, lfs):
@@ -147,7 +147,8 @@ def check_out(run, environment, mirror, repository, revision, subdirectory, lfs)
     yield git("remote", "set-url", "origin", repository)
     yield git("checkout", "--quiet", "--detach", revision, GIT_LFS_SKIP_SMUDGE="1")
     if lfs:
-        yield git("lfs", "install", "--local")
+        # Without its hooks, which are for whoever commits.
+        yield git("lfs", "install", "--local", "--skip-repo")
         yield git("lfs", "pull")
     if has(".gitmodules"):
         yield git("submodule", "--quiet", "update", "--init", "--recursive")
@@ -167,7 +168,7 @@ def is_active(units):
 
 def begin(given):
     """Make the release; return the commands that ran."""
-    user, group = account(given["user"], given["group"])
+    group, (user, own_group) = account("root", given["group"])[1], account(given["user"], given["user"])
     release, commands = "%(root)s/releases/%(release)s" % given, []
     units = ["%s@%s.%s" % (given["service"], given["release"], kind) for kind in ("socket", "service")]
     if os.path.lexists(release) or is_active(units):
@@ -181,11 +182,10 @@ def begin(given):
         {"path": release + "/code", "mode": "0750"} | owned,
         {"path": release + "/tmp", "mode": "0700"} | owned,
     ]))  # fmt: skip
-    owner = {"user": user, "group": group, "extra_groups": [], "umask": 0o027, "start_new_session": True}
+    options = {"cwd": release + "/code", "user": user, "group": own_group, "extra_groups": [], "umask": 0o027, "seconds": given["timeout_seconds"]}
     asked = [given[name] for name in ("mirror", "repository", "revision", "subdirectory", "lfs")]
     with at_work(given["mirror"]) as mirror:
-        run = functools.partial(ask, cwd=release + "/code", pass_fds=[mirror], **owner)
-        commands += check_out(run, variables(given["mirror"], given["git_environment"], os.environ), *asked)
+        commands += check_out(functools.partial(ask, pass_fds=[mirror], **options), variables(given["git_environment"], os.environ), *asked)
     folder = open_directory(release)
     try:
         for name in ("environment", "build_environment"):
@@ -205,6 +205,7 @@ def main():
             "subdirectory": {"type": "str", "default": ""},
             "lfs": {"type": "bool", "default": False},
             "git_environment": {"type": "dict", "default": {}},
+            "timeout_seconds": {"type": "int", "default": 3600},
             "environment": {"type": "str", "required": True, "no_log": True},
             "build_environment": {"type": "str", "required": True, "no_log": True},
             "lock": {"type": "path"},

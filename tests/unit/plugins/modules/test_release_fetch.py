@@ -1,16 +1,20 @@
 """The mirror of a repository: fetched from where it is, and only when something is missing."""
 
 import fcntl
+import importlib
 import os
 import pathlib
+import socket
 import subprocess
+import tempfile
+import time
 
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.selfhost.django.plugins.action.release_fetch import RECENT_BYTES, RECENT_COMMITS, bundle, git, recent
-from ansible_collections.selfhost.django.plugins.module_utils import sources
+from ansible_collections.selfhost.django.plugins.module_utils import commands, sources
 from ansible_collections.selfhost.django.plugins.module_utils.sources import Refusal, is_there
-from ansible_collections.selfhost.django.plugins.modules.release_fetch import bring, interpreter_of, keep
+from ansible_collections.selfhost.django.plugins.modules.release_fetch import bring, fetched, interpreter_of, keep
 
 IDENTITY = ["-c", "user.name=unit", "-c", "user.email=unit@localhost", "-c", "commit.gpgSign=false"]
 
@@ -212,6 +216,15 @@ def test_a_git_that_outlives_its_run_is_still_at_work(repository, fetch, tmp_pat
         assert not sources.is_held(descriptor, fcntl.LOCK_EX)
 
 
+def test_of_what_a_server_says_without_an_end_the_last_is_told(fetch, tmp_path, monkeypatch):
+    monkeypatch.setattr(commands, "MOST_BYTES", 1000)
+    (tmp_path / "git").write_text("#!/bin/sh\n[ $1 = init ] || { yes | head --bytes=1M | tr '\\n' y >&2; echo and says no >&2; exit 1; }\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(Refusal, match="^y{900,1000}and says no$"):
+        fetch("https://git.example.org/shop.git")
+
+
 def test_a_key_is_its_owners_alone_and_goes_when_it_is_not_used(tmp_path):
     path = tmp_path / "key"
     assert keep(str(path), "") is False
@@ -250,3 +263,104 @@ def test_a_version_is_the_hosts_interpreter_where_it_has_that_and_uvs_where_not(
     command.chmod(0o755)
     assert interpreter_of("3.12") == interpreter_of("3.12.9", "pip") == ["3.12.9", "/opt/python3.12", "other"]
     assert interpreter_of("3.12.1") == ["3.12.1", "3.12.1", "other"], "another one of that version"
+
+
+# --- By the account that builds ---------------------------------------------------------------
+
+BUILDER = 4711
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="runs git as another account")
+
+
+@pytest.fixture
+def home():
+    """The account's home, in a folder that it may enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        path = pathlib.Path(folder) / "build"
+        (path / "repository.git").mkdir(parents=True)
+        for name in (path, path / "repository.git"):
+            os.chown(name, BUILDER, BUILDER)
+        yield path
+
+
+@pytest.fixture
+def by_builder(home):
+    """Return a function that fetches as the module does."""
+    # That of the tests may lie where the account finds none of its modules.
+    for name in ("packaging.specifiers", "tomllib"):
+        importlib.import_module(name)
+
+    def run(repository, **given):
+        options = {"mirror": f"{home}/repository.git", "key_path": f"{home}/key", "host_keys_path": f"{home}/host_keys", "key": "one", "user": str(BUILDER)}
+        options |= {"git_environment": {"GIT_CONFIG_GLOBAL": "/dev/null"}, "timeout_seconds": 60, "requirements": ["requirements.txt"], "version": "main"}
+        options |= {"python": "/usr/bin/python3", "installer": "uv"} | {name: [] for name in ("packages", "arguments", "withheld", "host_keys")}
+        options |= dict.fromkeys(("commit", "recent", "bundle", "inputs", "server_requirement", "subdirectory"), "")
+        return fetched(options | {"repository": repository} | given)
+
+    return run
+
+
+@pytest.fixture
+def project(repository):
+    """A repository that can be built."""
+    (pathlib.Path(repository) / "requirements.txt").write_text("")
+    subprocess.run(["git", "-C", repository, "add", "requirements.txt"], check=True)
+    commit(repository, "third")
+    return repository
+
+
+@as_root
+def test_a_bundle_is_fetched_by_the_account_from_where_only_root_may_look(by_builder, project, home, tmp_path):
+    head, path = git(project, "rev-parse", "main"), tmp_path / "repository.bundle"
+    bundle(project, str(path))
+    path.chmod(0o600)
+    changed, resolved = by_builder(project, commit=head)
+    assert changed is None and resolved == {}
+    changed, resolved = by_builder(project, commit=head, bundle=str(path))
+    assert changed is True and resolved["revision"] == head and resolved["interpreter"][2] == "system"
+    found = [file.lstat() for file in home.rglob("*")]
+    assert {(row.st_uid, row.st_gid) for row in found} == {(BUILDER, BUILDER)} and (home / "key").stat().st_mode & 0o777 == 0o600
+    assert path.exists() and os.listdir("/var/tmp") == [name for name in os.listdir("/var/tmp") if not name.startswith("selfhost-bundle-")]
+    new = commit(project, "fourth")
+    assert by_builder(project, commit=new, recent=recent(project, new))[0] is True
+    with pytest.raises(Refusal, match="^app_version nowhere is no branch, tag or commit of "):
+        by_builder(project, bundle=str(path), version="nowhere")
+
+
+@as_root
+def test_what_a_build_has_left_at_home_does_not_run_when_it_is_over(by_builder, project, home, tmp_path, monkeypatch):
+    """The account's Python would run what is in a .pth, and git what its configuration says."""
+    bundle(project, str(tmp_path / "repository.bundle"))
+    question = ["/usr/bin/python3", "-c", "import site; print(site.getusersitepackages())"]
+    site = pathlib.Path(subprocess.run(question, env={"HOME": str(home)}, capture_output=True, text=True, check=True).stdout.strip())
+    site.mkdir(parents=True)
+    (site / "x.pth").write_text(f"import os; os.mkdir('{home}/ran')\n")
+    (home / ".gitconfig").write_text(f"[core]\n\tfsmonitor = mkdir {home}/ran\n\thooksPath = {home}\n")
+    (home / "reference-transaction").write_text(f"#!/bin/sh\nmkdir {home}/ran\n")
+    (home / "reference-transaction").chmod(0o755)
+    monkeypatch.setenv("HOME", str(home))
+    by_builder(project, commit=git(project, "rev-parse", "main"), bundle=str(tmp_path / "repository.bundle"), git_environment={})
+    assert interpreter_of("/usr/bin/python3")
+    assert not (home / "ran").exists()
+
+
+@as_root
+def test_a_host_that_takes_the_connection_and_says_nothing_is_given_up(by_builder):
+    before = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(Refusal, match=r"^Git was stopped after 2 seconds \(django_step_timeout_seconds\): "):
+        by_builder(f"git://127.0.0.1:{server.getsockname()[1]}/shop", timeout_seconds=2)
+    left = subprocess.run(["ps", "-eo", "uid=,stat=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line for line in left if line.split()[0] == str(BUILDER) and not line.split()[1].startswith("Z")] == []
+    assert time.monotonic() - before < 20
+
+
+@as_root
+def test_of_what_goes_wrong_there_root_hears(by_builder, project, home):
+    with pytest.raises(Refusal, match="does not exist|not appear to be a git"):
+        by_builder("file:///nowhere")
+    os.chown(home, 0, 0)
+    home.chmod(0o700)
+    with pytest.raises(Refusal, match="Permission denied"):
+        by_builder(f"file://{project}")
+    with pytest.raises(ValueError, match="There is no user nobody-of-this-name on this host."):
+        by_builder(project, user="nobody-of-this-name")
