@@ -1,0 +1,70 @@
+"""What inputs become in the files of hosts."""
+
+import collections
+import pathlib
+import re
+import shlex
+import subprocess
+
+import pytest
+import yaml
+from ansible.template import Templar, trust_as_template
+from ansible_collections.selfhost.django.plugins.filter.decoded_paths import decoded_paths
+from ansible_collections.selfhost.django.plugins.plugin_utils.inputs.facts import VARIABLES
+from conftest import GOOD, GROUPS
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def rendered(controller):
+    """Return a function that renders a text, or a template of a role, as it is on a host of a site with these variables."""
+
+    def run(text, more=None, **variables):
+        (site,) = controller.sites(GROUPS, GOOD | variables)
+        facts = VARIABLES | {"ansible_managed": "Ours", "__nginx_internal_certificate": {"stat": {}}}
+        names = collections.ChainMap(more or {}, facts, site.variables)
+        text = (ROOT / "roles" / text).read_text() if text.endswith(".j2") else text
+        return str(Templar(controller.loader, names).template(trust_as_template(text), escape_backslashes=False))
+
+    return run
+
+
+def lines_with(text, word):
+    return [line.strip() for line in text.splitlines() if word in line]
+
+
+SITE = "nginx/templates/site.conf.j2"
+
+
+def test_paths_stand_in_nginx_as_it_compares_them(rendered):
+    text = rendered(
+        SITE,
+        nginx_protected=[{"path": "/a%20b/", "networks": []}, {"path": "/a b/deeper/", "networks": []}, {"path": "/caf%C3%A9.x/", "networks": []}],
+        nginx_rate_limits=[{"path": "/log%20in/", "requests_per_minute": 5}],
+        nginx_redirects=[{"from": "/x%20y", "to": "https://x.example.org"}, {"from": "/100%25", "to": "/a%20b"}],
+        nginx_static_locations=[{"url": "/my%20files/", "path": "/srv/files", "headers": {"X-A": 'a "b" \\'}}, {"url": "/one%20file", "path": "/srv/file"}],
+    )
+    # The longest first.
+    assert lines_with(text, '"~^/') == ['"~^/café\\.x/" 1;', '"~^/a\\ b/deeper/" 2;', '"~^/a\\ b/" 3;']
+    assert lines_with(text, '"~^1/') == ['"~^1/log\\ in/" $shop_network;']
+    assert [line for line in lines_with(text, "location ") if " /" not in line] == [
+        'location = "/x y" {', 'location = "/100%" {', 'location ^~ "/my files/" {', 'location = "/one file" {',
+    ]  # fmt: skip
+    assert lines_with(text, "return 301") == ["return 301 https://x.example.org;", "return 301 /a%20b;"]
+    assert lines_with(text, "X-A") == ['add_header X-A "a \\"b\\" \\\\";']
+
+
+@pytest.mark.parametrize(("path", "plain"), [
+    ("/a", "/a"), ("/a%20b/%c3%a9", "/a b/é"), ("/größe", "/größe"), ("/100%25", "/100%"), ("/a%2Fb", "/a/b"), ("/a+b", "/a+b"),
+])  # fmt: skip
+def test_a_path_without_its_percent_signs(path, plain):
+    assert decoded_paths([{"from": path, "to": "/%20"}], "from") == [{"from": plain, "to": "/%20"}]
+
+
+def test_names_of_a_long_one_have_room_in_nginx(rendered):
+    """Its hash of variables takes 46 letters (variables_hash_bucket_size, 64), and PCRE, before 10.44, 32 for a group."""
+    text = rendered(SITE, app_name=31 * "a", app_path_prefix="/shop", nginx_protected=[{"path": "/", "users": {"ann": "$y$j9T$a$b"}}], nginx_hsts_seconds=1)
+    names = set(re.findall(r"\$(a{31}\w*)", text))
+    assert len(names) > 10 and max(map(len, names)) <= 46
+    assert not re.findall(r"\(\?<\w+>", text)
