@@ -68,3 +68,30 @@ def test_names_of_a_long_one_have_room_in_nginx(rendered):
     names = set(re.findall(r"\$(a{31}\w*)", text))
     assert len(names) > 10 and max(map(len, names)) <= 46
     assert not re.findall(r"\(\?<\w+>", text)
+
+
+def shell_of(unit):
+    """Return what the shell in a unit is told, as systemd makes it of the line (systemd.service(5), "Command Lines")."""
+    (line,) = lines_with(unit, "ExecStart=")
+    return shlex.split(line.replace("$$", "$").replace("%%", "%"))[-1]
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        ("printf %s. a 'b c'", "a.b c."),
+        ("NAME='b c' sh -c 'printf %s \"$NAME\"'", "b c"),
+        ("A=1 B=\"2 $((1 + 2))\" sh -c 'printf %s \"$A$B\"'", "12 3"),
+        ("printf '%s' a=b", "a=b"),
+    ],
+)
+def test_a_process_is_the_command_with_variables_that_stand_before_it(rendered, command, printed):
+    unit = rendered("django/templates/process.service.j2", {"__django_entry": {"name": "worker", "command": command}})
+    assert shell_of(unit).startswith("exec ")
+    assert subprocess.run(["sh", "-euc", shell_of(unit)], capture_output=True, text=True, check=True).stdout == printed
+
+
+def test_a_timer_runs_manage_py_with_variables_that_stand_before_it(rendered):
+    for command in ("A=1 clearsessions", "A=1 python manage.py clearsessions"):
+        unit = rendered("django/templates/timer.service.j2", {"__django_entry": {"name": "nightly", "command": command}})
+        assert shell_of(unit) == "exec env A=1 python manage.py clearsessions"
