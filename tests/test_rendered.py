@@ -95,3 +95,12 @@ def test_a_timer_runs_manage_py_with_variables_that_stand_before_it(rendered):
     for command in ("A=1 clearsessions", "A=1 python manage.py clearsessions"):
         unit = rendered("django/templates/timer.service.j2", {"__django_entry": {"name": "nightly", "command": command}})
         assert shell_of(unit) == "exec env A=1 python manage.py clearsessions"
+
+
+@pytest.mark.parametrize(("store", "served_by", "told"), [
+    (None, "nginx", "nginx"), ("/var/www/shop", "nginx", "/var/www/shop"), (None, "elsewhere", "elsewhere"),
+])  # fmt: skip
+def test_another_store_makes_another_release(rendered, store, served_by, told):
+    (task,) = yaml.safe_load((ROOT / "roles/django/tasks/release/fetch.yml").read_text())
+    given = {"app_static_served_by": served_by} | ({"app_static_store": store} if store else {})
+    assert rendered(task["vars"]["__django_served_by"], **given) == told

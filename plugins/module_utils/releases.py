@@ -13,6 +13,7 @@ import stat
 import subprocess
 
 from .commands import ask
+from .paths import UnsafePath, is_inside, open_directory, write_file
 
 # Of an application, as plugins/doc_fragments/application.py describes it.
 APPLICATION = {"root": {"type": "str", "required": True}, "service": {"type": "str", "required": True}}
@@ -22,6 +23,8 @@ STATIC = {name: {"type": "str", "default": ""} for name in ("run", "program", "s
 UNIT_FOLDER = "/etc/systemd/system"
 # What says of a release, and of a virtualenv, that it is whole.
 RECORD, COMPLETE = "release.json", ".complete"
+# Names the folder of static files that was taken for this application, where that is none of its own directory.
+STORE = "static-store"
 # Stands from the first migration of an empty database until its initial data is in, so that a killed run is made good.
 FIRST_RELEASE = "first-release-pending"
 
@@ -166,15 +169,58 @@ def look(root, service, mark, release="", virtualenv="", maintenance=""):
     }
 
 
-def static_files(given, command, *paths, release="", writable=()):
+def files_below(path):
+    """Return the names of all files below a folder, which another account may write to; none of one that is not there. No link is followed."""
+    try:
+        folder = open_directory(path)
+    except FileNotFoundError:
+        return set()
+    except UnsafePath as error:
+        raise OSError(str(error)) from error
+    try:
+        return {os.path.normpath(os.path.join(above, name)) for above, _folders, files, _descriptor in os.fwalk(".", dir_fd=folder) for name in files}
+    finally:
+        os.close(folder)
+
+
+def is_own_store(root, store):
+    """Whether a folder of static files is this application's: it lies in its directory, was taken for it, or has all that the release in service has."""
+    if is_inside(store, root) or note(os.path.join(root, STORE))[0] == store:
+        return True
+    served = files_below(os.path.join(root, "releases", current_of(root) or "none", "static"))
+    return bool(served) and served <= files_below(store)
+
+
+def take_store(root, store):
+    """Take a folder for the static files of all releases, and note it; OSError with a sentence where it has files that no release has.
+
+    From then on what no release has is cleared there, and a name that a release has becomes its file.
+    """
+    known = set().union(*(files_below(path) for path in glob.glob(os.path.join(root, "releases", "*", "static"))))
+    if strange := sorted(files_below(store) - known):
+        shown = ", ".join(strange[:3]) + (", …" if len(strange) > 3 else "")
+        raise OSError("app_static_store is %s, which has files of somebody else (%s): give a folder of its own, or move them away." % (store, shown))
+    folder = open_directory(root)
+    try:
+        write_file(folder, STORE, (store + "\n").encode(), 0, 0, 0o644)
+    finally:
+        os.close(folder)
+
+
+def static_files(given, command, *paths, release="", writable=(), taking=True):
     """Run the program of the static files as the application and return what it says, as a dict; nothing is done without a store.
 
     given are the options of STATIC and APPLICATION; release is the one in whose environment it runs, by default the one that serves; writable
-    are further folders that it may write to.
+    are further folders that it may write to; taking tells whether a store may be taken for the application, else nothing is done to one that is not.
     """
-    if not given["store"]:
+    root, store = given["root"], given["store"]
+    if not store:
         return {}
+    if not is_own_store(root, store):
+        if not taking:
+            return {}
+        take_store(root, store)
     # Names of one file are links to it, which no border between two mounts may part.
-    folders = [part for path in (given["root"], given["store"], *writable) for part in ("--write", path)]
+    folders = [part for path in (root, store, *writable) for part in ("--write", path)]
     words = [given["run"], *(["--release", release] if release else []), *folders, "/usr/bin/python3", "-I", "-", command, *paths]
     return json.loads(ask(*words, data=given["program"]))

@@ -126,7 +126,8 @@ def finish(given):
                 step = "prune"
                 done["removed"] = prune(root, service, given["keep"])
                 # An absolute STATIC_ROOT is shared by all releases: what is in it may be any's.
-                static_files(given, "prune", given["store"], os.path.join(root, "releases"), *given["static_roots"], writable=given["static_roots"])
+                roots = given["static_roots"]
+                static_files(given, "prune", given["store"], os.path.join(root, "releases"), *roots, writable=roots, taking=False)
     # Whatever it is: what other accounts have in their folders, and what their code prints, brings on more than commands that fail.
     except Exception as error:
         done |= {"failed": True, "step": step} | getattr(error, "details", {"msg": str(error) or type(error).__name__})

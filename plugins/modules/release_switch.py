@@ -127,7 +127,7 @@ def serve(given):
     if not record:
         switch(root, release, given["service"])
     # Names without a hash (plain storage, robots.txt) mean another content in each release: they change with it.
-    said = static_files(given, "publish", os.path.join(folder, "static"), given["store"], release=release)
+    said = static_files(given, "publish", os.path.join(folder, "static"), given["store"], release=release, taking=bool(record))
     if record:
         note(folder, release, record, given["migrations"], account("root", given["group"])[1], given["store"])
         switch(root, release, given["service"])
