@@ -70,6 +70,18 @@ def test_names_of_a_long_one_have_room_in_nginx(rendered):
     assert not re.findall(r"\(\?<\w+>", text)
 
 
+def test_an_option_of_uwsgi_is_given_as_often_as_it_has_values(rendered):
+    text = rendered("uwsgi/templates/uwsgi.ini.j2", uwsgi_options={"env": ["A=b", "C=d"], "lazy-apps": True, "cheaper": 2, "py-autoreload": False})
+    assert text.splitlines()[-5:] == ["cheaper = 2", "env = A=b", "env = C=d", "lazy-apps = true", "py-autoreload = false"]
+
+
+@pytest.mark.parametrize("host", ["db1.example.org,db2.example.org", "db1.example.org, db2.example.org ", " db1.example.org ,db2.example.org"])
+def test_the_environment_knows_the_hosts_of_the_database_without_spaces(rendered, host):
+    assert rendered("{{ django_environment.PGHOST }}", app_database_host=host) == "db1.example.org,db2.example.org"
+    assert "@db1.example.org,db2.example.org:5432/" in rendered("{{ django_environment.DATABASE_URL }}", app_database_host=host)
+    assert rendered("{{ app_database_options.sslmode }}", app_database_host="127.0.0.1 ") == "disable"
+
+
 def shell_of(unit):
     """Return what the shell in a unit is told, as systemd makes it of the line (systemd.service(5), "Command Lines")."""
     (line,) = lines_with(unit, "ExecStart=")
@@ -95,6 +107,19 @@ def test_a_timer_runs_manage_py_with_variables_that_stand_before_it(rendered):
     for command in ("A=1 clearsessions", "A=1 python manage.py clearsessions"):
         unit = rendered("django/templates/timer.service.j2", {"__django_entry": {"name": "nightly", "command": command}})
         assert shell_of(unit) == "exec env A=1 python manage.py clearsessions"
+
+
+WISHES = [("on", "on"), ("ON", "on"), (True, "on"), ("true", "on"), ("off", "off"), ("Off", "off"), (False, "off"), ("False", "off"), ("", ""), (None, "")]
+
+
+@pytest.mark.parametrize(("wish", "shown"), WISHES)
+def test_a_wish_of_maintenance_that_is_taken_is_done(rendered, wish, shown):
+    *_others, play = yaml.safe_load((ROOT / "playbooks/maintenance.yml").read_text())
+    given = {} if wish is None else {"maintenance": wish}
+    wish = rendered(play["tasks"][0]["vars"]["__nginx_maintenance_wish"], given)
+    tasks = yaml.safe_load((ROOT / "roles/nginx/tasks/maintenance.yml").read_text())
+    done = [rendered(f"{{{{ {task['when']} }}}}", {"__nginx_maintenance_wish": wish}) == "True" for task in tasks]
+    assert done == [shown == "on", shown == "off"]
 
 
 @pytest.mark.parametrize(("store", "served_by", "told"), [

@@ -16,7 +16,7 @@ description:
     "Double-Quotes") and for systemd (systemd.exec(5), "EnvironmentFile=") alike.
 options:
   _input:
-    description: Values by name; one that is no text is written as text.
+    description: Values by name; one that is no text is written as text, and none as an empty one.
     type: dict
     required: true
 """
@@ -36,7 +36,7 @@ SPECIAL = re.compile(r'(["\\$`])')
 
 def environment_file(variables):
     """Return the content of the file; documented above."""
-    return "".join('%s="%s"\n' % (name, SPECIAL.sub(r"\\\1", str(value))) for name, value in variables.items())
+    return "".join('%s="%s"\n' % (name, SPECIAL.sub(r"\\\1", "" if value is None else str(value))) for name, value in variables.items())
 
 
 class FilterModule:

@@ -75,7 +75,7 @@ def database_options(host, hosts, here, authority):
     that proves the others. On a loopback nothing leaves the host, and TLS would cost each connection a handshake; one that leads to another host, by
     a tunnel say, is as that one wants it.
     """
-    if host == "127.0.0.1":
+    if host.strip() == "127.0.0.1":
         return {"sslmode": "disable"} if list(hosts) == [here] else {}
     if not hosts:
         return {}

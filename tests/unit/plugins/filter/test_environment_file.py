@@ -19,6 +19,8 @@ def test_any_text_comes_back(value):
     assert read_by_sh(environment_file({"BEFORE": "$(exit 1)`exit 1`", "VALUE": value}), "VALUE") == value
 
 
-@pytest.mark.parametrize(("value", "line"), [(True, 'A="True"\n'), (25, 'A="25"\n'), ("", 'A=""\n'), ('a"b\\c$d`e', 'A="a\\"b\\\\c\\$d\\`e"\n')])
+@pytest.mark.parametrize(("value", "line"), [
+    (None, 'A=""\n'), (True, 'A="True"\n'), (25, 'A="25"\n'), ("", 'A=""\n'), ('a"b\\c$d`e', 'A="a\\"b\\\\c\\$d\\`e"\n'),
+])  # fmt: skip
 def test_what_stands_in_the_file(value, line):
     assert environment_file({"A": value}) == line
