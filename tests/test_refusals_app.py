@@ -1,5 +1,10 @@
 """Bad input about the application is refused in one sentence, before any host is touched."""
 
+import base64
+import datetime
+
+from conftest import INVENTORY
+
 BAR = "-----{} OPENSSH PRIVATE KEY-----\n"
 KEY = BAR.format("BEGIN") + "c3dvcmRmaXNo\n" + BAR.format("END")
 
@@ -22,7 +27,7 @@ BAD = [
     ({"app_repository": "./shop"}, "app_repository is no git URL, and no absolute path on the controller"),
     ({"app_user": "root"}, "app_user is 'root', a name that Debian or a package has for itself: give one of the application's own, such as root_app"),
     ({"app_user": "www-data", "app_group": "www-data"}, "app_user and app_group are 'www-data', a name that Debian"),
-    ({"app_name": "news"}, "app_user and app_group are 'news', a name that Debian or a package has for itself: give one of the application's own, such as news_app"),
+    ({"app_name": "news"}, "app_user and app_group are 'news', a name that Debian or a package has for itself: give one of the application's own, such as"),
     ({"app_group": "sudo"}, "app_group is 'sudo', a name that Debian"),
     ({"app_user": "ops"}, "app_user is 'ops', by which somebody logs in to the hosts"),
     ({"app_group": "admins"}, "app_group is 'admins', by which somebody logs in to the hosts"),
@@ -50,6 +55,23 @@ BAD = [
     ({"app_database_host": "[2001:db8::7]"}, "app_database_host holds '[2001:db8::7]': give names, IP addresses without brackets and port"),
     ({"app_database_host": "db1,db2:5433"}, "app_database_host holds 'db2:5433': give names"),
     ({"app_environment": {"MY-NAME": "x"}}, "app_environment has to be a mapping"),
+    ({"app_environment": {True: "x"}}, "app_environment has to be a mapping whose names are letters, digits and underscores, none beginning with a digit,"),
+    ({"app_environment": {"A": ["swordfish"], "B": 1, "C": {"d": "swordfish"}}}, "app_environment has more than a text for A, C: give one text in quotes"),
+    ({"app_build_environment": {"A": "b\0c"}}, "app_build_environment has more than a text for A: give one text in quotes"),
+    ({"app_database_options": {"ssl-mode": "require"}}, "app_database_options has ssl-mode: give names as libpq has them (sslmode, connect_timeout)"),
+    ({"app_database_options": {"sslmode": False}}, "app_database_options has sslmode: give names as libpq has them"),
+    ({"app_database_options": {"options": None, "sslcert": ["a"], "sslkey": "a\nb", "sslmode": "off"}}, "app_database_options has options, sslcert, sslkey:"),
+    ({"app_static_url": "static/"}, "app_static_url is 'static/': give a path with a slash at both ends, as Django has it, and below the root."),
+    ({"app_static_url": "/"}, "app_static_url is '/': give a path with a slash at both ends"),
+    ({"app_static_url": "/sta;tic/"}, "app_static_url is '/sta;tic/': give a path with a slash at both ends"),
+    ({"app_static_url": "/sta tic/"}, "app_static_url is '/sta tic/': give a path with a slash at both ends"),
+    ({"app_static_url": "//static/"}, "app_static_url is '//static/', by which nothing would be served: give it without //"),
+    ({"app_media_url": "/me%dia/"}, "app_media_url is '/me%dia/', by which nothing would be served: write the percent sign itself as %25"),
+    ({"app_static_url": "/media/"}, "app_static_url and app_media_url are both '/media/': give each place a URL of its own."),
+    ({"app_service": "selfhost-notify"}, "app_service is 'selfhost-notify', and selfhost-notify.service is another's: give a name of the application's own,"),
+    ({"app_service": "selfhost-shop"}, "app_service is 'selfhost-shop', and this collection's own units begin so: give a name of the application's own, such"),
+    ({"app_name": "selfhost"}, "app_service is 'selfhost', and this collection's own units begin so"),
+    ({"app_service": "certbot"}, "app_service is 'certbot', and certbot.service is another's"),
     ({"app_release_steps": ["migrate", "deploy"]}, "app_release_steps names deploy: the steps are"),
     ({"app_health_checks": [{"path": "status"}]}, "app_health_checks needs at least one check"),
     ({"app_health_checks": []}, "app_health_checks needs at least one check"),
@@ -83,7 +105,7 @@ BAD = [
     ({"app_static_root": "/mnt/x", "app_media_root": "/mnt/x/media"}, "app_static_root is '/mnt/x', which meets /mnt/x/media of app_media_root"),
     ({"app_request_timeout_seconds": 0}, "app_request_timeout_seconds is '0': give a whole number of at least 1."),
     ({"app_request_header_kb": 64}, "app_request_header_kb is '64': give a whole number from 4 to 40."),
-    ({"app_http3": "on"}, "app_http3 is 'on': give true or false."),
+    ({"app_http3": "maybe"}, "app_http3 has to be true or false."),
     ({"app_connections_per_address": -1}, "app_connections_per_address is '-1': give a whole number of at least 0."),
     ({"uwsgi_backlog": "many"}, "uwsgi_backlog is 'many': give a whole number"),
 ]
@@ -93,32 +115,159 @@ def test_bad_values(each_is_refused):
     each_is_refused(BAD, "app", "uwsgi")
 
 
+PLACES = [
+    ({"app_root": ""}, "app_root is not set: give an absolute path of letters, digits, dots, hyphens and underscores, without a slash at its end, such as"),
+    *[
+        ({"app_root": path}, f"app_root is '{path}': give an absolute path of letters, digits, dots")
+        for path in (
+            "srv/shop", "/srv/my shop", "~/shop", "/srv/shop/", "/srv//shop", "//srv/shop", "/srv/./shop", "/srv/../etc", "/srv/shop%n", "/srv/$HOME",
+            "/srv/a;b",
+        )
+    ],
+    ({"app_root": "/home/shop"}, "app_root is '/home/shop', and its units see nothing of /home (ProtectHome=), of which a folder can be bound elsewhere"),
+    ({"app_root": "/var/www"}, "app_root is '/var/www', and /var/www is the system's: give a folder of its own"),
+    ({"app_root": "/run/user/1000/shop"}, "app_root is '/run/user/1000/shop', and /run is the system's"),
+    ({"app_static_root": "/srv/shop/shared/media"}, "app_static_root is '/srv/shop/shared/media', which meets media of app_media_root"),
+    ({"app_static_root": "sta tic"}, "app_static_root is 'sta tic': give a folder inside the release"),
+    ({"app_static_root": "/srv//static"}, "app_static_root is '/srv//static': give a folder inside the release"),
+    ({"app_static_root": "/srv/shop//static"}, "app_static_root is '/srv/shop//static': give a folder inside the release"),
+    ({"app_static_root": "/home/shop/static"}, "app_static_root is '/home/shop/static', and its units see nothing of /home (ProtectHome=)"),
+    ({"app_media_root": "/mnt/my volume"}, "app_media_root is '/mnt/my volume': give a folder inside the release, relative to the folder of manage.py, or an"),
+    ({"app_media_root": "/mnt/vol%20ume"}, "app_media_root is '/mnt/vol%20ume': give a folder"),
+    ({"app_media_root": "me dia"}, "app_media_root is 'me dia': give a folder"),
+    ({"app_media_root": "/home/shop/media"}, "app_media_root is '/home/shop/media', and its units see nothing of /home (ProtectHome=), of which a folder can"),
+    ({"app_media_path": "media"}, "app_media_path is 'media': give an absolute path of letters, digits"),
+    ({"app_media_path": "/mnt/media", "app_media_root": "../x"}, "app_media_root is '../x': give a folder inside the release"),
+    ({"app_media_path": ""}, "app_media_path is not set: give an absolute path"),
+    ({"app_media_path": "/etc"}, "app_media_path is '/etc', and /etc is the system's"),
+    ({"app_subdirectory": "my src"}, "app_subdirectory is 'my src': give the folder of manage.py inside the repository, without spaces"),
+    ({"app_subdirectory": "src;id"}, "app_subdirectory is 'src;id': give the folder of manage.py"),
+    ({"app_subdirectory": "~/src"}, "app_subdirectory is '~/src': give the folder of manage.py"),
+    ({"app_shared_paths": ["data\n"]}, "app_shared_paths holds data : give paths inside the release"),
+    ({"app_static_store": ""}, "app_static_store is not set: give an absolute path of letters, digits, dots, hyphens and underscores"),
+    ({"app_static_store": "static"}, "app_static_store is 'static': give an absolute path"),
+    ({"app_static_store": "/var/www//x"}, "app_static_store is '/var/www//x': give an absolute path"),
+    *[
+        ({"app_static_store": path}, f"app_static_store is '{path}', and {place} is the system's: give a folder of its own, best /srv/shop/static.")
+        for path, place in (
+            ("/etc", "/etc"), ("/var/www", "/var/www"), ("/usr/share", "/usr"), ("/var/lib/postgresql", "/var/lib/postgresql"), ("/tmp/x", "/tmp"),
+        )
+    ],
+    ({"app_static_store": "/home/ops"}, "app_static_store is '/home/ops', and its units see nothing of /home (ProtectHome=)"),
+    *[
+        ({"app_static_store": path}, f"app_static_store is '{path}', and {path} is where releases come and go: give a folder of its own")
+        for path in ("/srv/shop", "/srv/shop/releases", "/srv/shop/current", "/srv/shop/shared", "/srv/shop/home")
+    ],
+    ({"app_static_store": "/srv/shop/shared/media"}, "app_static_store is '/srv/shop/shared/media', which meets media of app_media_root: give a folder that"),
+    ({"app_static_store": "/mnt/x", "app_media_root": "/mnt/x/media"}, "app_static_store is '/mnt/x', which meets /mnt/x/media of app_media_root"),
+    ({"app_static_store": "/srv/shop/shared/data/x", "app_shared_paths": ["data"]}, "app_static_store is '/srv/shop/shared/data/x', which meets data of"),
+    ({"app_release_log": "/var/log/deploys.jsonl"}, "app_release_log is '/var/log/deploys.jsonl', and /var/log is the system's, whose owner and mode would"),
+    ({"app_release_log": ""}, "app_release_log is not set: give an absolute path"),
+    ({"app_certificate_path": "/etc"}, "app_certificate_path is '/etc', and /etc is the system's, whose owner and mode would be changed"),
+    ({"guard_candidate_path": "/"}, "guard_candidate_path is '/': give an absolute path"),
+    ({"guard_candidate_path": "/var/lib"}, "guard_candidate_path is '/var/lib', and /var/lib is the system's, whose owner and mode would be changed"),
+    ({"app_acme_path": "acme"}, "app_acme_path is 'acme': give an absolute path"),
+    ({"app_socket": ""}, "app_socket is not set: give an absolute path"),
+    ({"nginx_upstream_socket": "app.sock"}, "nginx_upstream_socket is 'app.sock': give the absolute path of a socket, of letters"),
+    ({"app_path_prefix": "shop"}, "app_path_prefix is 'shop': give a path such as /shop"),
+    ({"app_path_prefix": "/.."}, "app_path_prefix is '/..': give a path such as /shop"),
+]  # fmt: skip
+GOOD_PLACES = [
+    {"app_root": "/opt/shop"},
+    {"app_root": "/home/shop", "app_service_sandbox": "NoNewPrivileges=true\n"},
+    {"app_media_root": "/mnt/volume/media/", "app_static_root": "/var/lib/shop/static/", "app_static_store": "/var/www/shop"},
+    {"app_media_root": "/mnt/größe/@media", "app_shared_paths": ["da ta", "log/"]},
+    {"app_static_store": "/srv/shop/shared/collected", "app_subdirectory": "backend/src/"},
+    {"app_release_log": "/var/log/deploys/shop.jsonl", "app_certificate_path": "/etc/pki/shop"},
+]
+
+
+def test_places_are_told_once_and_by_the_name_that_was_written(each_is_refused):
+    each_is_refused(PLACES, *INVENTORY, good=GOOD_PLACES)
+
+
+SAME_PORTS = [
+    ({"ansible_port": 443}, "ansible_port is 443, as is that of app_https_port: give each a port of its own, or set hardening_ssh_port where sshd has another"),
+    ({"hardening_ssh_port": 80}, "hardening_ssh_port is 80, as is that of app_http_port: give each a port of its own."),
+    ({"hardening_ssh_port": "0443"}, "hardening_ssh_port is 443, as is that of app_https_port"),
+    ({"hardening_ssh_port": 5432}, "hardening_ssh_port is 5432, as is that of app_database_port"),
+    ({"hardening_ssh_port": 8432}, "hardening_ssh_port is 8432, as is that of app_backup_port"),
+    ({"nginx_https_port": 22}, "nginx_https_port is 22, as is that of sshd: give each a port of its own."),
+    ({"nginx_https_port": 80}, "nginx_https_port is 80, as is that of app_http_port: give each a port of its own."),
+    ({"app_http_port": "0443"}, "app_http_port is 443, as is that of app_https_port: give each a port of its own."),
+    ({"media_backup_port": 22}, "media_backup_port is 22, as is that of sshd"),
+    ({"logs_port": 443}, "logs_port is 443, as is that of app_https_port"),
+    ({"postgresql_backup_tls_port": 5432}, "postgresql_backup_tls_port is 5432, as is that of app_database_port"),
+    ({"postgresql_port": 8432}, "postgresql_port is 8432, as is that of app_backup_port"),
+    ({"etcd_port": 2380}, "etcd_port is 2380, as is that of app_etcd_peer_port"),
+    ({"firewall_ssh_port": 2222}, "firewall_ssh_port is 2222, and sshd listens on 22 (hardening_ssh_port): leave the first one out, or nobody gets in."),
+]  # fmt: skip
+GOOD_PORTS = [
+    {"hardening_ssh_port": 2222, "app_backup_port": 22},
+    {"ansible_port": 443, "hardening_ssh_port": 22},
+    {"ansible_port": "2222"},
+    {"nginx_https_port": 8443, "app_backup_port": 443},
+]
+
+
+def test_only_one_listens_on_a_port(each_is_refused):
+    each_is_refused(SAME_PORTS, *INVENTORY, good=GOOD_PORTS)
+
+
 def test_a_web_host_without_any_database(refuse):
     refuse("The group database has no host: name one in the inventory", groups={"web": ["site1"], "database": []})
 
 
+def test_what_is_of_little_harm_is_let_be(sentences):
+    environment = {"PORT": 8000, "DEBUG": False, "SENTRY_DSN": None, "DAY": datetime.date(2026, 1, 31), "TEXT": "two\nlines"}
+    options = {"sslmode": "off", "connect_timeout": 5, "options": "-c search_path=a"}
+    assert sentences(app_environment=environment, app_build_environment=environment, app_database_options=options) == []
+    for word in (True, "true", "on", "1", "False", 0):
+        assert sentences(app_http3=word) == []
+
+
 def test_a_managed_database_needs_no_host(sentences):
     assert sentences({"web": ["site1"], "database": []}, app_database_host="db.example.org") == []
-    assert sentences({"web": ["site1"], "database": []}, app_database_host="2001:db8::7,2001:db8::8,/run/postgresql") == []
+    for host in ("2001:db8::7,2001:db8::8,/run/postgresql", "db1.example.org, db2.example.org", "db.example.org "):
+        assert sentences({"web": ["site1"], "database": []}, app_database_host=host) == []
 
 
 SSH = {"app_repository": "git@git.example.org:team/shop.git"}
-HOST_KEYS = ["git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC0PSmnvD4tRuHNcXQgA"]
+WHOLE_KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
+HOST_KEYS = [f"git.example.org {WHOLE_KEY}"]
 BAD_CODE = [
     (SSH, "app_repository_host_keys is empty, and app_repository is behind SSH: give"),
     ({"app_repository": "ssh://git@git.example.org:2222/shop.git"}, "app_repository_host_keys is empty"),
     ({"app_repository": "https://deploy:swordfish@git.example.org/shop.git"}, "app_repository holds a login"),
     ({"app_repository": "https://swordfish@git.example.org/shop.git"}, "app_repository holds a login"),
     ({"app_repository": "https://swordfish:x-oauth-basic@git.example.org/shop.git"}, "app_repository holds a login"),
+    (SSH | {"app_repository_host_keys": ["# git.example.org:22 SSH-2.0"]}, "app_repository_host_keys is empty, and app_repository is behind SSH"),
+    ({"app_repository": "git@[2001:db8::1]:shop.git"}, "app_repository_host_keys is empty"),
+    *[
+        (SSH | {"app_repository_host_keys": [*HOST_KEYS, line]}, f"app_repository_host_keys holds '{line}', no host with a whole key behind it: give the lines")
+        for line in ("garbage", WHOLE_KEY, f"{WHOLE_KEY} git.example.org", HOST_KEYS[0][:-8], f"git.example.org ssh-rsa {WHOLE_KEY.split()[1]}")
+    ],
+    ({"app_repository": "HTTPS://token@git.example.org/shop.git"}, "app_repository is no git URL"),
+    ({"app_repository": "/home/me/my\nshop"}, "app_repository is no git URL"),
     ({"app_repository_key": "swordfish"}, "app_repository_key is no private key: put the whole file"),
     ({"django_installer": "poetry"}, "django_installer is 'poetry': give uv or pip."),
     ({"uwsgi_memory_max_mb": "half"}, "uwsgi_memory_max_mb is 'half': give a whole number of at least 1."),
     ({"uwsgi_tasks_max": 0}, "uwsgi_tasks_max is '0': give a whole number of at least 1."),
+    ({"uwsgi_processes": 0}, "uwsgi_processes is '0': give a whole number of at least 1."),
+    ({"uwsgi_buffer_size_bytes": 65536}, "uwsgi_buffer_size_bytes is '65536': give a whole number from 4096 to 65535."),
+    ({"uwsgi_buffer_size_bytes": 10}, "uwsgi_buffer_size_bytes is '10': give a whole number from 4096 to 65535."),
+    ({"uwsgi_backlog": 99999999999}, "uwsgi_backlog is '99999999999': give a whole number from 1 to 2147483647."),
+    ({"uwsgi_options": {"env": ["A=b", ["C=d"]], "a b": 1, "cheaper": None, "socket": "a\nb = c", "mule": {"a": 1}, "lazy-apps": True}},
+     "uwsgi_options has a b, cheaper, env, mule, socket: give names as uWSGI has them, and to each a value of one line, or a list of such."),
 ]
 GOOD_CODE = [
     SSH | {"app_repository_host_keys": HOST_KEYS, "app_repository_key": KEY},
     {"app_repository": "https://git.example.org:8443/shop.git"},
+    {"uwsgi_options": {"env": ["A=b", "C=d"], "lazy-apps": True, "cheaper": 2}, "uwsgi_processes": "4"},
     {"app_repository": "/home/ops/shop"},
+    {"app_repository": "/home/me/my shop"},
+    {"app_repository": "git@[2001:db8::1]:shop.git", "app_repository_host_keys": [f"# of the server's owner\n[2001:db8::1]:2222 {WHOLE_KEY} comment\n\n"]},
+    {"app_repository": "ssh://git@[2001:db8::1]/shop.git", "app_repository_host_keys": [f"@cert-authority *.example.org {WHOLE_KEY}", f"|1|a=|b= {WHOLE_KEY}"]},
 ]
 
 
@@ -146,16 +295,29 @@ def test_files_are_looked_at_key_by_key_and_their_content_is_not_told(each_is_re
     each_is_refused(FILES, "app", good=good)
 
 
-NUMBERS = [
+GIVE_VERSION = "give a branch, a tag or a commit."
+MISREAD = [
     ({"app_version": 1.10}, "app_version is the number 1.1: put it into quotes, since YAML makes 1.1 of 1.10."),
     ({"app_version": 20261128}, "app_version is the number 20261128: put it into quotes"),
+    ({"app_version": True}, "app_version is True, which YAML makes of a word such as yes: put it into quotes."),
+    ({"app_version": datetime.date(2026, 1, 31)}, "app_version is the date 2026-01-31: put it into quotes."),
+    ({"app_version": "{{ none }}"}, f"app_version is not set: {GIVE_VERSION}"),
+    ({"app_version": ["main"]}, f"app_version is a list: {GIVE_VERSION}"),
+    ({"app_version": {"branch": "main"}}, f"app_version is a mapping: {GIVE_VERSION}"),
     ({"app_python": 3.10}, "app_python is the number 3.1: put it into quotes, since YAML makes 3.1 of 3.10."),
+    ({"app_python": False}, "app_python is False, which YAML makes of a word"),
+    ({"app_python": ["python3"]}, "app_python is a list: give a path, a command (python3), or a version such as"),
     ({"deploy_version": 2.0}, "deploy_version is the number 2.0: put it into quotes"),
+    *[
+        ({"app_version": version}, f"app_version is '{version}': {GIVE_VERSION}")
+        for version in ("", "-x", "a..b", "a b", "v1^{}", "HEAD~1", "a:b", "a@{1}", "a//b", "/a", "a/", "a.", ".a", "a/.b", "a.lock", "$(id)", "a;b", "`id`")
+    ],
 ]
+GOOD_VERSIONS = ["1.10", "shop@1.0.0", "v1.2.3+build.5", "fix/#123", "bücher", "日本", "renovate/django-5.x", "a,b=c%d", "@scope/shop@1.0", "0a1b2c3d"]
 
 
-def test_a_number_is_no_version(each_is_refused):
-    each_is_refused(NUMBERS, "app", good=[{"app_version": "1.10"}, {"deploy_version": "20261128"}])
+def test_what_yaml_makes_of_a_version_is_none(each_is_refused):
+    each_is_refused(MISREAD, "app", good=[*({"app_version": version} for version in GOOD_VERSIONS), {"deploy_version": "20261128"}])
 
 
 OF_UV = "after uv.lock may stand --extra NAME, --group NAME, --package NAME and --no-install-project, separated by spaces."
@@ -234,6 +396,10 @@ KINDS = [
     ({"app_shared_paths": "data"}, "app_shared_paths has to be a list."),
     ({"app_requirements": "requirements.txt", "app_build_commands": []}, "app_requirements has to be a list."),
     ({"app_release_steps": 5}, "app_release_steps has to be a list."),
+    ({"app_release_steps": "build"}, "app_release_steps has to be a list."),
+    ({"nginx_balancers": "192.0.2.1"}, "nginx_balancers has to be a list."),
+    ({"app_root": ["/srv"]}, "app_root is '['/srv']': give an absolute path"),
+    ({"app_static_url": ["/static/"]}, "app_static_url is '['/static/']': give a path"),
     ({"app_hooks": []}, "app_hooks is no mapping"),
     ({"app_processes": {}}, "app_processes has to be a list of mappings with name, command and"),
     ({"app_timers": 5}, "app_timers has to be a list of mappings with name, command, schedule and"),

@@ -29,9 +29,10 @@ BAD = [
     ({"haproxy_health_check": {"path": "status"}}, "haproxy_health_check is {'path': 'status'}: give a path that begins"),
     ({"haproxy_health_check": {"path": "/", "status": ["ok"]}}, "haproxy_health_check is {'path': '/', 'status': ['ok']}: give a path"),
     ({"app_health_checks": [{"path": "/#a"}]}, "haproxy_health_check is {'path': '/#a'}: give a path"),
-    ({"app_tls_certificate": CERTIFICATE}, "haproxy_tls_certificate and haproxy_tls_key belong together: set both"),
-    ({"app_tls_certificate": CERTIFICATE, "app_tls_key": OTHER_KEY}, "haproxy_tls_key is not the key of haproxy_tls_certificate"),
-    ({"app_tls_certificate": "/etc/ssl/shop.pem", "app_tls_key": KEY}, "haproxy_tls_key is not the key of haproxy_tls_certificate"),
+    ({"haproxy_tls_certificate": CERTIFICATE}, "haproxy_tls_key is not set: haproxy_tls_certificate needs its private key"),
+    ({"haproxy_tls_key": KEY}, "haproxy_tls_certificate is not set: haproxy_tls_key is of no use"),
+    ({"haproxy_tls_certificate": CERTIFICATE, "haproxy_tls_key": OTHER_KEY}, "haproxy_tls_key is not the key of haproxy_tls_certificate"),
+    ({"haproxy_tls_certificate": "/etc/ssl/shop.pem", "haproxy_tls_key": KEY}, "haproxy_tls_certificate is no certificate in PEM form"),
 ]
 GOOD = [
     {},
@@ -42,6 +43,13 @@ GOOD = [
 
 def test_each_is_refused_in_one_sentence_and_good_ones_are_not(each_is_refused):
     each_is_refused(BAD, "haproxy", good=GOOD, groups=GROUPS, app_addresses=ADDRESSES)
+
+
+def test_what_the_inventory_does_not_say_of_the_balancer_is_told_by_the_name_that_it_has(refuse):
+    site = {"groups": GROUPS, "app_addresses": ADDRESSES}
+    refuse("app_tls_key is not set: app_tls_certificate needs its private key", app_tls_certificate=CERTIFICATE, **site)
+    refuse("app_tls_key is not the key of app_tls_certificate", app_tls_certificate=CERTIFICATE, app_tls_key=OTHER_KEY, **site)
+    refuse("app_path_prefix is 'shop': give a path such as /shop", app_path_prefix="shop", **site)
 
 
 def test_the_preflight_knows_the_group(refuse):

@@ -1,5 +1,7 @@
 """Bad processes and timers are refused in one sentence, before any host is touched."""
 
+import datetime
+
 WORKER = {"name": "worker", "command": "celery --app=shop worker"}
 NIGHTLY = {"name": "nightly", "command": "clearsessions", "schedule": "*-*-* 03:30:00"}
 
@@ -9,7 +11,8 @@ GOOD = [
         "daily", "Mon..Fri *-*-* 22:30 Europe/Berlin", "*:0/15", "*-*~1 00:00:00", "hourly", "Sat,Sun 12:00 Etc/GMT+1", "2026-12-24"))]},
     {"app_processes": [WORKER | {"name": f"w{number}", "command": command} for number, command in enumerate((
         "sh -c 'sleep 5; exec celery worker'", "celery worker 2>&1 | cat", "celery worker &>/dev/null", "celery --id $(hostname)",
-        'echo "a;b" a\\;b "" \'&&\''))]},
+        'echo "a;b" a\\;b "" \'&&\'', "QUEUE=mail NAME='a b' celery worker", "celery\tworker", "cdparanoia -d", "env FOO=1 celery"))]},
+    {"app_timers": [NIGHTLY | {"schedule": datetime.date(2026, 12, 24)}]},
     {"app_timers": [NIGHTLY | {"persistent": True, "hosts": "all", "timeout_seconds": "60"}]},
 ]  # fmt: skip
 BAD = [
@@ -30,6 +33,23 @@ BAD = [
     ({"app_processes": [WORKER | {"command": "celery worker --name 'a"}]},
      "The command of worker in app_processes is 'celery worker --name 'a': close its quotes."),
     ({"app_timers": [NIGHTLY | {"command": "a\nb"}]}, "The command of nightly in app_timers is 'a b': give one command on one line."),
+    *[
+        ({"app_processes": [WORKER | {"command": command}]}, f"The command of worker in app_processes is {what}")
+        for command, what in (
+            (None, "not set: give one command on one line."), (["celery", "worker"], "a list: give one command on one line."), ({"a": "b"}, "a mapping: give"),
+            (5, "the number 5: put it into quotes."), (True, "True, which YAML makes of a word such as yes: put it into quotes."),
+            ("a\rb", "'a b': give one command on one line."),
+            ("exec celery worker", "'exec celery worker', which begins with a word of the shell: begin with the"),
+            (". env.sh", "'. env.sh', which begins with a word of the shell"),
+        )
+    ],
+    ({"app_timers": [NIGHTLY | {"command": None}]}, "The command of nightly in app_timers is not set: give one command on one line."),
+    ({"app_timers": [NIGHTLY | {"schedule": None}]}, "schedule of nightly in app_timers is not set: give what systemd.time(7)"),
+    ({"app_timers": [NIGHTLY | {"schedule": 210}]}, "schedule of nightly in app_timers is the number 210: put it into quotes."),
+    ({"app_timers": [NIGHTLY | {"schedule": ["daily"]}]}, "schedule of nightly in app_timers is a list: give what systemd.time(7)"),
+    ({"app_name": "media", "app_processes": [WORKER | {"name": "server"}]},
+     "app_processes names one 'server', and media-server is another's unit: give it another name, such as server_1."),
+    ({"app_name": "apt", "app_timers": [NIGHTLY | {"name": "daily-upgrade"}]}, "app_timers names one 'daily-upgrade', and apt-daily-upgrade is another's unit"),
     ({"app_processes": [WORKER | {"hosts": "web1"}]}, "hosts of worker in app_processes is 'web1': give all, or one"),
     ({"app_timers": [NIGHTLY | {"hosts": ""}]}, "hosts of nightly in app_timers is '': give all, or one"),
     ({"app_processes": [WORKER | {"stop_seconds": "soon"}]}, "stop_seconds of worker in app_processes is 'soon': give a whole number"),

@@ -10,6 +10,9 @@ GOOD = [
     {"app_domains": ["*.example.org", ".example.com"]},
     {"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": KEY},
     {"app_media_url": "", "nginx_http_port": "8080", "nginx_https_port": "8443"},
+    {"nginx_name": "www.example.org"},
+    {"nginx_static_locations": [{"url": "/a%20b/", "path": "/srv/x", "headers": {"Access-Control-Max-Age": 600, "X-A": 'a "b" \\'}}]},
+    {"nginx_static_locations": [{"url": "/café/", "path": "/y"}]},
     {"app_path_prefix": "/my-shop/v2", "nginx_maintenance_allowed": ["203.0.113.0/24", "2001:db8::/32", "192.0.2.7"]},
 ]
 BAD = [
@@ -29,7 +32,6 @@ BAD = [
     ({"nginx_http_port": 0}, "nginx_http_port is '0': give a port number from 1 to 65535"),
     ({"nginx_https_port": 65536}, "nginx_https_port is '65536': give a port number from 1 to 65535"),
     ({"nginx_https_port": "https"}, "nginx_https_port is 'https': give a port number from 1 to 65535"),
-    ({"nginx_https_port": 80}, "nginx_http_port and nginx_https_port are both 80: give each its own"),
     ({"nginx_client_max_body_mb": "25m"}, "nginx_client_max_body_mb is '25m': give a whole number of at least 1"),
     ({"nginx_read_timeout_seconds": 0}, "nginx_read_timeout_seconds is '0': give a whole number of at least 1"),
     ({"nginx_hsts_seconds": -1}, "nginx_hsts_seconds is '-1': give a whole number of at least 0"),
@@ -39,7 +41,6 @@ BAD = [
     ({"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": "hunter2"}, "nginx_tls_key is no unencrypted private key"),
     ({"nginx_tls_certificate": CERTIFICATE, "nginx_tls_key": OTHER_KEY}, "nginx_tls_key is not the key of"),
     ({"nginx_upstream_socket": "127.0.0.1:8000"}, "nginx_upstream_socket is '127.0.0.1:8000': give the absolute path"),
-    ({"app_static_url": "static/"}, "nginx_static_locations holds"),
     ({"nginx_static_locations": [{"url": "/", "path": "/srv/www"}]}, "nginx_static_locations holds"),
     ({"nginx_static_locations": [{"url": "/x/", "path": "/srv/a b; }"}]}, "nginx_static_locations holds"),
     ({"nginx_static_locations": [{"url": "/x/", "path": "/srv/x", "header": {"X-A": "b"}}]},
@@ -48,6 +49,20 @@ BAD = [
      "hardening_admins has to be a list of mappings with the keys name, keys, password, and one has sudo."),
     ({"nginx_health_checks": [{"path": "/", "txt": "a"}]}, "nginx_health_checks has txt in the check of /: the keys are path, status,"),
     ({"nginx_static_locations": "/srv/www"}, "nginx_static_locations is no list"),
+    ({"nginx_static_locations": [{"url": ["/x/"], "path": "/srv/x"}]}, "nginx_static_locations holds {'path': '/srv/x', 'url': ['/x/']}: give a url below"),
+    ({"nginx_static_locations": [{"url": "//x/", "path": "/srv/x"}]}, "nginx_static_locations has the url //x/, which nothing would be served by: give it"),
+    ({"nginx_static_locations": [{"url": "/a b/", "path": "/x"}, {"url": "/a%20b/", "path": "/y"}]}, "nginx_static_locations has /a b/ twice: give each"),
+    *[
+        ({"nginx_static_locations": [{"url": "/x/", "path": "/srv/x", "headers": headers}]},
+         "nginx_static_locations has headers for /x/ that are none: give a mapping of names (letters, digits, hyphens) to values of one line")
+        for headers in (
+            "{{ none }}", ["X-A"], {"X A": "b"}, {"X-A": None}, {"X-A": False}, {"X-A": ["b"]}, {"X-A": "$b"}, {"X-A": "a\nb"}, {"X-A": "a\rb"}, {"X-A": ""},
+        )
+    ],
+    *[
+        ({"nginx_name": name}, f"nginx_name is '{name}': give at most 31 letters, digits, dots, hyphens and underscores that begin with a letter, and no name")
+        for name in (32 * "a", "", "../x", "My Site", "a;b", "conf.d", "sites-enabled", "mime.types", "5", ".x")
+    ],
 ]
 
 
@@ -66,6 +81,14 @@ BAD_TLS = [
     ({"app_tls_certificate_path": "/etc/a;b.pem"}, "app_tls_certificate_path is '/etc/a;b.pem': give the absolute path"),
     (PATH | {"app_tls_key_path": "/etc/../shadow"}, "app_tls_key_path is '/etc/../shadow': give the absolute path"),
     ({"app_tls_certificate_path": "/root/shop.pem"}, "app_tls_certificate_path names /root/shop.pem: give a place outside of homes"),
+    ({"app_tls_certificate_path": "/tmp/shop.pem"}, "app_tls_certificate_path names /tmp/shop.pem: give a place outside of homes and of /tmp and /var/tmp,"),
+    ({"app_tls_certificate_path": "/etc/agent//shop.pem"}, "app_tls_certificate_path is '/etc/agent//shop.pem': give the absolute path"),
+    (PATH | {"app_tls_key_path": "/var/tmp/shop.key"}, "app_tls_certificate_path names /var/tmp/shop.key: give a place outside"),
+    ({"app_tls_certificate": CERTIFICATE}, "app_tls_key is not set: app_tls_certificate needs its private key, in PEM form, from the vault."),
+    ({"app_tls_key": KEY}, "app_tls_certificate is not set: app_tls_key is of no use without the certificate, in PEM form."),
+    ({"app_tls_certificate": "/etc/ssl/shop.pem", "app_tls_key": KEY}, "app_tls_certificate is no certificate in PEM form: give the text of the file"),
+    ({"app_tls_certificate": CERTIFICATE, "app_tls_key": "hunter2"}, "app_tls_key is no unencrypted private key in PEM form"),
+    ({"app_tls_certificate": CERTIFICATE, "app_tls_key": OTHER_KEY}, "app_tls_key is not the key of app_tls_certificate: give the two that belong together."),
     ({"app_tls": "acme", "app_domains": ["192.0.2.7"]}, "app_tls is acme, and app_domains holds 192.0.2.7: give names alone"),
     ({"app_tls": "acme", "app_domains": ["shop.test"]}, "app_tls is acme, and app_domains holds shop.test: give names of your own"),
     ({"app_tls": "acme", "app_domains": ["*.shop.se", "shop.se"]}, "app_tls is acme, and app_domains holds *.shop.se: give app_acme_dns_hooks"),
@@ -80,6 +103,8 @@ BAD_TLS = [
     ({"app_acme_dns_hooks": {"auth": "/bin/sh"}}, "app_acme_dns_hooks has to be a mapping with auth and cleanup"),
     ({"app_acme_dns_hooks": {"auth": "/bin/sh", "cleanup": "/nowhere"}}, "app_acme_dns_hooks names /nowhere: give the absolute path"),
     ({"app_acme_dns_environment": {"TOKEN": "sword\nfish"}}, "app_acme_dns_environment has to be a mapping of names"),
+    ({"app_acme_dns_environment": {"TOKEN": ["swordfish"]}}, "app_acme_dns_environment has to be a mapping of names"),
+    ({"app_acme_dns_environment": {True: "swordfish"}}, "app_acme_dns_environment has to be a mapping of names"),
     ({"app_public_addresses": ["lb.shop.se"]}, "app_public_addresses is ['lb.shop.se']: give a list of IP addresses"),
 ]
 GOOD_TLS = [
@@ -91,7 +116,7 @@ GOOD_TLS = [
 
 
 def test_where_the_certificate_comes_from(each_is_refused):
-    each_is_refused(BAD_TLS, "app", good=GOOD_TLS)
+    each_is_refused(BAD_TLS, "app", "nginx", good=GOOD_TLS)
 
 
 HASH = "$y$j9T$swordfish$swordfish"
@@ -99,11 +124,37 @@ BAD_PARTS = [
     ({"app_domains_served": ["www.shop.se"]}, "app_domains_served holds www.shop.se: give a list of names that app_domains holds"),
     ({"nginx_headers": {"X Y": "z"}}, "nginx_headers has to be a mapping"),
     ({"nginx_headers": {"X-Y": "$host"}}, "nginx_headers has to be a mapping"),
+    *[
+        ({"nginx_headers": headers}, "nginx_headers has to be a mapping of names (letters, digits, hyphens) to values of one line without $; a word")
+        for headers in ({"X-Y": None}, {"X-Y": ["a", "b"]}, {"X-Y": False}, {"X-Y": "a\rb"}, {"X-Y": ""}, ["X-Y"], {True: "a"})
+    ],
     ({"nginx_headers": {"strict-transport-security": "max-age=1"}}, "nginx_headers holds Strict-Transport-Security"),
     ({"nginx_redirects": [{"from": "old", "to": "/new/"}]}, "nginx_redirects holds {'from': 'old', 'to': '/new/'}: give from, a path"),
     ({"nginx_redirects": [{"from": "/old", "to": "/new; }"}]}, "nginx_redirects holds {'from': '/old', 'to': '/new; }'}: give from"),
     ({"nginx_redirects": [{"from": "/old", "to": "/new", "status": 200}]}, "nginx_redirects holds {'from': '/old', 'status': 200, 'to': '/new'}"),
     ({"nginx_redirects": [{"from": "/old", "to": "/a"}, {"from": "/old", "to": "/b"}]}, "nginx_redirects sends /old to two places"),
+    *[
+        ({"nginx_redirects": [{"from": path, "to": "/"}]}, f"nginx_redirects holds {{'from': '{path}', 'to': '/'}}: {give}")
+        for path, give in (
+            ("/a%zz", "write the percent sign itself as %25"), ("/a%ff", "write the percent sign itself as %25"), ("/100%", "write the percent sign itself"),
+            ("//a", "give it without //"), ("/a/%2Fb", "give it without //"), ("/a/../b", "give it without //"), ("/a/.", "give it without //"),
+            ("/a%22b", "give a path without quotation marks"), ("/a%0Ab", "give a path without quotation marks"),
+            ("/a?b", "give from, a path without a query, to,"),
+        )
+    ],
+    ({"nginx_redirects": [{"from": "/a b", "to": "/"}, {"from": "/a%20b", "to": "/c"}]}, "nginx_redirects sends /a b to two places"),
+    ({"nginx_redirects": [{"from": "/robots.txt", "to": "/x"}], "nginx_hidden_from_search": "yes"},
+     "nginx_redirects sends /robots.txt elsewhere, which is answered already (nginx_hidden_from_search): leave one of the two out."),
+    ({"nginx_redirects": [{"from": "/shop", "to": "/x"}], "app_path_prefix": "/shop"}, "nginx_redirects sends /shop elsewhere, which is answered already"),
+    ({"nginx_redirects": [{"from": "/%61.txt", "to": "/x"}], "nginx_static_locations": [{"url": "/a.txt", "path": "/x"}]},
+     "nginx_redirects sends /%61.txt elsewhere, which is answered already (nginx_static_locations)"),
+    ({"nginx_redirects": [{"from": "/shop-unavailable.html", "to": "/x"}]}, "nginx_redirects sends /shop-unavailable.html elsewhere, which is answered"),
+    ({"nginx_redirects": [{"from": "/a", "to": "https://x.se?a"}]}, "nginx_redirects holds {'from': '/a', 'to': 'https://x.se?a'}: give from"),
+    ({"nginx_protected": [{"path": "/a%zz/", "networks": []}]}, "nginx_protected has the path /a%zz/, which would protect nothing: write the percent sign"),
+    ({"nginx_protected": [{"path": "//admin/", "networks": []}]}, "nginx_protected has the path //admin/, which would protect nothing: give it without //"),
+    ({"nginx_protected": [{"path": "/admin/?next=/", "networks": []}]}, "nginx_protected has the path /admin/?next=/: give one that begins with a slash,"),
+    ({"nginx_protected": [{"path": ["/admin/"], "networks": []}]}, "nginx_protected has the path ['/admin/']: give one that begins with a slash"),
+    ({"nginx_protected": [{"path": "/a b/", "networks": []}, {"path": "/a%20b/", "networks": []}]}, "nginx_protected has /a b/ twice"),
     ({"nginx_protected": [{"networks": []}]}, "nginx_protected has to be a list of mappings with path"),
     ({"nginx_protected": [{"path": "admin", "networks": []}]}, "nginx_protected has the path admin: give one that begins with a slash"),
     ({"nginx_protected": [{"path": "/"}]}, "nginx_protected has the keys path for /: give path, and networks"),
@@ -117,6 +168,9 @@ GOOD_PARTS = [
     {"app_domains": ["shop.se", "www.shop.se", "shop.dk"], "app_domains_served": ["shop.dk"]},
     {"nginx_headers": {}}, {"nginx_headers": {"Permissions-Policy": "camera=()", "X-Quoted": 'a "b"'}},
     {"nginx_redirects": [{"from": "/old/", "to": "https://blog.shop.se/new/?a=b#c", "status": 308}]},
+    {"nginx_redirects": [{"from": "/a b", "to": "https://blog.shop.se"}, {"from": "/caf%C3%A9%20au%20lait/100%25", "to": "//shop.dk/"}]},
+    {"nginx_redirects": [{"from": "/robots.txt", "to": "/x"}, {"from": "/static/", "to": "/x"}]},
+    {"nginx_protected": [{"path": "/a%20b/", "networks": []}, {"path": "/größe/", "networks": []}]},
     {"nginx_protected": [{"path": "/", "users": {"ann": HASH}, "networks": ["203.0.113.0/24", "2001:db8::7"]}, {"path": "/admin/", "networks": []}]},
 ]  # fmt: skip
 
@@ -152,6 +206,8 @@ SAID = [
     ({"nginx_rate_limits": {"path": "/login/"}}, "nginx_rate_limits has to be a list of mappings with path, requests_per_minute."),
     ({"nginx_rate_limits": [{"path": "login", "requests_per_minute": 10}]}, "nginx_rate_limits holds {'path': 'login', 'requests_per_minute': 10}: give a"),
     ({"nginx_rate_limits": [{"path": "/login/", "requests_per_minute": 0}]}, "nginx_rate_limits holds {'path': '/login/', 'requests_per_minute': 0}: give a"),
+    ({"nginx_rate_limits": [{"path": "/a//b", "requests_per_minute": 9}]},
+     "nginx_rate_limits holds {'path': '/a//b', 'requests_per_minute': 9}, which would limit nothing: give it without //"),
     ({"nginx_rate_limits": [{"path": "/login/"}]}, "nginx_rate_limits holds {'path': '/login/'}: give a path"),
     ({"app_static_served_by": "s3"}, "app_static_served_by is 's3': give nginx or elsewhere."),
 ]
@@ -167,5 +223,5 @@ def test_what_else_is_refused(each_is_refused):
 
 
 def test_wishes_of_maintenance(each_is_refused):
-    wishes = [{"maintenance": wish} for wish in ("on", "off", True, False)]
+    wishes = [{"maintenance": wish} for wish in ("on", "off", True, False, "true", "False", "ON")]
     each_is_refused(MAINTENANCE, "nginx", "maintenance", good=wishes)

@@ -20,10 +20,14 @@ OF_PACKAGES = set(
 )
 # Units of Debian's and of this collection's, by whose names an application's would replace or extend them.
 UNITS = set(
-    "apparmor auditd chrony cron dbus emergency etcd fail2ban getty haproxy media-server networking nftables nginx patroni pgbackrest-server postgresql "
-    "postgresql-backup postgresql-drill postgresql-guard postgresql-receive rescue rsync selfhost-logs ssh sshd stunnel4 systemd sysstat udev unattended-upgrades user "
-    "uwsgi".split()
+    "apparmor apt-daily apt-daily-upgrade auditd certbot chrony cron dbus dpkg-db-backup e2scrub_all e2scrub_reap emergency etcd fail2ban fstrim getty haproxy "
+    "logrotate man-db media-server networking nftables nginx patroni pgbackrest pgbackrest-server polkit postgresql postgresql-backup postgresql-drill "
+    "postgresql-guard postgresql-receive qemu-guest-agent rescue rsync selfhost-acme selfhost-acme-install selfhost-aide selfhost-debian-upgrade "
+    "selfhost-debsums selfhost-guard selfhost-logs selfhost-logs-keep selfhost-mounts selfhost-notify selfhost-notify-send ssh sshd stunnel4 systemd sysstat "
+    "udev unattended-upgrades user uwsgi".split()
 )
+# What stops or holds the units of an application goes by the beginning of their names, and so do those of this collection.
+OURS = "selfhost(-.*)?"
 # useradd(8): what Debian takes as the name of an account.
 NAME = "[a-z_][a-z0-9_-]{0,31}"
 
@@ -49,5 +53,7 @@ def accounts(site):
     service = str(site["app_service"])
     if not matches("[a-z][a-z0-9_-]{0,30}", service):
         yield f"app_service is '{service}': give at most 31 lower-case letters, digits, hyphens and underscores that begin with a letter."
-    elif service in UNITS:
-        yield f"app_service is '{service}', and {service}.service is another's: give a name of the application's own, such as {service}_app (or another app_name)."
+    elif service in UNITS or matches(OURS, service):
+        whose = f"{service}.service is another's" if service in UNITS else "this collection's own units begin so"
+        own = service.replace("-", "_")
+        yield f"app_service is '{service}', and {whose}: give a name of the application's own, such as {own}_app (or another app_name)."

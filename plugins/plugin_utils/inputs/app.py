@@ -11,13 +11,15 @@ from collections.abc import Mapping
 
 from ...filter.hosts import site_names
 from .accounts import accounts
+from .code import code
 from .packages import packages
-from .parts import parts
-from .places import is_inside, place_of_system, whose_place
-from .tls import visitors_tls
+from .parts import is_path, parts, wrong_path
+from .places import FOLDER, LEAVES, meet, places
+from .tls import certificate_pair, visitors_tls
+from .units import units
 from .values import (
-    HOSTS_OF_SITE, belong_together, given_numbers, given_ports, is_address, is_calendar_event, is_certificate, is_domain, is_key, is_list, is_network, is_pattern,
-    is_port, is_rows, is_whole, listed, matches, ports, text_of, told, whole_numbers,
+    HOSTS_OF_SITE, ONE_LINE, PLACE, are_headers, given_numbers, given_ports, is_address, is_domain, is_list, is_network, is_pattern, is_port, is_rows, is_text,
+    is_true, is_value, is_variable, listed, matches, ports, text_of, told, whole_numbers,
 )  # fmt: skip
 
 IDENTIFIER = r"[a-z][a-z0-9_]{0,30}"
@@ -25,20 +27,16 @@ IDENTIFIER = r"[a-z][a-z0-9_]{0,30}"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
 # A name of PostgreSQL's has 63, and `standby_` stands before that of a host.
 SLOT_LETTERS = 55
-# What is absolute, leads upwards, or is the folder of manage.py itself.
-LEAVES = re.compile(r"^/|(^|/)\.\.(/|$)|^[./]*$")
-# systemd.unit(5): a unit is named after the entry.
-UNIT = r"[a-z][a-z0-9_-]{0,30}"
-UNIT_KEYS = {
-    "app_processes": (["name", "command"], ["hosts", "stop_seconds"]),
-    "app_timers": (["name", "command", "schedule"], ["hosts", "timeout_seconds", "persistent"]),
-}
 PORTS = (
     "app_database_port", "app_http_port", "app_https_port", "app_acme_port", "app_backup_port", "app_media_backup_port", "app_etcd_port", "app_etcd_peer_port",
     "app_etcd_metrics_port", "app_patroni_port", "app_logs_port",
 )  # fmt: skip
-# What a shell takes as it is.
-QUOTED = r"""\\.|'[^']*'|"(\\.|[^"\\])*\""""
+# What a role listens on in the place of these, where the inventory says so.
+OF_ROLES = {
+    "app_database_port": "postgresql_port", "app_http_port": "nginx_http_port", "app_https_port": "nginx_https_port",
+    "app_backup_port": "postgresql_backup_tls_port", "app_media_backup_port": "media_backup_port", "app_etcd_port": "etcd_port",
+    "app_etcd_peer_port": "etcd_peer_port", "app_patroni_port": "postgresql_failover_port", "app_logs_port": "logs_port",
+}  # fmt: skip
 CHECK_KEYS = ["path", "status", "text", "absent", "host", "headers"]
 FILE_KEYS = (["path", "content"], ["owner", "group", "mode"])
 # What uv, pip, Poetry and git read of their environment.
@@ -63,8 +61,7 @@ def application(site):
         yield f"app_addresses lacks {listed(missing)}: give the address of every host of the site, or leave it out and give each its app_address."
         return
     yield from accounts(site)
-    yield from _repository(site)
-    yield from _version(site)
+    yield from code(site)
     yield from packages(site)
     for variable, length in (("app_secret_key", 50), ("app_database_password", 16)):
         value = str(site[variable] or "")
@@ -81,26 +78,43 @@ def application(site):
     yield from _same_ports(site)
     yield from _http3(site)
     yield from _environments(site)
+    yield from _database_options(site)
     yield from _build_commands(site)
     yield from _modules(site)
     yield from visitors_tls(site)
     yield from _steps(site)
-    yield from _paths(site)
+    yield from places(site)
+    yield from _urls(site)
     yield from _files(site)
-    yield from _units(site)
+    yield from units(site)
 
 
 def _environments(site):
-    """What the installer reads is of no use to the application, which does not share its own."""
+    """What the installer reads is of no use to the application, which does not share its own. No sentence holds a value, which may be a secret."""
     environments = {name: site[name] for name in ("app_environment", "app_build_environment")}
-    strange = [
-        name for name, value in environments.items()
-        if not isinstance(value, Mapping) or not all(matches("[A-Za-z_][A-Za-z0-9_]*", key) for key in value)
-    ]  # fmt: skip
+    strange = [name for name, value in environments.items() if not isinstance(value, Mapping) or not all(map(is_variable, value))]
     for name in strange:
-        yield f"{name} has to be a mapping whose names are letters, digits and underscores, none beginning with a digit."
-    if not strange and (of_installer := [key for key in environments["app_environment"] if matches(INSTALLER, key) and key not in environments["app_build_environment"]]):
+        yield (
+            f"{name} has to be a mapping whose names are letters, digits and underscores, none beginning with a digit, and in quotes where YAML has "
+            "a word for it (\"YES\")."
+        )
+    if strange:
+        return
+    for name, value in environments.items():
+        if several := [key for key, text in value.items() if not is_value(text)]:
+            yield f"{name} has more than a text for {listed(several)}: give one text in quotes, written as the application reads it, or nothing."
+    if of_installer := [key for key in environments["app_environment"] if matches(INSTALLER, key) and key not in environments["app_build_environment"]]:
         yield f"app_environment has {listed(of_installer)}, which the application alone gets: give the installer its own in app_build_environment."
+
+
+def _database_options(site):
+    options = site["app_database_options"]
+    rows = options.items() if isinstance(options, Mapping) else ()
+    if strange := [name for name, value in rows if not matches("[a-z][a-z0-9_]*", name) or not is_text(value) or not matches(ONE_LINE, value)]:
+        yield (
+            f"app_database_options has {listed(strange)}: give names as libpq has them (sslmode, connect_timeout) and values of one line, "
+            "a word such as off in quotes."
+        )
 
 
 def _build_commands(site):
@@ -115,50 +129,28 @@ def _build_commands(site):
 
 
 def _http3(site):
-    if not isinstance(site["app_http3"], bool):
-        yield f"app_http3 is '{site['app_http3']}': give true or false."
-    elif site["app_http3"] and site["app_balancer_hosts"]:
+    if is_true(site["app_http3"]) and site["app_balancer_hosts"]:
         yield "app_http3 is true, and visitors reach the group balancer, whose HAProxy speaks HTTP/2 with them: leave it at false."
 
 
 def _same_ports(site):
-    """Of hosts that have several parts, only one could listen."""
-    bearers = {"22": ["sshd"]}
+    """Of hosts that have several parts, only one could listen. What is no port is told elsewhere."""
+    sshd = next((name for name in ("hardening_ssh_port", "ansible_port") if name in site.given), "sshd")
     # A database that is managed elsewhere listens there.
-    for name in PORTS if site["app_database_hosts"] else PORTS[1:]:
-        bearers.setdefault(str(site[name]), []).append(name)
+    names = [OF_ROLES[name] if OF_ROLES.get(name) in site.given else name for name in (PORTS if site["app_database_hosts"] else PORTS[1:])]
+    bearers = {}
+    for name, port in [(sshd, site["hardening_ssh_port"]), *((name, site[name]) for name in names)]:
+        if is_port(port):
+            bearers.setdefault(int(port), []).append(name)
     for port, names in bearers.items():
         if len(names) > 1:
-            yield f"{names[-1]} is {port}, as is that of {listed(names[:-1])}: give each a port of its own."
-
-
-def _repository(site):
-    repository = str(site.get("app_repository") or "")
-    if not repository:
-        yield "app_repository is not set: give the git URL of the application, or an absolute path on the controller."
-    elif not matches(r"(https?|ssh|git|file)://\S+|(\w[\w.-]*@)?\w[\w.-]*:(?!:)\S+|/\S*", repository):
-        yield "app_repository is no git URL, and no absolute path on the controller: give one of the two."
-    elif re.search("://[^/@]*:[^/]*@|^https?://[^/]*@", repository):
-        yield (
-            "app_repository holds a login, which every list of processes would show: give an SSH address, app_repository_key and "
-            "app_repository_host_keys."
-        )
-    elif re.match(r"ssh://|[^/]+:(?!//)", repository) and not site["app_repository_host_keys"]:
-        yield (
-            "app_repository_host_keys is empty, and app_repository is behind SSH: give the lines that ssh-keyscan prints for its server, compared "
-            "with those that the server's owner publishes."
-        )
-    if not matches(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----\n[^-]*-----END [A-Z ]*PRIVATE KEY-----)?", str(site["app_repository_key"]).strip()):
-        yield "app_repository_key is no private key: put the whole file that ssh-keygen made, with its first and last line, into the vault."
-
-
-def _version(site):
-    variable = "deploy_version" if "deploy_version" in site.variables else "app_version"
-    value = site[variable]
-    if not isinstance(value, str):
-        yield f"{variable} is the number {value}: put it into quotes, since YAML makes 1.1 of 1.10."
-    elif not matches("[A-Za-z0-9][A-Za-z0-9._/-]*", value):
-        yield f"{variable} is '{value}': give a branch, a tag or a commit."
+            # The one that somebody wrote.
+            said = next((name for name in reversed(names) if name in site.given), names[-1])
+            hint = ", or set hardening_ssh_port where sshd has another than Ansible connects to" if "ansible_port" in names else ""
+            yield f"{said} is {port}, as is that of {listed(name for name in names if name != said)}: give each a port of its own{hint}."
+    opened, asked = site.get("firewall_ssh_port"), site["hardening_ssh_port"]
+    if "firewall_ssh_port" in site.given and is_port(opened) and is_port(asked) and int(opened) != int(asked):
+        yield f"firewall_ssh_port is {opened}, and sshd listens on {asked} (hardening_ssh_port): leave the first one out, or nobody gets in."
 
 
 def _hosts(site):
@@ -217,8 +209,8 @@ def _host_names(hosts):
 
 
 def _steps(site):
-    steps = site["__app_release_steps"]
-    if unknown := [step for step in site["app_release_steps"] if step not in steps]:
+    steps, given = site["__app_release_steps"], site["app_release_steps"]
+    if is_list(given) and (unknown := [step for step in given if step not in steps]):
         yield f"app_release_steps names {listed(unknown)}: the steps are {listed(steps)}."
     hooks, moments = site["app_hooks"], site["__app_release_moments"]
     if not isinstance(hooks, Mapping):
@@ -227,7 +219,8 @@ def _steps(site):
         yield f"app_hooks names {listed(unknown)}: a moment is before_ or after_ one of {listed(moments)}."
     elif missing := [path for path in hooks.values() if not (str(path).startswith("/") and os.path.isfile(path))]:
         yield f"app_hooks names {listed(missing)}: give the absolute path of a task file on the controller."
-    yield from _health_checks("app_health_checks", site["app_health_checks"])
+    if "app_health_checks" in site.given:
+        yield from _health_checks("app_health_checks", site["app_health_checks"])
 
 
 def _health_checks(name, checks):
@@ -240,7 +233,7 @@ def _health_checks(name, checks):
             yield f"{name} has {listed(strange)} in the check of {row['path']}: the keys are {listed(CHECK_KEYS)}."
         elif not statuses or not all(matches("[1-5][0-9]{2}", status) for status in (statuses if is_list(statuses) else [statuses])):
             yield f"{name} has the status {statuses} in the check of {row['path']}: give a list of numbers, such as [200, 302]."
-        elif not isinstance(headers, Mapping) or not all(matches("[A-Za-z0-9-]+", header) and matches(r"[^\r\n]*", value) for header, value in headers.items()):
+        elif not are_headers(headers):
             yield f"{name} has headers in the check of {row['path']} that are no mapping of names to values of one line: give such, or none."
 
 
@@ -251,38 +244,23 @@ def _modules(site):
     if not matches(rf"{dotted}(:[A-Za-z_]\w*)?", site["app_wsgi_module"]):
         yield f"app_wsgi_module is '{site['app_wsgi_module']}': give a module and its callable, such as shop.wsgi:application."
     folder = str(site["app_subdirectory"])
-    if folder and LEAVES.search(folder):
-        yield f"app_subdirectory is '{folder}': give the folder of manage.py inside the repository, or nothing where it is at its root."
+    if folder and (LEAVES.search(folder) or not matches(FOLDER, folder)):
+        yield f"app_subdirectory is '{folder}': give the folder of manage.py inside the repository, without spaces, or nothing where it is at its root."
 
 
-def _paths(site):
-    if leaving := [path for path in site["app_shared_paths"] if LEAVES.search(str(path))]:
-        yield f"app_shared_paths holds {listed(leaving)}: give paths inside the release, relative to the folder of manage.py."
-    media = str(site["app_media_root"])
-    if not media.startswith("/") and LEAVES.search(media):
-        yield f"app_media_root is '{media}': give a folder inside the release, relative to the folder of manage.py, or an absolute path."
-    # Releases are removed with all that is in them, as are static files that no release has.
-    elif place := whose_place(site["app_media_path"], site["app_root"], site["app_static_store"]):
-        yield f"app_media_root is '{media}', and {place}: give a folder of its own, best one below {site['app_root']}/shared."
-    if place := place_of_system(site["app_root"]):
-        yield f"app_root is '{site['app_root']}', and {place} is the system's: give a folder of its own, such as /srv/{site['app_name']}."
-    yield from _static_root(site, str(site["app_static_root"]), media)
-    for variable in ["app_static_url"] * (site["app_static_served_by"] == "nginx") + ["app_media_url"] * bool(site["app_media_url"]):
-        if not matches("/(.*/)?", site[variable]):
-            yield f"{variable} is '{site[variable]}': give a path with a slash at both ends, as Django has it."
-
-
-def _static_root(site, root, media):
-    """What is collected is published, and is handed over to the application; what is uploaded is neither."""
-    if not root.startswith("/") and LEAVES.search(root):
-        yield f"app_static_root is '{root}': give a folder inside the release, relative to the folder of manage.py, or an absolute path."
-        return
-    place = whose_place(root, site["app_root"]) if root.startswith("/") else ""
-    if place:
-        yield f"app_static_root is '{root}', and {place}: give a folder of its own, best one inside the release, as a relative path."
-    for name, paths in {"app_media_root": [media], "app_shared_paths": map(str, site["app_shared_paths"])}.items():
-        if meeting := [path for path in paths if path.startswith("/") == root.startswith("/") and (is_inside(root, path) or is_inside(path, root))]:
-            yield f"app_static_root is '{root}', which meets {listed(meeting)} of {name}: let static files be collected into a folder that is nothing else."
+def _urls(site):
+    """What nginx serves from files; of what derives from app_path_prefix that is told."""
+    names = ["app_static_url"] * (site["app_static_served_by"] == "nginx") + ["app_media_url"] * bool(site["app_media_url"])
+    for name in names:
+        url = site[name]
+        if name not in site.given:
+            continue
+        if not is_path(url) or not matches(r"/(\S*/)+", url):
+            yield f"{name} is '{url}': give a path with a slash at both ends, as Django has it, and below the root."
+        elif wrong := wrong_path(url):
+            yield f"{name} is '{url}', by which nothing would be served: {wrong}."
+    if len(names) > 1 and len({site[name] for name in names}) < 2 and "nginx_static_locations" not in site.given:
+        yield f"app_static_url and app_media_url are both '{site['app_media_url']}': give each place a URL of its own."
 
 
 def _files(site):
@@ -308,61 +286,6 @@ def _files(site):
             yield f"app_files names {path} twice: give each file once."
 
 
-def _units(site):
-    entries = []
-    for variable, (required, optional) in UNIT_KEYS.items():
-        rows = site[variable]
-        if not is_list(rows):
-            yield f"{variable} has to be a list of mappings with {listed(required)} and, where wanted, {listed(optional)}."
-            continue
-        for row in rows:
-            if not isinstance(row, Mapping) or set(required) - set(row) or set(row) - set(required + optional):
-                yield f"{variable} holds {text_of(row)}: give each entry {listed(required)} and, where wanted, {listed(optional)}."
-            else:
-                entries.append((variable, row))
-    for variable, row in entries:
-        yield from _unit(variable, row)
-    names = Counter(str(row["name"]) for _variable, row in entries)
-    if twice := sorted(unit for unit, times in names.items() if times > 1):
-        yield f"""app_processes and app_timers name two '{"', '".join(twice)}': give each a name of its own, since a unit is named after it."""
-
-
-def _of_several(command):
-    """Return what is wrong with a command that takes the place of its shell, so that what follows it never runs; empty where nothing does."""
-    plain = re.sub(QUOTED, "x", command)
-    if "'" in plain or '"' in plain:
-        return "close its quotes"
-    # What leads output elsewhere joins no commands.
-    several = re.search(r";|&|\|\|", re.sub(r"[<>]&[0-9-]|&>", " ", plain))
-    return "only the first of several would run; give one command, or sh -c '…' with all of them" if several else ""
-
-
-def _unit(variable, row):
-    if not matches(UNIT, row["name"]):
-        yield (
-            f"{variable} names one '{row['name']}': give at most 31 lower-case letters, digits, hyphens and underscores that begin with a letter, "
-            "since a unit is named after it."
-        )
-        return
-    command = str(row["command"])
-    if not matches(r"[^\n]*\S[^\n]*", command):
-        yield f"The command of {row['name']} in {variable} is '{command.strip()}': give one command on one line."
-    elif wrong := _of_several(command):
-        yield f"The command of {row['name']} in {variable} is '{command}': {wrong}."
-    if row.get("hosts", "all") not in ("all", "one"):
-        yield f"hosts of {row['name']} in {variable} is '{row['hosts']}': give all, or one for the first web host."
-    for key in ("stop_seconds", "timeout_seconds"):
-        if not is_whole(row.get(key, 1), 1):
-            yield f"{key} of {row['name']} in {variable} is '{row[key]}': give a whole number of at least 1."
-    # What systemd makes of it is asked on the host, before anything is released.
-    schedule = str(row.get("schedule", "daily"))
-    if not is_calendar_event(schedule):
-        yield (
-            f"schedule of {row['name']} in app_timers is '{schedule}': give what systemd.time(7) calls a calendar event, daily or "
-            "*-*-* 03:30:00, say."
-        )
-
-
 # --- What serves it ---------------------------------------------------------------------------
 
 
@@ -381,8 +304,7 @@ def releases(site):
     if served_by not in ("nginx", "elsewhere"):
         yield f"app_static_served_by is '{served_by}': give nginx or elsewhere."
     # Each release has its own copy of what it collected, and the store is made up of these.
-    root, store = f"{site['app_static_root']}/", f"{site['app_static_store']}/"
-    if served_by == "nginx" and (root.startswith(store) or store.startswith(root)):
+    if served_by == "nginx" and matches(f"{PLACE}/?", site["app_static_root"]) and meet(site["app_static_root"], str(site["app_static_store"])):
         yield (
             f"app_static_root is '{site['app_static_root']}', and {site['app_static_store']} is what the web server serves (app_static_store): "
             "let the application collect elsewhere, best into a folder beside its manage.py."
@@ -395,27 +317,29 @@ def releases(site):
 
 
 def application_server(site):
-    """Say what is wrong with uWSGI's numbers; what only facts give is right."""
-    names = (
-        "uwsgi_threads", "uwsgi_max_requests", "uwsgi_memory_max_mb", "uwsgi_tasks_max",
-        "uwsgi_buffer_size_bytes", "uwsgi_start_timeout_seconds", "uwsgi_backlog",
-    )  # fmt: skip
-    yield from whole_numbers(site, dict.fromkeys(names, (1, None)))
+    """Say what is wrong with uWSGI's numbers and options; what only facts give is right."""
+    names = ("uwsgi_processes", "uwsgi_threads", "uwsgi_max_requests", "uwsgi_memory_max_mb", "uwsgi_tasks_max", "uwsgi_start_timeout_seconds")
+    # The most that the protocol has for a request (uwsgi-docs, "The uwsgi Protocol"), and uWSGI's own default; a queue is an int of the kernel's.
+    yield from whole_numbers(site, dict.fromkeys(names, (1, None)) | {"uwsgi_buffer_size_bytes": (4096, 65535), "uwsgi_backlog": (1, 2147483647)})
     yield from given_numbers(site, dict.fromkeys(("uwsgi_request_timeout_seconds", "uwsgi_drain_seconds"), (1, None)))
+    options = site["uwsgi_options"]
+    lists = {name: value if is_list(value) else [value] for name, value in options.items()} if isinstance(options, Mapping) else {}
+    if strange := [name for name, values in lists.items() if not matches("[A-Za-z][A-Za-z0-9_.-]*", name) or not all(map(_is_option, values))]:
+        yield f"uwsgi_options has {listed(strange)}: give names as uWSGI has them, and to each a value of one line, or a list of such."
 
 
-# Nothing that ends a word or opens a block in nginx's configuration.
-NGINX_PATH = r"/[^\s;{}\"'\\$#]*"
+def _is_option(value):
+    """Return whether a value is one that a line of uWSGI's configuration holds."""
+    return isinstance(value, (str, int, float)) and matches(ONE_LINE, value)
 
 
 def web_server(site):
     """Say what is wrong with what nginx is told."""
     yield from _domains(site, "nginx_domains")
-    if strange := [address for address in site["nginx_balancers"] if not is_address(address)]:
+    balancers = site["nginx_balancers"]
+    if is_list(balancers) and (strange := [address for address in balancers if not is_address(address)]):
         yield f"nginx_balancers holds '{listed(strange)}': give IP addresses, since the visitor's address is believed by them."
     yield from given_ports(site, "nginx_http_port", "nginx_https_port")
-    if is_port(site["nginx_http_port"]) and str(site["nginx_http_port"]) == str(site["nginx_https_port"]):
-        yield f"nginx_http_port and nginx_https_port are both {site['nginx_http_port']}: give each its own."
     yield from whole_numbers(
         site,
         {"nginx_read_timeout_seconds": (1, None), "nginx_health_timeout_seconds": (1, None), "nginx_client_max_body_mb": (1, None),
@@ -425,14 +349,13 @@ def web_server(site):
     if "nginx_health_checks" in site.given:
         yield from _health_checks("nginx_health_checks", site["nginx_health_checks"])
     yield from parts(site)
-    yield from _rate_limits(site["nginx_rate_limits"])
-    yield from _nginx_certificate(site["nginx_tls_certificate"], site["nginx_tls_key"])
-    if not matches(NGINX_PATH, site["nginx_upstream_socket"]):
-        yield f"nginx_upstream_socket is '{site['nginx_upstream_socket']}': give the absolute path of a socket."
+    yield from certificate_pair(site, "nginx_tls_certificate", "nginx_tls_key")
+    # What it is made of is told by its own name.
+    socket = site["nginx_upstream_socket"]
+    if "nginx_upstream_socket" in site.given and not matches(PLACE, socket):
+        yield f"nginx_upstream_socket is '{socket}': give the absolute path of a socket, of letters, digits, dots, hyphens and underscores."
     prefix = site["nginx_path_prefix"]
-    if matches("(/[A-Za-z0-9._~-]+)*", prefix):
-        yield from _static_locations(site["nginx_static_locations"])
-    else:
+    if not matches(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*", prefix):
         yield (
             f"{'app_path_prefix' if prefix == site['app_path_prefix'] else 'nginx_path_prefix'} is '{prefix}': give a path such as /shop, of letters, "
             "digits, dots, hyphens and underscores, without a slash at its end, or nothing for the root."
@@ -458,50 +381,6 @@ def _domains(site, variable):
         yield f"{named} holds {listed(value)} alone: name one host too that checks ask for, or {listed(str(domain)[1:] for domain in value)}."
 
 
-def _nginx_certificate(certificate, key):
-    if certificate and not key:
-        yield "nginx_tls_key is not set: nginx_tls_certificate needs its private key, in PEM form, from the vault."
-    elif key and not certificate:
-        yield "nginx_tls_certificate is not set: nginx_tls_key is of no use without the certificate, in PEM form."
-    elif certificate and not is_certificate(certificate):
-        yield "nginx_tls_certificate is no certificate in PEM form: give the text of the file, its chain after it."
-    elif key and not is_key(key):
-        yield "nginx_tls_key is no unencrypted private key in PEM form: give the text of the file."
-    elif certificate and not belong_together(certificate, key):
-        yield "nginx_tls_key is not the key of nginx_tls_certificate: give the two that belong together."
-
-
-def _rate_limits(rows):
-    keys = ["path", "requests_per_minute"]
-    if not is_rows(rows):
-        yield f"nginx_rate_limits has to be a list of mappings with {listed(keys)}."
-        return
-    for row in rows:
-        if set(row) != set(keys) or not matches(NGINX_PATH, row["path"]) or not is_whole(row["requests_per_minute"], 1):
-            yield f"nginx_rate_limits holds {row}: give a path that begins with a slash, and requests_per_minute, a whole number of at least 1."
-
-
-def _static_locations(rows):
-    if not is_list(rows):
-        yield "nginx_static_locations is no list: give one of mappings with url and path, or an empty one."
-        return
-    urls = Counter(row.get("url") for row in rows if isinstance(row, Mapping))
-    if twice := [url for url, times in urls.items() if times > 1]:
-        yield f"nginx_static_locations has {listed(twice)} twice, as app_static_url and app_media_url, say: give each place a URL of its own."
-    for row in rows:
-        if (
-            not isinstance(row, Mapping)
-            or not matches(NGINX_PATH, row.get("url", ""))
-            or row["url"] == "/"
-            or not matches(NGINX_PATH, row.get("path", ""))
-            or row.get("kind", "static") not in ("static", "media")
-        ):
-            yield (
-                f"nginx_static_locations holds {row}: give a url below the root that begins with a slash, an absolute path, and the kind static "
-                "or media."
-            )
-
-
 def balancer(site):
     """Say what is wrong with what HAProxy is told."""
     servers, host = site["haproxy_servers"], site.host
@@ -524,8 +403,9 @@ def balancer(site):
          "haproxy_max_connections": (100, None), "haproxy_drain_seconds": (0, None), "haproxy_admit_seconds": (10, None)},
     )  # fmt: skip
     yield from given_numbers(site, {"haproxy_timeout_seconds": (1, None), "haproxy_connections_per_address": (0, None)})
-    # It is the first one of the application's, whose faults are told by their own name.
-    if "haproxy_health_check" in site.given or not any(_health_checks("app_health_checks", site["app_health_checks"])):
+    # It is the first one of the application's, whose faults are told by their own name, as are those of the path that it has by default.
+    own = "app_health_checks" in site.given and not any(_health_checks("app_health_checks", site["app_health_checks"]))
+    if own or "haproxy_health_check" in site.given:
         yield from _health_check(site["haproxy_health_check"])
     yield from _balancer_tls(site)
 
@@ -549,11 +429,7 @@ def _balancer_tls(site):
             "app_tls_certificate is not set: with app_balancer_tls passthrough it is the web hosts that visitors see, and each would show another "
             "self-signed certificate."
         )
-    certificate, key = site["haproxy_tls_certificate"], site["haproxy_tls_key"]
-    if bool(certificate) != bool(key):
-        yield "haproxy_tls_certificate and haproxy_tls_key belong together: set both, or none for a self-signed certificate."
-    elif certificate and not belong_together(certificate, key):
-        yield "haproxy_tls_key is not the key of haproxy_tls_certificate: give the two that belong together, in PEM form."
+    yield from certificate_pair(site, "haproxy_tls_certificate", "haproxy_tls_key")
 
 
 def maintenance(site):

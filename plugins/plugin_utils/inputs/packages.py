@@ -8,7 +8,7 @@ import re
 
 from ansible_collections.selfhost.django.plugins.module_utils.requirements import KINDS, PYTHON, Refusal, parse
 
-from .values import is_list, listed, matches
+from .values import is_list, listed, matches, misread
 
 # In an address: a user name of SSH is none.
 LOGIN = re.compile(r"https?://[^/\s]*@")
@@ -16,11 +16,11 @@ LOGIN = re.compile(r"https?://[^/\s]*@")
 
 def packages(site):
     """Say what is wrong with interpreter and packages, without any secret."""
-    python = site["app_python"]
-    if not isinstance(python, str):
-        yield f"app_python is the number {python}: put it into quotes, since YAML makes 3.1 of 3.10."
+    python, give = site["app_python"], 'give a path, a command (python3), or a version such as "3.13"'
+    if wrong := misread(python, give, "3.1 of 3.10"):
+        yield f"app_python is {wrong}."
     elif not matches(rf"/\S+|[a-z][a-z0-9._-]*|{PYTHON.pattern}", python):
-        yield f"app_python is '{python}': give a path, a command (python3), or a version such as \"3.13\"."
+        yield f"app_python is '{python}': {give}."
     for variable in ("app_pip_arguments", "app_pip_packages", "app_requirements"):
         if is_list(site[variable]) and any(LOGIN.search(str(word)) for word in site[variable]):
             name = "PIP_EXTRA_INDEX_URL" if site["django_installer"] == "pip" else "UV_EXTRA_INDEX_URL"

@@ -8,11 +8,11 @@ import os
 from collections.abc import Mapping
 
 from ...filter.tls_source import obstacle
-from .values import is_address, is_calendar_event, is_list, is_rows, listed, matches, told, whole_numbers
-
-NAME_OF_A_VARIABLE = "[A-Za-z_][A-Za-z0-9_]*"
-# Without spaces, and nothing that a configuration of nginx or HAProxy would read as more than a path.
-PATH = r"(/[A-Za-z0-9._@+-]+)+"
+from .places import unseen_place
+from .values import (
+    ONE_LINE, PLACE, belong_together, is_address, is_calendar_event, is_certificate, is_key, is_list, is_value, is_variable, listed, matches, told,
+    whole_numbers,
+)  # fmt: skip
 
 
 def visitors_tls(site):
@@ -28,6 +28,7 @@ def visitors_tls(site):
         yield "app_tls is files, and neither app_tls_certificate nor app_tls_certificate_path is given: give one, or leave app_tls out."
     elif source != "files" and (text or path):
         yield f"app_tls is {source}, and {'app_tls_certificate' if text else 'app_tls_certificate_path'} is given: leave one of the two out."
+    yield from certificate_pair(site, "app_tls_certificate", "app_tls_key")
     yield from _paths(site, path)
     yield from _authority(site)
     if not is_list(site["app_public_addresses"]) or "app_public_addresses" in site.given and not all(map(is_address, site["app_public_addresses"])):
@@ -43,14 +44,31 @@ def visitors_tls(site):
 def _paths(site, certificate):
     key = str(site["app_tls_key_path"])
     for name, value in (("app_tls_certificate_path", certificate), ("app_tls_key_path", key)):
-        if value and (not matches(PATH, value) or ".." in value.split("/")):
+        if value and not matches(PLACE, value):
             yield f"{name} is '{value}': give the absolute path of a file on the host, of letters, digits, dots, hyphens and underscores."
             return
-    if certificate and (bad := [path for path in dict.fromkeys((certificate, key)) if path.startswith(("/home/", "/root/", "/run/user/"))]):
-        yield f"app_tls_certificate_path names {listed(bad)}: give a place outside of homes, which the servers do not see."
+    if certificate and (bad := [path for path in dict.fromkeys((certificate, key)) if unseen_place(path)]):
+        yield f"app_tls_certificate_path names {listed(bad)}: give a place outside of homes and of /tmp and /var/tmp, which the servers do not see."
     # HAProxy finds a key in the file of its certificate, or beside it under this name.
     elif certificate and site["app_balancer_hosts"] and site["app_balancer_tls"] == "terminate" and key not in (certificate, f"{certificate}.key"):
         yield f"app_tls_key_path is '{key}': let it be {certificate}.key, or the file of the certificate itself, where HAProxy finds it."
+
+
+def certificate_pair(site, certificate, key):
+    """Say what is wrong with a certificate and its key, texts that variables of these names hold; what others derive from is told by its own name."""
+    text, secret = site[certificate], site[key]
+    if not {certificate, key} & site.given:
+        return
+    if text and not secret:
+        yield f"{key} is not set: {certificate} needs its private key, in PEM form, from the vault."
+    elif secret and not text:
+        yield f"{certificate} is not set: {key} is of no use without the certificate, in PEM form."
+    elif text and not is_certificate(text):
+        yield f"{certificate} is no certificate in PEM form: give the text of the file, its chain after it."
+    elif text and not is_key(secret):
+        yield f"{key} is no unencrypted private key in PEM form: give the text of the file."
+    elif text and not belong_together(text, secret):
+        yield f"{key} is not the key of {certificate}: give the two that belong together."
 
 
 def _authority(site):
@@ -77,7 +95,6 @@ def _dns(hooks, environment):
         yield "app_acme_dns_hooks has to be a mapping with auth and cleanup, the paths of two programs on the controller."
     elif missing := [path for path in hooks.values() if not (str(path).startswith("/") and os.path.isfile(path))]:
         yield f"app_acme_dns_hooks names {listed(missing)}: give the absolute path of a program on the controller."
-    if not isinstance(environment, Mapping) or not is_rows([environment]) or not all(
-        matches(NAME_OF_A_VARIABLE, name) and matches(r"[^\n]*", value) for name, value in environment.items()
-    ):  # fmt: skip
+    rows = environment.items() if isinstance(environment, Mapping) else [("", "")]
+    if not all(is_variable(name) and is_value(value) and matches(ONE_LINE, value) for name, value in rows):
         yield "app_acme_dns_environment has to be a mapping of names (letters, digits, underscores) to values of one line each."

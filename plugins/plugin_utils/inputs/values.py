@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import json
 import re
@@ -157,8 +158,34 @@ def is_pattern(value):
     return matches(rf"\*?\.(?=[^.]+\.){HOST_NAME}", value)
 
 
+def is_text(value):
+    """Return whether a value is a text, or a number that stands for one: nothing that YAML made of a word, and nothing of several parts."""
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def is_variable(name):
+    """Return whether a value is the name of a variable, as a shell takes it."""
+    return isinstance(name, str) and matches("[A-Za-z_][A-Za-z0-9_]*", name)
+
+
+def is_value(value):
+    """Return whether a value may be that of a variable: a text, a number, true or false, or nothing, which is an empty one."""
+    return value is None or isinstance(value, (str, int, float, datetime.date)) and "\0" not in str(value)
+
+
+def are_headers(value, but=r"\x00-\x1f\x7f"):
+    """Return whether a value is a mapping of the names of HTTP headers to texts of one line; but are characters that these must not have."""
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and matches("[A-Za-z0-9-]+", name) and is_text(text) and matches(f"[^{but}]+", text) for name, text in value.items()
+    )
+
+
+ONE_LINE = r"[^\x00-\x08\x0a-\x1f\x7f]*"
 # Without spaces, and without a slash at its end.
 PATH = r"(/[A-Za-z0-9._-]+)+"
+# In one spelling, and of nothing that a unit, a shell or a server's configuration reads as more than a path (systemd.unit(5), "Specifiers").
+PLACE = r"(/(?!\.{1,2}(/|$))[\w.@+-]+)+"
+GIVE_PLACE = "give an absolute path of letters, digits, dots, hyphens and underscores, without a slash at its end"
 
 
 def is_calendar_event(value):
@@ -205,6 +232,22 @@ def told(value):
 def text_of(value):
     """Return a value as JSON, as a message shows a structure."""
     return json.dumps(value, default=str)
+
+
+def misread(value, give, example=""):
+    """Return what is wrong with a value that is no text, as the end of a sentence that goes on from `is`; empty for a text.
+
+    give says what would be right; example is what YAML makes of a number that was meant as a text.
+    """
+    if isinstance(value, str):
+        return ""
+    if isinstance(value, bool):
+        return f"{value}, which YAML makes of a word such as yes: put it into quotes"
+    if isinstance(value, (int, float)):
+        return f"the number {value}: put it into quotes{example and f', since YAML makes {example}'}"
+    if isinstance(value, datetime.date):
+        return f"the date {value}: put it into quotes"
+    return f"{'not set' if value is None else 'a mapping' if isinstance(value, Mapping) else 'a list'}: {give}"
 
 
 def whole_numbers(site, bounds):

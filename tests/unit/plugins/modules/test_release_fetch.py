@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.selfhost.django.plugins.action.release_fetch import RECENT_BYTES, RECENT_COMMITS, bundle, git, recent
 from ansible_collections.selfhost.django.plugins.module_utils import commands, sources
-from ansible_collections.selfhost.django.plugins.module_utils.sources import Refusal, is_there
+from ansible_collections.selfhost.django.plugins.module_utils.sources import Refusal, commit_of, is_there
 from ansible_collections.selfhost.django.plugins.modules.release_fetch import bring, fetched, interpreter_of, keep
 
 IDENTITY = ["-c", "user.name=unit", "-c", "user.email=unit@localhost", "-c", "commit.gpgSign=false"]
@@ -96,6 +96,18 @@ def test_a_bare_repository_without_a_checked_out_branch_travels(repository, fetc
     subprocess.run(["git", "-C", bare, "symbolic-ref", "HEAD", "refs/heads/none"], check=True)
     bundle(bare, str(tmp_path / "bundle"))
     assert fetch(bare, "", tmp_path / "bundle") is True
+
+
+@pytest.mark.parametrize("name", ["shop@1.0.0", "v1.2.3+build.5", "fix/#123", "bücher", "a,b=c%d"])
+def test_a_branch_or_tag_is_found_by_any_name_in_a_folder_of_any_name(repository, fetch, tmp_path, name):
+    place = str(tmp_path / "my shop")
+    os.rename(repository, place)
+    for kind in ("branch", "tag"):
+        subprocess.run(["git", "-C", place, kind, f"{name}-{kind}"], check=True)
+    head = git(place, "rev-parse", "--verify", f"{name}-branch^{{commit}}")
+    bundle(place, str(tmp_path / "bundle"))
+    assert fetch(place, head, tmp_path / "bundle") is True
+    assert [commit_of(fetch.mirror, f"{name}-{kind}", place) for kind in ("branch", "tag")] == [head, head]
 
 
 def test_a_shallow_clone_and_no_repository_are_refused_with_what_to_do(repository, tmp_path):
