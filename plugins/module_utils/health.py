@@ -17,9 +17,15 @@ from concurrent.futures import ThreadPoolExecutor
 from .hosts import host_in_url, host_without_port
 
 BODY_LIMIT = 16 * 1024 * 1024
+# Of what further workers answer this much is read, since so many are asked at once.
+FURTHER_LIMIT = 256 * 1024
+# Of a page so much is looked through for a file that it names.
+LETTERS_LIMIT = 1024 * 1024
 USER_AGENT = "selfhost.django health check"
 # How often all workers are asked at once, before those that nobody has heard of are given up: a fast one takes the requests of others.
 WORKER_ROUNDS = 10
+# The application could say any number of workers: no more are asked at once.
+MOST_AT_ONCE = 16
 
 
 class NoAnswer(Exception):
@@ -122,14 +128,14 @@ def connect_web_server(port, host, proxy_protocol, seconds, address="127.0.0.1")
         raise
 
 
-def ask(target, connect, request, seconds):
-    """Send a request and return the raw answer. The target is what a message calls the server."""
+def ask(target, connect, request, seconds, most=BODY_LIMIT):
+    """Send a request and return the raw answer, of one that is longer than `most` bytes the beginning. The target is what a message calls the server."""
     deadline = time.monotonic() + seconds
-    answer = b""
+    answer = bytearray()
     try:
         with connect(seconds) as connection:
             connection.sendall(request)
-            while len(answer) < BODY_LIMIT:
+            while len(answer) < most:
                 connection.settimeout(max(0.001, deadline - time.monotonic()))
                 chunk = connection.recv(65536)
                 if not chunk:
@@ -139,7 +145,7 @@ def ask(target, connect, request, seconds):
         raise NoAnswer("no answer within %d s" % seconds) from None
     except OSError as error:
         raise NoAnswer("no connection to %s: %s" % (target, error.strerror or error)) from None
-    return answer
+    return bytes(answer)
 
 
 def fault(check, status, headers, body):
@@ -158,7 +164,7 @@ def find_static_file(static_url, host, page):
     """Return the first style sheet or script of the site that a page names; none where it names none."""
     # Bounded, since an application may write a page that is one name.
     pattern = r"""\b(?:href|src)\s{0,9}=\s{0,9}["']?(?:(?:https?:)?//%s(?::\d{1,5})?)?(%s[^"'\s>?#]{1,500}\.(?:css|js|mjs))(?=["'\s>?#])"""
-    found = re.search(pattern % (re.escape(host), re.escape(static_url)), page, re.IGNORECASE)
+    found = re.search(pattern % (re.escape(host), re.escape(static_url)), page[:LETTERS_LIMIT], re.IGNORECASE)
     return html.unescape(found.group(1)) if found else None
 
 
@@ -171,6 +177,10 @@ class Round:
 
     def ask(self, path, host, headers):
         """Ask for one path; note and return the answer."""
+        return self.begin(path, host, headers, BODY_LIMIT)[0]
+
+    def begin(self, path, host, headers, most):
+        """Ask for one path; note and return the answer as far as `most` bytes of it tell, and whether they are all."""
         parameters = self.parameters
         if parameters["socket"]:
             target = parameters["socket"]
@@ -188,11 +198,12 @@ class Round:
         started = time.monotonic()
         status = None
         try:
-            answer = decode_response(ask(target, connect, request, parameters["request_timeout_seconds"]))
+            raw = ask(target, connect, request, parameters["request_timeout_seconds"], most)
+            answer = decode_response(raw)
             status = answer[0]
         finally:
             self.answers.append({"path": path, "status": status, "seconds": round(time.monotonic() - started, 3)})
-        return answer
+        return answer, len(raw) < most
 
     def fault_of_static_file(self, path, host):
         """Return what is wrong with a file that a page names, which is not the page's own fault; nothing when it is served."""
@@ -205,11 +216,13 @@ class Round:
     def run_once(self):
         """Ask for the first check alone; return which worker has answered, and what is wrong."""
         check = self.parameters["checks"][0]
+        host = host_in_url(check["host"] or self.parameters["host"])
         try:
-            status, headers, body = self.ask(check["path"], host_in_url(check["host"] or self.parameters["host"]), check["headers"] or {})
+            (status, headers, body), is_whole = self.begin(check["path"], host, check["headers"] or {}, FURTHER_LIMIT)
         except NoAnswer as error:
             return None, "%s gave %s" % (check["path"], error)
-        found, wrong = worker_of(headers), fault(check, status, headers, body)
+        # What is asked for may stand in the rest of a long page, as it did in the first answer.
+        found, wrong = worker_of(headers), fault(check if is_whole else check | {"text": None}, status, headers, body)
         who = " (worker %d of %d)" % found if found else ""
         return found, "%s %s%s" % (check["path"], wrong, who) if wrong else None
 
@@ -234,7 +247,6 @@ class Round:
 
 def worker_of(headers):
     """Return the number of the worker that answered, and that of all; nothing where the server does not say."""
-    # The application could say any number, and as many are asked at once.
     found = re.fullmatch(r"([0-9]{1,3})/([0-9]{1,3})", headers.get("X-Selfhost-Worker") or "")
     return (int(found[1]), int(found[2])) if found else None
 
@@ -252,8 +264,9 @@ def ask_workers(ask_one, rounds=WORKER_ROUNDS):
         if len(heard) >= count:
             break
         # As many at once as there are, since each is busy with one.
-        with ThreadPoolExecutor(count) as pool:
-            for found, wrong in pool.map(lambda _number: ask_one(), range(count)):
+        at_once = min(count, MOST_AT_ONCE)
+        with ThreadPoolExecutor(at_once) as pool:
+            for found, wrong in pool.map(lambda _number: ask_one(), range(at_once)):
                 if wrong:
                     return sorted(heard), count, wrong
                 heard |= {found[0]} if found else set()

@@ -129,7 +129,7 @@ def test_the_static_file_that_a_page_names(page, file):
 
 def test_a_page_without_an_end_is_read_in_a_moment():
     """The application writes it, and a deploy waits for whoever reads it."""
-    page = "href=/static/" * 200_000
+    page = "href=/static/" * 1_200_000
     started = time.monotonic()
     assert health.find_static_file("/static/", "example.org", page) is None
     assert time.monotonic() - started < 10
@@ -322,6 +322,51 @@ def test_a_static_file_that_is_not_served_is_blamed_and_not_the_page_that_names_
 
     monkeypatch.setattr(this_round, "ask", ask)
     assert this_round.run() == fault
+
+
+@pytest.mark.parametrize(("claimed", "at_once", "in_all"), [(4, 4, 41), (999, 16, 161)])
+def test_however_many_workers_an_application_claims_to_have_no_more_are_asked_at_once(claimed, at_once, in_all):
+    """Whoever asks is root, each minute."""
+    lock, asked, now, most = threading.Lock(), [], [], []
+
+    def ask_one():
+        with lock:
+            asked.append(1)
+            now.append(1)
+            most.append(len(now))
+        time.sleep(0.002)
+        with lock:
+            now.pop()
+        return (1, claimed), None
+
+    assert health.ask_workers(ask_one) == ([1], claimed, None)
+    assert (max(most) <= at_once, len(asked)) == (True, in_all)
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [(b"Welcome", None), (b"x", "without the text"), (b"x" * 9_000_000, None), (b"Traceback" + b"x" * 9_000_000, "with the text")],
+    ids=["well", "wrong", "long", "long and wrong"],
+)
+def test_of_what_further_workers_answer_no_more_is_read_than_tells_whether_it_is_well(server, body, wrong):
+    sent = []
+
+    def answer(connection):
+        connection.recv(65536)
+        try:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Selfhost-Worker: 1/2\r\n\r\n")
+            for begin in range(0, len(body), 65536):
+                connection.sendall(body[begin : begin + 65536])
+                sent.append(begin)
+        except OSError:
+            pass
+
+    parameters = {"socket": server(answer), "host": "example.org", "https": True, "prefix": "", "request_timeout_seconds": 5}
+    this_round = health.Round(parameters | {"checks": [CHECK | {"text": "Welcome", "absent": "Traceback"}]})
+    found, said = this_round.run_once()
+    assert found == (1, 2) and (wrong in said if wrong else said is None)
+    # And what was on its way already.
+    assert sum(1 for _piece in sent) * 65536 < 2 * health.FURTHER_LIMIT + (1 << 20)
 
 
 @pytest.mark.parametrize(
