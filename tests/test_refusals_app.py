@@ -198,7 +198,7 @@ SAME_PORTS = [
     ({"media_backup_port": 22}, "media_backup_port is 22, as is that of sshd"),
     ({"logs_port": 443}, "logs_port is 443, as is that of app_https_port"),
     ({"postgresql_backup_tls_port": 5432}, "postgresql_backup_tls_port is 5432, as is that of app_database_port"),
-    ({"postgresql_port": 8432}, "postgresql_port is 8432, as is that of app_backup_port"),
+    ({"postgresql_port": 8432, "app_database_port": 8432}, "postgresql_port is 8432, as is that of app_backup_port"),
     ({"etcd_port": 2380}, "etcd_port is 2380, as is that of app_etcd_peer_port"),
     ({"firewall_ssh_port": 2222}, "firewall_ssh_port is 2222, and sshd listens on 22 (hardening_ssh_port): leave the first one out, or nobody gets in."),
 ]  # fmt: skip

@@ -69,7 +69,7 @@ def test_what_breaks_a_check_is_told_by_the_role(controller, monkeypatch):
 
 
 COLUMNS = [
-    ({"nginx_static_locations": [{"url": ["/a/"], "path": "/b"}]}, "nginx_static_locations has to be a list of mappings in which url is a text."),
+    ({"nginx_static_locations": [{"url": ["/a/"], "path": "/b"}]}, "nginx_static_locations holds {'path': '/b', 'url': ['/a/']}"),
     ({"app_timers": [{"name": "a", "command": "b", "schedule": "daily", "persistent": "maybe"}]},
      "app_timers has to be a list of mappings in which persistent is true or false."),
 ]  # fmt: skip
@@ -137,8 +137,6 @@ def test_every_number_has_its_bounds(controller):
     for name, option in controller.sites(groups, site)[0].inputs.items():
         if option["type"] in ("int", "float"):
             numbers.setdefault(option["role"], []).append(name)
-    # Those of uWSGI derive from each other.
-    del numbers["uwsgi"]
     for role, of_role in numbers.items():
         checks = [role] if role in INVENTORY else ["app", "restore", "status"]
         said = " ".join(controller.sentences(groups, site | dict.fromkeys(of_role, -7), checks))

@@ -177,7 +177,7 @@ def test_a_virtualenv_that_is_removed_in_part_is_no_whole_one(site, monkeypatch)
     def killed(path):
         raise OSError(f"killed in {path}")
 
-    monkeypatch.setattr(retiring.shutil, "rmtree", killed)
+    monkeypatch.setattr(retiring, "clear", killed)
     with pytest.raises(OSError, match="killed in .*/venvs/old"):
         prune(str(root), "shop", 1, run=str(root))
     assert os.listdir(root / "venvs/old") == ["lib"]
