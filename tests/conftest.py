@@ -5,6 +5,7 @@ import copy
 import datetime
 import os
 import pathlib
+import signal
 import subprocess
 
 import jinja2
@@ -110,6 +111,20 @@ def deep():
 
     yield make
     subprocess.run(["rm", "--recursive", "--force", *made], check=True)
+
+
+@pytest.fixture
+def in_time():
+    """Fail a test that waits for what never comes."""
+
+    def give_up(*_signal):
+        raise AssertionError("it waits for what never comes")
+
+    former = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, former)
 
 
 def make_certificate():

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import select
 import selectors
@@ -14,8 +15,12 @@ import time
 
 # Of each stream, what is kept: more than anybody reads, and less than a host misses.
 MOST_BYTES = 4 << 20
+# More than anything prints that is read as a whole.
+MOST_HELD = 32 << 20
 # What is told to end gets these to clear up.
 GRACE_SECONDS = 5
+# One of which all is read has more to clear up: files that it has begun.
+ENDING_SECONDS = 10
 
 
 class Failed(Exception):
@@ -30,7 +35,7 @@ def end(leader):
     """End a child that leads a group of processes, with all that is in it. It has still to be waited for."""
     until = time.monotonic() + GRACE_SECONDS
     os.killpg(leader, signal.SIGTERM)
-    while not os.waitid(os.P_PID, leader, os.WEXITED | os.WNOHANG | os.WNOWAIT) and time.monotonic() < until:
+    while not is_over(leader) and time.monotonic() < until:
         time.sleep(0.05)
     os.killpg(leader, signal.SIGKILL)
 
@@ -88,6 +93,71 @@ def run(words, data=None, seconds=None, **options):
 def text(kept):
     """Return the last bytes of a stream as a text, with its lines as Python has them."""
     return kept[-MOST_BYTES:].decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+
+
+class Ended(Exception):
+    """A command that was ended from here; the message says what it did, as `took longer than 5 s`."""
+
+
+def hold(words, seconds=None, watch=lambda: "", most=MOST_HELD, **options):
+    """Run a command of which a part tells nothing, and return what came of it, as subprocess.run does with texts; options are those of subprocess.Popen.
+
+    Raise Ended. Somebody else may have a part in what it prints, and would print without end: of its complaints the first `most` bytes are held, and one that
+    prints more than that is ended. So is one that takes longer, with all that it has started, or of which `watch`, asked every second, has something to say.
+    """
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": bool(seconds)} | options
+    with subprocess.Popen(words, **options) as process, selectors.DefaultSelector() as pipes:
+        printed = {pipe: bytearray() for pipe in (process.stdout, process.stderr) if pipe}
+        for pipe in printed:
+            pipes.register(pipe, selectors.EVENT_READ)
+        try:
+            why = follow(process, pipes, printed, most, watched(seconds, watch), os.killpg if options["start_new_session"] else os.kill)
+        except BaseException:
+            process.kill()
+            raise
+    if why:
+        raise Ended(why)
+    texts = [io.TextIOWrapper(io.BytesIO(printed[pipe]), errors="replace").read() if pipe else None for pipe in (process.stdout, process.stderr)]
+    return subprocess.CompletedProcess(process.args, process.returncode, *texts)
+
+
+def watched(seconds, watch):
+    """Return a function that says what is wrong with a command: what watch says, or that it takes longer."""
+    until = time.monotonic() + seconds if seconds else float("inf")
+    return lambda: "took longer than %d s" % seconds if time.monotonic() > until else watch()
+
+
+def follow(process, pipes, printed, most, watch, tell):
+    """Hold what a process prints until it has ended, and return what it was ended for, if anything; what it prints then is let go.
+
+    It has still to be waited for. `tell` is os.kill, or os.killpg where it leads a group.
+    """
+    why, look, until = "", time.monotonic() + 1, None
+    # What it has started may go on, and print; it itself may have closed what it would print to.
+    while not (until and time.monotonic() > until) and not ((until or not pipes.get_map()) and is_over(process.pid)):
+        # One that prints no more is about to end, mostly.
+        for key, _events in pipes.select(1 if pipes.get_map() else 0.01):
+            piece = os.read(key.fd, 1 << 16)
+            if not piece:
+                pipes.unregister(key.fileobj)
+            elif not why:
+                left = most - len(printed[key.fileobj])
+                printed[key.fileobj] += piece[:left]
+                if len(piece) > left and key.fileobj is process.stdout:
+                    why = "printed more than %d MB" % (most >> 20)
+        if not why and time.monotonic() > look:
+            why, look = watch(), time.monotonic() + 1
+        if why and not until:
+            tell(process.pid, signal.SIGTERM)
+            until = time.monotonic() + ENDING_SECONDS
+    if why:
+        tell(process.pid, signal.SIGKILL)
+    return why
+
+
+def is_over(child):
+    """Return whether a child has ended; it has still to be waited for, so that its number is nobody else's."""
+    return bool(os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT))
 
 
 def ask(*words, data=None, **options):

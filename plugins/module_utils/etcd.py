@@ -11,6 +11,8 @@ import urllib.error
 import urllib.request
 
 SECONDS = 10
+# More than voters, or a server's Patroni, ever answer.
+MOST_BYTES = 4 << 20
 
 
 class Refused(Exception):
@@ -50,9 +52,9 @@ class Voters:
             request = urllib.request.Request("https://%s/v3/%s" % (endpoint, path), json.dumps(fields).encode(), headers)
             try:
                 with self.opener.open(request, timeout=SECONDS) as answer:
-                    return json.load(answer)
+                    return json.loads(answer.read(MOST_BYTES))
             except urllib.error.HTTPError as error:
-                raise Refused(reason(error.read())) from None
+                raise Refused(reason(error.read(MOST_BYTES))) from None
             except OSError as error:
                 last = error
         raise last

@@ -8,7 +8,8 @@ import glob
 import json
 import os
 import re
-import stat
+
+from .paths import read_text
 
 BYTES = 1 << 20
 # A line of ours in pg_hba.conf, in every version.
@@ -16,16 +17,8 @@ OURS = "# Who is not admitted here is refused."
 
 
 def read(path):
-    """Return the text of a file; nothing where there is none, or something else by its name.
-
-    The postgres account may write to its configuration's folder: no link and no pipe of its making is followed or waited for.
-    """
-    try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    with os.fdopen(number, "rb") as file:
-        return file.read(BYTES).decode("utf-8", "replace") if stat.S_ISREG(os.fstat(number).st_mode) else ""
+    """Return the text of a plain file; nothing where there is none. The postgres account may write to its configuration's folder."""
+    return read_text(path, BYTES)
 
 
 def applications(root="/"):
@@ -63,7 +56,7 @@ def clusters(root="/"):
             {
                 "version": version,
                 "name": name,
-                "port": int(port) if port.isdigit() else 5432,
+                "port": int(port) if re.fullmatch("[0-9]{1,5}", port) else 5432,
                 # Patroni starts one that systemd does not.
                 "active": start[-1:] in ([], ["auto"])
                 or os.path.lexists(os.path.join(data, "postmaster.pid"))

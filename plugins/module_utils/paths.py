@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import grp
+import json
 import os
 import posixpath
 import pwd
@@ -149,10 +150,10 @@ def account(owner, group):
 MOST_BYTES = 16 << 20
 
 
-def read_file(directory, name):
+def read_file(directory, name, most=MOST_BYTES, last=False):
     """Return content, owner, group and mode of a plain file in an open directory; None where there is none. A link is none.
 
-    Of a file that is longer than anything of ours, the beginning: whoever may write there may have made it endless.
+    Of a file that is longer than `most` bytes, the beginning, or with `last` the end: whoever may write there may have made it endless.
     """
     try:
         # Not blocked by a pipe that nobody writes to.
@@ -166,7 +167,28 @@ def read_file(directory, name):
         os.close(descriptor)
         return None
     with open(descriptor, "rb") as file:
-        return file.read(MOST_BYTES), information.st_uid, information.st_gid, stat.S_IMODE(information.st_mode)
+        file.seek(max(0, information.st_size - most) if last else 0)
+        return file.read(most), information.st_uid, information.st_gid, stat.S_IMODE(information.st_mode)
+
+
+def read_text(path, most=MOST_BYTES, last=False):
+    """Return the text of the file at a path, as read_file reads it; nothing where there is none, or it cannot be read."""
+    try:
+        found = read_file(None, path, most, last)
+    except (OSError, ValueError):
+        # ValueError: no file can have such a name.
+        found = None
+    return found[0].decode("utf-8", "replace") if found else ""
+
+
+def read_mapping(path, most=MOST_BYTES):
+    """Return the mapping that the file at a path holds as JSON, as read_text reads it; None where it holds none."""
+    try:
+        content = json.loads(read_text(path, most))
+    except (RecursionError, ValueError):
+        # RecursionError: lists in lists, without end.
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def write_file(directory, name, content, uid, gid, mode):

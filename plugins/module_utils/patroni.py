@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 import urllib.error
 import urllib.request
 
-from ansible_collections.selfhost.django.plugins.module_utils.etcd import trusting
+from ansible_collections.selfhost.django.plugins.module_utils.etcd import MOST_BYTES, trusting
 from ansible_collections.selfhost.django.plugins.module_utils.hosts import host_in_url
 
 # Every task of the role gives these.
@@ -50,17 +51,17 @@ class Patroni:
         request = urllib.request.Request("%s/%s" % (self.base, path), data, headers, method=method)
         try:
             with self.opener.open(request, timeout=seconds) as answer:
-                text = answer.read().decode()
+                text = answer.read(MOST_BYTES).decode(errors="replace")
         except urllib.error.HTTPError as error:
             # Where it is no primary, or starts up, it still tells what it is.
-            text = error.read().decode(errors="replace")
+            text = error.read(MOST_BYTES).decode(errors="replace")
             if path != "patroni":
                 raise Refused(text.strip() or "%d" % error.code) from None
         except OSError as error:
             raise Silent(str(error)) from None
         try:
             return json.loads(text)
-        except ValueError:
+        except (RecursionError, ValueError):
             return text
 
     def cluster(self):
@@ -83,7 +84,7 @@ def difference(current, wanted):
     patch = {}
     for name, value in wanted.items():
         there = current.get(name)
-        if name in LARGEST and str(there or "").isdigit():
+        if name in LARGEST and re.fullmatch("[0-9]{1,9}", str(there)):
             value = str(max(int(there), int(value)))
         if isinstance(value, dict) and isinstance(there, dict):
             inner = difference(there, value)

@@ -38,6 +38,7 @@ import traceback
 import urllib.parse
 
 from . import postgresql_server
+from .paths import read_file, read_text
 from .postgresql_names import derived
 
 USER = "postgres"
@@ -171,9 +172,10 @@ def synchronize(directory):
 
 
 def read(path):
+    found = read_file(None, path)
     try:
-        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return json.loads(found[0]) if found else None
+    except ValueError:
         return None
 
 
@@ -405,7 +407,7 @@ class Restore:
             # Further back lies the name that is looked for, or a backup of the history that is asked for.
             if STRANGER not in complaint and not (UNREACHED in complaint and self.asked["type"] == "name"):
                 break
-        ended = re.search(r"last completed transaction was at log time (.*)", self.log.read_text(encoding="utf-8", errors="replace"))
+        ended = re.search(r"last completed transaction was at log time (.*)", read_text(self.log, last=True))
         if UNREACHED in complaint:
             raise Failure(
                 f"{self.asked['words']} cannot be reached: the archive ends before it"
@@ -455,7 +457,7 @@ class Restore:
                 while server.poll() is None and not leads(self.port, directory):
                     time.sleep(0.5)
                 if server.poll() is not None:
-                    said = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+                    said = read_text(self.log, last=True).splitlines()
                     fatal = [line.partition("FATAL:")[2].strip() for line in said if "FATAL:" in line]
                     return next((line for line in fatal if not line.startswith(("terminating", "the database system"))), "the server ended"), None
                 for name in RECOVERY_SETTINGS:

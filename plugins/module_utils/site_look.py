@@ -17,15 +17,15 @@ import os
 import re
 import socket
 import ssl
-import stat
 import subprocess
 import time
 import urllib.error
 import urllib.request
 
-from .commands import run
+from .commands import Ended, hold
 from .health import answer
 from .hosts import host_without_port
+from .paths import read_mapping, read_text
 from .postgresql_server import RECOVERY
 
 # One row, whatever the server is. What a standby lacks is measured where it is known: on the primary in bytes, on itself in seconds.
@@ -49,8 +49,11 @@ SELECT json_build_object(
 
 # What keeps two servers from being the primary, and what it reads, where there is more than one server.
 GUARD, GUARDED = "/usr/local/sbin/postgresql-guard", "/etc/selfhost/postgresql-guard.json"
-# More than any file that is read here ever has.
-MOST_BYTES = 64 * 1024 * 1024
+# More than any file has that is read here, but for logs, of which this is the end; and more than a program or a server answers. Whoever is asked, or keeps
+# a file, may be somebody else's by now, and JSON takes twenty times its length.
+MOST_BYTES = 4 << 20
+# Of what a process or a timer notes, and of what a program says when it fails.
+NOTE_BYTES, MOST_LETTERS = 200, 500
 
 
 class Unknown(Exception):
@@ -68,14 +71,14 @@ class Host:
         """Return what a command prints, in nobody's language and the time of no place."""
         plain = os.environ | {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
         try:
-            done = run(words, seconds=self.seconds, env=plain)
-        except subprocess.TimeoutExpired:
-            raise Unknown("%s took longer than %d s" % (os.path.basename(words[0]), self.seconds)) from None
+            done = hold(words, seconds=self.seconds, most=MOST_BYTES, stdin=subprocess.DEVNULL, env=plain)
+        except Ended as ended:
+            raise Unknown("%s %s" % (os.path.basename(words[0]), ended)) from None
         except OSError as error:
             raise Unknown("%s: %s" % (words[0], error.strerror)) from None
         if done.returncode:
             lines = (done.stderr or done.stdout).strip().splitlines() or ["exit status %d" % done.returncode]
-            raise Unknown(lines[-1])
+            raise Unknown(lines[-1][:MOST_LETTERS])
         return done.stdout
 
     def unit(self, name):
@@ -99,7 +102,7 @@ class Host:
             "reboot_required": os.path.exists("/run/reboot-required"),
             "failed_units": [line.split()[0] for line in failed],
             "memory_percent": memory_percent(read("/proc/meminfo")),
-            "upgrade_error": upgrade_error(read("/var/log/unattended-upgrades/unattended-upgrades.log")),
+            "upgrade_error": upgrade_error(read("/var/log/unattended-upgrades/unattended-upgrades.log", last=True)),
             "disks": disks,
         }
 
@@ -135,10 +138,10 @@ class Host:
     def deploys(self, count=10):
         """Return the last deploys, the latest first. A line that was cut off by a crash is nobody's loss."""
         rows = []
-        for line in read(self.parameters["log"] or "").splitlines():
+        for line in read(self.parameters["log"] or "", last=True).splitlines():
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (RecursionError, ValueError):
                 continue
             rows += [row] * isinstance(row, dict)
         return rows[: -count - 1 : -1]
@@ -152,7 +155,7 @@ class Host:
             name = os.path.basename(path)[: -len(".service")]
             timer = os.path.exists(path[: -len("service")] + "timer")
             row = {"name": name[len(service) + 1 :], "kind": "timer" if timer else "process"}
-            row |= {"release": read("/run/%s/release" % name).strip(), "service": self.unit(name + ".service")}
+            row |= {"release": read("/run/%s/release" % name, NOTE_BYTES).strip(), "service": self.unit(name + ".service")}
             if timer:
                 row["timer"] = self.unit(name + ".timer")
             rows.append(row)
@@ -304,7 +307,7 @@ class Host:
                 connection.settimeout(self.seconds)
                 connection.connect(self.parameters["balancer"])
                 connection.sendall(b"show stat\n")
-                while chunk := connection.recv(65536):
+                while len(answer) < MOST_BYTES and (chunk := connection.recv(65536)):
                     answer += chunk
         except OSError as error:
             raise Unknown("HAProxy does not answer: %s" % (error.strerror or error)) from None
@@ -388,23 +391,16 @@ def link(path):
         return ""
 
 
-def read(path):
-    """Return the content of a plain file; nothing where there is none.
-
-    The application may write where some of them lie: a link could lead elsewhere, and a pipe would never end.
-    """
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8", errors="replace") as file:
-            return file.read(MOST_BYTES) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else ""
-    except OSError:
-        return ""
+def read(path, most=MOST_BYTES, last=False):
+    """Return the text of a plain file; nothing where there is none. The application may write where some of them lie."""
+    return read_text(path, most, last)
 
 
 def mapping(text, who):
     """Return what somebody has said as JSON, where that is a mapping."""
     try:
         content = json.loads(text)
-    except ValueError:
+    except (RecursionError, ValueError):
         content = None
     if not isinstance(content, dict):
         raise Unknown("%s gives no answer that can be read" % who)
@@ -412,10 +408,7 @@ def mapping(text, who):
 
 
 def load(path):
-    try:
-        return mapping(read(path), path)
-    except Unknown:
-        return None
+    return read_mapping(path, MOST_BYTES)
 
 
 def rows_of(path, name):

@@ -9,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tracemalloc
 import types
 
 import pytest
@@ -413,6 +414,13 @@ def test_the_sentence_of_a_failure_holds_its_reason():
     assert core.sentence("") == "no message"
 
 
+@pytest.mark.parametrize(("first", "is_refused"), [("1:1:", True), ("999999000:999999000:", False)])
+def test_a_snapshot_that_lies_far_back_is_no_snapshot_of_that_moment(first, is_refused):
+    """Root reads it in a drill, in a file of postgres'."""
+    with pytest.raises(core.Failure, match="transactions lie between") if is_refused else contextlib.nullcontext():
+        assert len(manifest.unseen(first, "1000000000:1000000000:")) == 1000
+
+
 # --- Moments ----------------------------------------------------------------------------------
 
 
@@ -500,6 +508,50 @@ def test_a_lock_that_leads_elsewhere_is_not_opened(settings, tmp_path, what):
     with pytest.raises(core.Failure, match=r"media.lock (cannot be opened|is no file of its own)"), core.lock(settings, "media", "a backup of the uploads"):
         pass
     assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("what", ["pipe", "link", "torn", "no mapping", "another", "deep"])
+def test_what_stands_in_the_place_of_the_status_is_none_and_not_waited_for(settings, in_time, what):
+    """Root reads it for the backup of uploads, the drill, and whoever asks."""
+    path = pathlib.Path(settings.path(status.FILE))
+    (pathlib.Path(settings.state) / "secret").write_text('{"kinds": {"full": {"succeeded": 1}}}')
+    texts = {"torn": "{", "no mapping": "[]", "another": '{"kinds": {"full": 1}}', "deep": "[" * 200_000}
+    {"pipe": os.mkfifo, "link": lambda path: path.symlink_to("secret")}.get(what, lambda path: path.write_text(texts[what]))(path)
+    assert status.read(settings)["kinds"] == {}
+
+
+@pytest.mark.parametrize("what", ["pipe", "link", "torn"])
+def test_what_stands_in_the_place_of_a_manifest_is_none_and_not_waited_for(settings, in_time, what):
+    path = pathlib.Path(manifest.path(settings, "F"))
+    (path.parent / "secret").write_text("{}")
+    {"pipe": os.mkfifo, "link": lambda path: path.symlink_to("secret"), "torn": lambda path: path.write_text("{")}[what](path)
+    with pytest.raises(core.Failure, match=f"backup F has no manifest in {settings.path('manifests')}"):
+        manifest.read(settings, "F")
+
+
+def test_of_a_lock_that_is_held_one_line_is_read(settings):
+    """Whoever holds it may have made it as long as they like."""
+    with core.lock(settings, "media", "a backup of the uploads"):
+        os.truncate(settings.path("media.lock"), 300 << 20)
+        with open(settings.path("media.lock"), "r+b") as file:
+            file.seek(150)
+            file.write(b"\xff")
+        tracemalloc.start()
+        with pytest.raises(core.Failure, match="another one is at work: a backup of the uploads, process") as failure, core.lock(settings, "media", "another"):
+            pass
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert most < 1 << 20 and len(str(failure.value)) < 300
+
+
+def test_what_a_program_prints_without_end_is_not_held():
+    """Another host's words, say, or the application's."""
+    tracemalloc.start()
+    with pytest.raises(core.Failure, match="yes printed more than 32 MB") as failure:
+        core.run("yes")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 200 << 20 and len(str(failure.value)) < 300
 
 
 def test_what_the_application_names_reaches_a_terminal_as_text():

@@ -16,6 +16,8 @@ from site_status.paths import open_directory, read_file, write_file
 
 # Of each way. The oldest ones go when there are more, and the next one says how many.
 MOST_WAITING = 200
+# More than a message ever has.
+MOST_BYTES = 1 << 20
 FAILURES = "failures"
 
 
@@ -31,7 +33,7 @@ class Spool:
 
     def read(self, name):
         """Return a message; None for what is none."""
-        found = read_file(self.folder, name)
+        found = read_file(self.folder, name, MOST_BYTES)
         try:
             content = json.loads(found[0]) if found else None
         except ValueError:

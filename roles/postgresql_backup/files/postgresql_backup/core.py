@@ -13,6 +13,8 @@ import sys
 import syslog
 import time
 
+from . import commands
+
 CONFIGURATION = "/etc/pgbackrest/postgresql-backup.json"
 # Beside it, where uploads are copied: what the role media_backup says of them.
 UPLOADS = "media-backup.json"
@@ -113,27 +115,15 @@ def as_user(user, command):
 def run(*command, user=None, check=True, watch=None, **options):
     """Run a program, as another user where one is named; return it with its output. A failure is told in its own words.
 
-    `watch` is asked every second; what it has to say ends the program.
+    `watch` is asked every second; what it has to say ends the program, and so does what it prints without end.
     """
-    command = as_user(user, command)
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "errors": "replace"} | options
-    with subprocess.Popen([str(word) for word in command], **options) as process:
-        trouble, output = "", None
-        try:
-            while output is None:
-                try:
-                    output = process.communicate(timeout=1 if watch and not trouble else None)
-                except subprocess.TimeoutExpired:
-                    if trouble := watch():
-                        process.terminate()
-        except BaseException:
-            process.kill()
-            raise
-    done = subprocess.CompletedProcess(process.args, process.returncode, *output)
-    if trouble:
-        raise Failure(f"{command[0]} was {trouble}", FULL)
+    program, command = command[0], as_user(user, command)
+    try:
+        done = commands.hold([str(word) for word in command], watch=lambda: f"was {told}" if watch and (told := watch()) else "", **options)
+    except commands.Ended as ended:
+        raise Failure(f"{program} {ended}", FULL) from None
     if check and done.returncode:
-        raise Failure(((done.stderr or "") + (done.stdout or "")).strip() or f"{command[0]} ended with {done.returncode}", done.returncode)
+        raise Failure(((done.stderr or "") + (done.stdout or "")).strip() or f"{program} ended with {done.returncode}", done.returncode)
     return done
 
 
@@ -227,6 +217,8 @@ def is_standby(settings):
 # --- Locks ------------------------------------------------------------------------------------
 
 HELD = []
+# More letters than who holds a lock is told in.
+MOST_OF_A_LOCK = 200
 
 
 @contextlib.contextmanager
@@ -244,7 +236,7 @@ def lock(settings, name, what):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Failure(f"another one is at work: {file.read().decode(errors='replace').strip() or 'not yet named'}", 75) from None
+            raise Failure(f"another one is at work: {file.readline(MOST_OF_A_LOCK).decode(errors='replace').strip() or 'not yet named'}", 75) from None
         # On a full disk nobody is named.
         with contextlib.suppress(OSError):
             file.truncate()

@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 
-from . import child, commands, core, manifest, media, offsite, room, status
+from . import child, commands, core, manifest, media, offsite, paths, room, status
 
 UNIT = "postgresql-drill.service"
 USER = "postgres"
@@ -198,7 +198,7 @@ def is_open(settings):
 
 def why(settings):
     """Return what the restored cluster's log complains of: what the archive said first, and the server last."""
-    log = child.call(USER, read, own(settings, "server.log"))
+    log = child.call(USER, paths.read_text, own(settings, "server.log"), last=True)
     lines = re.findall(r"P\d\d +ERROR: .*", log)[:1] + re.findall(r"(?:FATAL|PANIC): .*", log)[-1:]
     return "; ".join(lines) or "its log says nothing"
 
@@ -263,7 +263,7 @@ def migrate(settings, noted):
     application = settings["drill"]["application"]
     if not application:
         return "no application"
-    release = read(application["release"])
+    release = paths.read_text(application["release"])
     if not release:
         return "no release yet"
     if application["command"]:
@@ -275,7 +275,7 @@ def migrate(settings, noted):
         if not missing:
             raise core.Failure(f"the current release cannot work with the restored database: {' '.join((done.stderr or listing.stderr).split())[-600:]}")
     else:
-        listing = read(application["migrations"])
+        listing = paths.read_text(application["migrations"])
         if not listing:
             return "the release has not said which migrations it knows"
         applied = noted["databases"].get(application["database"], {}).get("migrations") or []
@@ -285,14 +285,6 @@ def migrate(settings, noted):
     if newer(json.loads(release)["released_at"], noted["time"]):
         return f"the current release is newer than the backup and brings {len(missing)} migrations"
     raise core.Failure(f"the restored database lacks migrations of the current release: {', '.join(missing)}")
-
-
-def read(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
 
 
 # --- The command ------------------------------------------------------------------------------
@@ -367,7 +359,7 @@ def enter(settings, verdict, fields):
 def after(settings):
     """What the unit runs at its end, however it came: whoever was killed has neither told nor cleared away."""
     if child.call(USER, os.path.exists, own(settings, "running")):
-        began = float(child.call(USER, read, own(settings, "running")) or time.time())
+        began = float(child.call(USER, paths.read_text, own(settings, "running")) or time.time())
         reason = os.environ.get("SERVICE_RESULT", "interrupted")
         enter(settings, "failed", {"seconds": time.time() - began, "message": f"the drill was ended from outside ({reason})"})
     clear(settings)

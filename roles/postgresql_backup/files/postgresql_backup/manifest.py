@@ -6,15 +6,19 @@ import os
 import threading
 import time
 
-from . import core
+from . import core, paths
 
 # Transactions that commit between the snapshots and the restore point would be in a restore and not in the counts: another
 # moment is tried then, this often.
 ATTEMPTS = 30
 # The rows of a database's tables are counted for as long as this at most: VACUUM removes nothing meanwhile, and a table's functions may have no end.
 COUNTING_SECONDS = 3600
+# More transactions than ever begin between two snapshots that are taken one after the other.
+MOST_TRANSACTIONS = 1_000_000
 # Of what is said of a table this much is kept.
 MOST_LETTERS = 200
+# More than one of many thousands of tables takes. Root reads it as well, and it is postgres'.
+MOST_BYTES = 32 << 20
 
 
 def restore_point(cursor, prefix="backup"):
@@ -28,6 +32,8 @@ def unseen(first, later):
     """Return the transactions that may have committed between two snapshots, in PostgreSQL's text form `xmin:xmax:list`."""
     low, high, running = parse(first)
     _low, end, _running = parse(later)
+    if end - high > MOST_TRANSACTIONS:
+        raise core.Failure(f"{end - high} transactions lie between the snapshots {high} and {end}, of which the later one was taken at once")
     return running | set(range(high, end)) if low < end else set()
 
 
@@ -213,11 +219,10 @@ def path(settings, label):
 
 def read(settings, label):
     """Return the manifest of a backup."""
-    try:
-        with open(path(settings, label), encoding="utf-8") as file:
-            return json.load(file)
-    except OSError:
-        raise core.Failure(f"backup {label} has no manifest in {settings.path('manifests')}") from None
+    found = paths.read_mapping(path(settings, label), MOST_BYTES)
+    if found is None:
+        raise core.Failure(f"backup {label} has no manifest in {settings.path('manifests')}")
+    return found
 
 
 def forget(settings, away=()):

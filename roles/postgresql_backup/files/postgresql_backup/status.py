@@ -6,10 +6,12 @@ import json
 import socket
 import time
 
-from . import core
+from . import core, paths
 
 FILE = "status.json"
 METRICS = "postgresql_backup.prom"
+# More than it ever is. Root reads it as well, and it is postgres'.
+MOST_BYTES = 1 << 20
 
 HELP = {
     "verdict": "Whether the last run went well (1) or not (0).",
@@ -24,9 +26,8 @@ HELP = {
 def read(settings):
     """Return the status with ages as of now."""
     try:
-        with open(settings.path(FILE), encoding="utf-8") as file:
-            return age(json.load(file), time.time())
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return age(paths.read_mapping(settings.path(FILE), MOST_BYTES), time.time())
+    except (AttributeError, LookupError, TypeError):
         # There is none yet, or none that could be told.
         return age({"host": socket.gethostname(), "kinds": {}}, time.time())
 

@@ -6,13 +6,14 @@ import os
 import pathlib
 import re
 import socket
+import socketserver
 import subprocess
 import threading
 import time
 import types
 
 import pytest
-from ansible_collections.selfhost.django.plugins.module_utils import commands, site_look
+from ansible_collections.selfhost.django.plugins.module_utils import site_look
 
 STAT = """# pxname,svname,qcur,scur,status,lastchg,check_status,
 web,FRONTEND,,3,OPEN,,,
@@ -88,12 +89,12 @@ def test_a_command_that_fails_or_hangs_is_a_sentence():
             raise AssertionError(words)
 
 
-def test_of_an_application_that_prints_without_an_end_the_last_is_held(monkeypatch):
-    monkeypatch.setattr(commands, "MOST_BYTES", 1000)
+def test_an_application_that_prints_much_is_heard_and_one_that_prints_without_an_end_is_a_sentence(monkeypatch):
     printing = host(run="/bin/sh", timeout_seconds=20)
     monkeypatch.setattr(printing, "output", lambda *_words: site_look.Host.output(printing, "sh", "-c", "yes | head --bytes=1M; echo '[ ]  shop.0001_initial'"))
     assert printing.migrations() == ["shop.0001_initial"]
-    assert len(host().output("sh", "-c", "yes | head --bytes=1M")) == 1000
+    monkeypatch.setattr(site_look, "MOST_BYTES", 1 << 20)
+    assert printing.migrations() == "sh printed more than 1 MB"
 
 
 def test_a_host_that_tells_somebody_has_all_that_the_look_is_made_of():
@@ -117,6 +118,50 @@ def test_a_file_of_the_application_is_read_and_nothing_that_it_leads_to(tmp_path
     assert [site_look.read(tmp_path / name) for name in ("secret", "link", "pipe", "nothing")] == ["root's", "", "", ""]
     assert len(site_look.read("/proc/self/stat")) > 10
     assert len(site_look.read(tmp_path / "sparse")) == site_look.MOST_BYTES
+
+
+def test_of_a_log_that_is_too_long_the_end_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(site_look, "MOST_BYTES", 100)
+    log = tmp_path / "deploys.jsonl"
+    log.write_text("".join(json.dumps({"at": number}) + "\n" for number in range(50)))
+    assert [row["at"] for row in host(log=str(log)).deploys()][:3] == [49, 48, 47]
+
+
+def test_of_what_a_process_notes_a_line_is_told(monkeypatch):
+    """The note is the application's, and each look of each minute carries it."""
+    monkeypatch.setattr(site_look.glob, "glob", lambda _pattern: ["/etc/systemd/system/shop-mail.service"])
+    files = {"/etc/systemd/system/shop-mail.service": "# ours\n"}
+    monkeypatch.setattr(site_look, "read_text", lambda path, most, last=False: files.get(path, "x" * 10**6)[:most])
+    asked = host(service="shop", mark="# ours")
+    monkeypatch.setattr(asked, "unit", lambda _name: {})
+    (row,) = asked.units()
+    assert row["name"] == "mail" and len(row["release"]) <= 200
+
+
+@pytest.mark.parametrize("content", [b"[" * (5 << 20), b"x" * (5 << 20), b""])
+def test_an_answer_that_has_no_end_or_makes_no_sense_is_a_sentence(content):
+    """Patroni is the postgres account's."""
+    with socketserver.TCPServer(("127.0.0.1", 0), type("Answer", (socketserver.StreamRequestHandler,), {"handle": lambda self: say(self, content)})) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(site_look.Unknown, match="no answer that can be read"):
+            host().page(f"http://127.0.0.1:{server.server_address[1]}/cluster")
+
+
+def say(handler, content):
+    """Answer a request of HTTP."""
+    while handler.rfile.readline().strip():
+        pass
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    try:
+        handler.wfile.write(content)
+    except OSError:
+        # Whoever asked has heard enough.
+        pass
+
+
+def test_what_a_program_prints_without_end_is_a_sentence():
+    with pytest.raises(site_look.Unknown, match="yes printed more than 4 MB"):
+        host(timeout_seconds=60).output("yes")
 
 
 def test_memory_that_can_be_had_is_not_in_use():

@@ -242,6 +242,23 @@ def test_the_port_is_the_one_that_wins(tree):
     assert tree.refusal(**WANTED).startswith("h1 already has the PostgreSQL cluster 17/other on port 5432")
 
 
+@pytest.mark.parametrize("line", ["port = \u00b2", f"port = {'9' * 5000}", "port = -1", "data_directory = 'a\0b'", f"data_directory = '/{'x' * 5000}'"])
+def test_a_configuration_that_makes_no_sense_is_the_servers_affair(tree, line):
+    """It is the postgres account's, and whoever looks is root."""
+    tree.cluster("17", "other")
+    tree.write("/etc/postgresql/17/other/conf.d/10-odd.conf", line + "\n")
+    tree.refusal(**WANTED)
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder"])
+def test_a_configuration_that_is_none_is_not_waited_for(tree, what, in_time):
+    tree.cluster("17", "other")
+    path = tree.root / "etc/postgresql/17/other/postgresql.conf"
+    path.unlink()
+    {"pipe": os.mkfifo, "folder": os.mkdir}[what](path)
+    assert tree.refusal(**WANTED).startswith("h1 already has the PostgreSQL cluster 17/other on port 5432")
+
+
 # --- Balancers and backup hosts ---------------------------------------------------------------
 
 HAPROXY = """frontend http
