@@ -3,6 +3,7 @@
 import datetime
 import importlib
 import json
+import os
 import pathlib
 import shutil
 import sys
@@ -150,6 +151,34 @@ def test_a_file_that_claims_to_be_huge_is_not_copied(own, tmp_path):
     assert not (tmp_path / "staging/web1/huge").exists()
 
 
+def test_what_is_past_its_time_goes_before_a_copy_is_refused(own, tmp_path, monkeypatch):
+    """New folders come every day, and nothing else would ever make room."""
+    free, forgotten = [0], []
+
+    def forget(_settings):
+        forgotten.append(True)
+        free[0] = 1 << 30
+
+    monkeypatch.setattr(media.room, "free", lambda _path: free[0])
+    monkeypatch.setattr(media, "forget", forget)
+    (tmp_path / "uploads/2027/01").mkdir(parents=True)
+    own(1000)
+    assert (tmp_path / "staging/web1/2027/01").is_dir() and forgotten == [True]
+
+
+def test_nothing_makes_room_where_next_to_nothing_is_left(own, tmp_path, monkeypatch):
+    """Older copies may be the only ones of it."""
+    fill(tmp_path / "uploads", 20)
+    own(1000)
+    shutil.rmtree(tmp_path / "uploads/2026")
+    (tmp_path / "uploads/2027").mkdir()
+    monkeypatch.setattr(media.room, "free", lambda _path: 0)
+    monkeypatch.setattr(media, "forget", lambda _settings: pytest.fail("a copy has gone"))
+    with pytest.raises(core.Failure) as failure:
+        own(1000)
+    assert failure.value.code == core.FULL
+
+
 # --- Where next to nothing is left ------------------------------------------------------------
 
 LISTING = "\nNumber of files: {} (reg: {}, dir: 2, link: 1)\nNumber of created files: 3 (reg: 1, dir: 2)\nTotal file size: 3 bytes\n"
@@ -172,10 +201,10 @@ def site(tmp_path, monkeypatch):
     def pull(_settings, _host, _address, sources, target, *options, watch=None):
         pulled.append((sources[0], *options))
         if "--dry-run" in options:
-            return LISTING.format(there[sources[0]] + 3, there[sources[0]]) if there[sources[0]] else "\nNumber of files: 1 (dir: 1)\n"
+            return LISTING.format(there[sources[0]] + 3, there[sources[0]]) if there[sources[0]] else "\nNumber of files: 1 (dir: 1)\n", ""
         for number in range(there[sources[0]]):
             (pathlib.Path(target) / str(number)).write_text("photo")
-        return ""
+        return "", ""
 
     monkeypatch.setattr(media, "pull", pull)
     monkeypatch.setattr(child, "call", lambda _user, function, *words, **more: function(*words, **more))
@@ -261,9 +290,10 @@ def test_nothing_expires_where_next_to_nothing_is_left(site, monkeypatch, left):
         done.append(word)
         return types.SimpleNamespace(stdout=json.dumps({"message_type": "summary", "total_bytes_processed": 1, "total_files_processed": 1, "data_added": 1, "snapshot_id": "a"}))
 
-    def ask(_settings, _path, _what, _needed, expire=None):
-        done.append("no room")
-        if expire:
+    def ask(_settings, _path, what, _needed, expire=None):
+        # There is room for a folder.
+        done.extend(["no room"] if what == "a copy of the uploads" else [])
+        if expire and done == ["no room"]:
             expire()
 
     for name, function in (("restic", restic), ("prepare", lambda _settings: None), ("open_repository", lambda _settings: None),
@@ -283,6 +313,131 @@ def test_nothing_expires_where_next_to_nothing_is_left(site, monkeypatch, left):
         with pytest.raises(core.Failure, match="what is left was backed up, but the files in web1:.*/private have fallen from 20 to 0"):
             media.make(site.settings, {})
         assert done == ["no room", "backup"]
+
+
+# --- What another host hands over ---------------------------------------------------------------
+
+
+@pytest.fixture
+def web_host(tmp_path, monkeypatch):
+    """Return a function that puts a program in the place of rsync, and the settings of a host that fetches from one that hands over `web`."""
+    programs = tmp_path / "programs"
+    for folder in (programs, tmp_path / "state" / "release", tmp_path / "uploads" / "staging"):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(media, "USER", "root")
+    monkeypatch.setattr(core, "become", lambda _name: None)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+
+    def make(script, name="rsync"):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+
+    make.settings = core.Settings(
+        state=str(tmp_path / "state"), reserve_mb=0,
+        media={"path": str(tmp_path / "uploads"), "port": 1, "tls": dict.fromkeys(("ca", "certificate", "key"), ""), "sources": {"web1": "192.0.2.1"},
+               "trees": [{"name": "", "path": "/srv/shop/media"}, {"name": "private", "path": "/srv/shop/private"}]},
+    )  # fmt: skip
+    make.release, make.staging = tmp_path / "state" / "release", tmp_path / "uploads" / "staging"
+    return make
+
+
+TARGET = 'for target; do :; done; case "$*" in *--dry-run*) target=/nowhere; echo "Total file size: 4 bytes" ;; esac; '
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "yes >$target/release.json",
+        "mkdir -p $target/release.json && touch $target/release.json/file",
+        "mkfifo $target/release.json",
+        "ln -s /etc/passwd $target/release.json",
+        "truncate --size=1M $target/other",
+        "yes",
+        "yes >&2",
+    ],
+    ids=["endless", "folder", "pipe", "link", "another", "words", "complaints"],
+)
+def test_of_a_release_a_web_host_hands_over_two_plain_files_of_bounded_size(web_host, monkeypatch, script, in_time):
+    """Whoever has taken the host over hands over what they like; what is known stays."""
+    monkeypatch.setattr(media, "RELEASE_SECONDS", 2)
+    web_host("exit 1")
+    media.releases(web_host.settings)
+    web_host(f"{TARGET} echo known >$target/release.json; echo plan >$target/migrations.txt")
+    media.releases(web_host.settings)
+    web_host(f"{TARGET} {script}")
+    media.releases(web_host.settings)
+    assert {path.name: path.read_text() for path in (web_host.release / "web1").iterdir()} == {"release.json": "known\n", "migrations.txt": "plan\n"}
+    assert os.listdir(web_host.release) == ["web1"]
+
+
+def test_a_release_is_not_waited_for_without_end(web_host, monkeypatch, in_time):
+    monkeypatch.setattr(media, "RELEASE_SECONDS", 1)
+    web_host("sleep 60")
+    media.releases(web_host.settings)
+    assert os.listdir(web_host.release) == []
+
+
+class Unlimited:
+    def ask(self, what, size):
+        self.asked = what, size
+
+    def watch(self):
+        return lambda: ""
+
+
+@pytest.mark.parametrize(("code", "told"), [(0, False), (23, True), (24, False)])
+def test_one_upload_that_cannot_be_read_or_has_gone_keeps_no_other_from_the_backup(web_host, code, told):
+    """The application may make one of mode 000 at any time, and remove one while it is fetched. A folder of that mode ends the listing so, too."""
+    failing = f"echo 'rsync: [sender] send_files failed to open \"one\" (in media): Permission denied (13)' >&2; exit {code}"
+    web_host(f"{TARGET} [ $target = /nowhere ] || echo there >$target/other; {failing}")
+    limit = Unlimited()
+    complaints = media.copy(web_host.settings, limit, delete=True)
+    assert limit.asked == ("web1:/srv/shop/private", 4)
+    assert [(web_host.staging / path).read_text() for path in ("web1/other", "shared@web1/private/other")] == ["there\n", "there\n"]
+    words = '{} does not hand over its files ({}): rsync: [sender] send_files failed to open "one" (in media): Permission denied (13)'
+    assert complaints == ([words.format("web1", name) for name in ("media", "shared")] if told else [])
+
+
+@pytest.mark.parametrize("code", [5, 12, 30])
+def test_a_web_host_that_hands_over_nothing_fails_the_backup(web_host, code):
+    web_host(f"echo '@ERROR: chdir failed' >&2; exit {code}")
+    with pytest.raises(core.Failure, match=r"web1 does not hand over its files \(media\): @ERROR: chdir failed") as failure:
+        media.copy(web_host.settings, Unlimited(), delete=True)
+    assert failure.value.code == code
+
+
+@pytest.mark.skipif(not shutil.which("rsync") or os.geteuid() != 0, reason="rsync is not here, or nobody is to be refused")
+def test_what_rsync_makes_of_it(web_host, tmp_path, in_time):
+    """Over a server of files as the web host has it, without the certificates."""
+    rsync, web = shutil.which("rsync"), tmp_path / "web"
+    for name in ("media", "private", "release"):
+        (web / name).mkdir(parents=True)
+    (web / "media/one").write_text("one")
+    (web / "media/other").write_text("other")
+    (web / "media/one").chmod(0)
+    (web / "media/folder").mkdir(mode=0)
+    os.mkfifo(web / "media/pipe")
+    (web / "release/release.json").write_text("known")
+    with open(web / "release/migrations.txt", "wb") as file:
+        file.truncate(media.RELEASE_BYTES + 1)
+    modules = "".join(f"[{name}]\npath = {web / path}\n" for name, path in (("media", "media"), ("shared", ""), ("release", "release")))
+    (tmp_path / "rsyncd.conf").write_text(f"use chroot = no\nuid = nobody\ngid = nogroup\nlog file = /dev/null\n{modules}")
+    # pytest's folder is root's alone.
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    web_host(f"exec {rsync} --daemon --config={tmp_path}/rsyncd.conf", name="openssl")
+    complaints = media.copy(web_host.settings, Unlimited(), delete=True)
+    assert len(complaints) == 1 and "Permission denied" in complaints[0]
+    # A line for each that is none would be more than is held.
+    assert media.pull(web_host.settings, "web1", "192.0.2.1", ["media/"], str(tmp_path / "other/"))[0] == ""
+    assert (web_host.staging / "web1/other").read_text() == "other"
+    media.releases(web_host.settings)
+    assert {path.name: path.read_text() for path in (web_host.release / "web1").iterdir()} == {"release.json": "known"}
+    (web / "release/release.json").unlink()
+    (web / "release/release.json").mkdir()
+    (web / "release/migrations.txt").write_text("plan")
+    media.releases(web_host.settings)
+    assert {path.name: path.read_text() for path in (web_host.release / "web1").iterdir()} == {"release.json": "known", "migrations.txt": "plan"}
 
 
 # --- The passphrase ---------------------------------------------------------------------------

@@ -98,6 +98,27 @@ def test_what_has_become_something_else_takes_the_place_of_what_was_copied(copy)
     assert (copy.target / "other").read_text() == "other"
 
 
+def test_folders_and_links_are_asked_room_for_as_files_are(copy):
+    """As many of them take the last name and block of a disk."""
+    for number in range(20):
+        (copy.source / f"folder{number}").mkdir()
+        (copy.source / f"link{number}").symlink_to("x" * 4000)
+    asked = []
+    copy(make_room=asked.append)
+    assert len(asked) == 40 and all(size > 0 for size in asked)
+    # What is there already takes nothing.
+    copy(make_room=asked.append)
+    assert len(asked) == 40
+    (copy.source / "one more").mkdir()
+
+    def refuse(_size):
+        raise core.Failure("no room")
+
+    with pytest.raises(core.Failure, match="no room"):
+        copy(make_room=refuse)
+    assert not (copy.target / "one more").exists()
+
+
 def test_only_the_first_pass_removes(copy):
     (copy.source / "one").write_text("one")
     copy()

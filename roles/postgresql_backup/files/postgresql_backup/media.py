@@ -19,10 +19,12 @@ from . import child, core, manifest, mirror, paths, physical, room, status
 
 USER = "postgres"
 TAG = "point:"
-# What rsync ends with where some files could not be read.
-PARTIAL = 23
+# What rsync ends with where some files could not be read, and where some have gone since they were listed, as uploads do.
+PARTIAL, VANISHED = 23, 24
 # Of so many files in the last copy one has to be there still, or none is removed from it.
 LEFT = 10
+# What a release says of itself; more bytes of each than it takes, and more seconds than its handing over.
+RELEASE, RELEASE_BYTES, RELEASE_SECONDS = ("release.json", "migrations.txt"), 1 << 20, 300
 
 
 # --- Which copy belongs to which moment -------------------------------------------------------
@@ -154,21 +156,27 @@ def make_folder(path, owner):
         os.close(handle)
 
 
-def pull(settings, host, address, sources, target, *options, watch=None):
-    """Fetch from another host's read-only server; both sides prove themselves by the site's certificates. Return what rsync prints."""
+def pull(settings, host, address, sources, target, *options, watch=None, most=0):
+    """Fetch from another host's read-only server; both sides prove themselves by the site's certificates. No file gets longer than `most` bytes, if that is
+    given, whatever the other side sends. Return what rsync prints, and what could not be read, in words."""
     tls = settings["media"]["tls"]
     program = [
         "openssl", "s_client", "-quiet", "-verify_quiet", "-verify_return_error", "-verify", "4", "-verify_hostname", host,
         "-CAfile", tls["ca"], "-cert", tls["certificate"], "-key", tls["key"], "-connect", f"{address}:{settings['media']['port']}",
     ]  # fmt: skip
-    done = core.run(
-        "rsync", "-rlpt", "--sparse", "--safe-links", "--timeout=600", *options, *(f"{host}::{source}" for source in sources), target, user=USER, check=False,
-        env=os.environ | {"RSYNC_CONNECT_PROG": shlex.join(program)}, watch=watch,
-    )  # fmt: skip
-    if done.returncode:
-        complaints = [line for line in done.stderr.splitlines() if re.search("error", line, re.IGNORECASE)] or done.stderr.splitlines()[-1:]
-        raise core.Failure(f"{host} does not hand over its files ({sources[0].split('/')[0]}): {'; '.join(complaints) or 'no word'}", done.returncode)
-    return done.stdout
+    # What is larger is left out, and who said that it was not is cut off.
+    bound, cut = ([f"--max-size={most}"], ["prlimit", f"--fsize={most}"]) if most else ([], [])
+    # Nothing is said of pipes and the like, of which there may be any number.
+    words = ["-rlpt", "--info=nonreg0", "--sparse", "--safe-links", "--timeout=600", *bound, *options, *(f"{host}::{source}" for source in sources), target]
+    connect = {"RSYNC_CONNECT_PROG": shlex.join(program)}
+    done = core.run(*cut, "rsync", *words, user=USER, check=False, env=os.environ | connect, watch=watch)
+    if done.returncode in (0, VANISHED):
+        return done.stdout, ""
+    complaints = [line for line in done.stderr.splitlines() if re.search("error|failed", line, re.IGNORECASE)][:3] or done.stderr.splitlines()[-1:]
+    wrong = f"{host} does not hand over its files ({sources[0].split('/')[0]}): {'; '.join(complaints) or 'no word'}"
+    if done.returncode != PARTIAL:
+        raise core.Failure(wrong, done.returncode)
+    return done.stdout, wrong
 
 
 def counted(listing, what):
@@ -216,37 +224,34 @@ def emptied(settings, host, tree, before, files):
     ]
 
 
-def copy(settings, limit, delete):
-    """Bring the files of every web host into the staging directory; return what could not be brought, in sentences."""
+def copy(settings, limit, delete, known=()):
+    """Bring the files of every web host into the staging directory; return what could not be brought, in sentences, without those that are known."""
     complaints = []
     for host, address in settings["media"]["sources"].items():
         for tree in settings["media"]["trees"]:
-            try:
-                complaints += fetch(settings, limit, host, address, tree, delete) if address else own(settings, limit, host, tree, delete)
-            except core.Failure as failure:
-                # Without the uploads of a moment there is no copy of it. Of other files some may be for the application alone.
-                if not tree["name"] or failure.code != PARTIAL:
-                    raise
-                complaints.append(str(failure))
+            if address:
+                complaints += fetch(settings, limit, host, address, tree, delete)
+            else:
+                complaints += own(settings, limit, host, tree, delete, is_whole=not (known or complaints))
     return complaints
 
 
 def fetch(settings, limit, host, address, tree, delete):
-    """Fetch a tree of another host's, as a user who may write nothing else here."""
+    """Fetch a tree of another host's, as a user who may write nothing else here. Some files may be for the application alone, and keep no others from it."""
     target, complaints = staging(settings, place(host, tree)), []
     child.call(USER, os.makedirs, target, 0o700, True)
     sources = [f"shared/{tree['name']}/" if tree["name"] else "media/"]
     # The second pass brings what came since the first.
     if delete:
-        listing = pull(settings, host, address, sources, target + "/", "--dry-run", "--stats", "--no-human-readable")
+        listing = pull(settings, host, address, sources, target + "/", "--dry-run", "--stats", "--no-human-readable")[0]
         limit.ask(f"{host}:{tree['path']}", claimed(listing))
         complaints = emptied(settings, host, tree, copied(settings, host, tree), listed(listing))
-    pull(settings, host, address, sources, target + "/", *(["--delete"] if delete and not complaints else []), watch=limit.watch())
-    return complaints
+    _printed, unread = pull(settings, host, address, sources, target + "/", *(["--delete"] if delete and not complaints else []), watch=limit.watch())
+    return complaints + ([unread] if unread else [])
 
 
-def own(settings, limit, host, tree, delete):
-    """Copy a tree of this host's own. It is the application's, which may do there what it likes meanwhile."""
+def own(settings, limit, host, tree, delete, is_whole=True):
+    """Copy a tree of this host's own. It is the application's, which may do there what it likes meanwhile. Older copies make room where all is whole."""
     target, before = staging(settings, place(host, tree)), copied(settings, host, tree) if delete else 0
     try:
         source = paths.open_directory(tree["path"])
@@ -260,8 +265,9 @@ def own(settings, limit, host, tree, delete):
     try:
         opened += [os.open(path, paths.DIRECTORY) for path in (target, staging(settings))]
         complaints = emptied(settings, host, tree, before, mirror.count(source, math.ceil(before / LEFT)))
+        expire = (lambda: forget(settings)) if is_whole and not complaints else None
         copies = mirror.Mirror(
-            opened[2], delete and not complaints, lambda size: make_room(settings, limit, target, tree, size), lambda size: limit.ask(tree["path"], size)
+            opened[2], delete and not complaints, lambda size: make_room(settings, limit, target, tree, size, expire), lambda size: limit.ask(tree["path"], size)
         )
         copies.copy(source, opened[1])
         os.fchmod(opened[1], stat.S_IMODE(os.fstat(source).st_mode))
@@ -271,8 +277,8 @@ def own(settings, limit, host, tree, delete):
     return complaints + [f"{tree['path']}{path} lies too deep to be copied" for path in copies.left_out[:1]]
 
 
-def make_room(settings, limit, target, tree, size):
-    room.ask(settings, target, tree["path"], size)
+def make_room(settings, limit, target, tree, size, expire):
+    room.ask(settings, target, tree["path"], size, expire)
     if trouble := limit.watch()():
         raise core.Failure(f"the copy of {tree['path']} was {trouble}", core.FULL)
 
@@ -281,12 +287,32 @@ def releases(settings):
     """Fetch what the web hosts' current release says of itself, for the drill. Where that fails it knows what it knew."""
     for host, address in settings["media"]["sources"].items():
         if address:
-            target = settings.path("release", host) + "/"
-            child.call(USER, os.makedirs, target, 0o755, True)
             try:
-                pull(settings, host, address, ["release/release.json", "release/migrations.txt"], target, "--ignore-missing-args")
+                child.call(USER, fetch_release, settings, host, address)
             except core.Failure as failure:
                 core.complain(failure)
+
+
+def fetch_release(settings, host, address):
+    """Keep what a web host says of its release, of plain files by their names: whoever has taken it over may hand over what they like."""
+    folder, target = settings.path("release", f".{host}"), settings.path("release", host)
+    full, end = room.watch(settings, settings.path()), time.monotonic() + RELEASE_SECONDS
+    late = f"stopped, since it took longer than {RELEASE_SECONDS} s"
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder, 0o700)
+    try:
+        _printed, unread = pull(
+            settings, host, address, [f"release/{name}" for name in RELEASE], folder + "/", "--no-recursive", "--no-links", "--ignore-missing-args",
+            watch=lambda: full() or (late if time.monotonic() > end else ""), most=RELEASE_BYTES,
+        )  # fmt: skip
+        os.makedirs(target, 0o755, exist_ok=True)
+        for name in RELEASE:
+            if text := paths.read_text(os.path.join(folder, name), RELEASE_BYTES):
+                core.write(os.path.join(target, name), text, 0o644)
+        if unread:
+            raise core.Failure(unread)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def name_moment(settings):
@@ -375,14 +401,15 @@ def forget(settings):
 def make(settings, fields):
     prepare(settings)
     limit = share(settings)
-    complaints = copy(settings, limit, delete=True)
+    # Before the copy, which may need the room of what is past its time.
     open_repository(settings)
+    complaints = copy(settings, limit, delete=True)
     # Older copies may be the only ones of what is not there any more, so none goes.
     make_room_for_all(settings, None if complaints else lambda: forget(settings))
     name, lsn = child.call(USER, name_moment, settings)
-    complaints += copy(settings, limit, delete=False)
+    complaints += copy(settings, limit, delete=False, known=complaints)
     releases(settings)
-    done = restic(settings, "backup", "--json", "--host=uploads", f"--tag={TAG}{name}", f"--tag=lsn:{lsn}", staging(settings), watch=limit.watch())
+    done = restic(settings, "backup", "--quiet", "--json", "--host=uploads", f"--tag={TAG}{name}", f"--tag=lsn:{lsn}", staging(settings), watch=limit.watch())
     summary = next(row for row in map(json.loads, reversed(done.stdout.splitlines())) if row.get("message_type") == "summary")
     fields |= {
         "label": name, "size": summary["total_bytes_processed"], "files": summary["total_files_processed"],

@@ -14,6 +14,8 @@ from .paths import DEEPEST, DIRECTORY, look, remove
 
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 TEMPORARY = ".being-copied"
+# What a folder takes, or a link.
+BLOCK = 4096
 # Why a file cannot be linked: another disk, one without links, too many of them, a rule of the kernel's.
 UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 
@@ -21,8 +23,8 @@ UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 class Mirror:
     """Copies from one open folder into another, which nobody else can reach; counts, and notes what it had to leave out.
 
-    `work` is a folder of the same disk, where a file is made before it gets its name; `make_room` is asked for the bytes that a copy takes,
-    `allow` whether all files may be as large as they claim to be.
+    `work` is a folder of the same disk, where a file is made before it gets its name; `make_room` is asked for the bytes that a copy takes, be it of a
+    folder or a link, of which there may be as many as the disk has names for; `allow` whether all files may be as large as they claim to be.
     """
 
     def __init__(self, work, delete, make_room=lambda size: None, allow=lambda size: None):
@@ -61,6 +63,7 @@ class Mirror:
                 remove(name, target)
                 there = None
             if not there:
+                self.make_room(BLOCK)
                 os.mkdir(name, 0o700, dir_fd=target)
             with opened(name, target) as outer:
                 self.copy(inner, outer, f"{path}/{name}")
@@ -71,6 +74,7 @@ class Mirror:
         text, there = os.readlink(name, dir_fd=source), look(name, target)
         if there and stat.S_ISLNK(there.st_mode) and os.readlink(name, dir_fd=target) == text:
             return
+        self.make_room(BLOCK)
         remove(name, target)
         os.symlink(text, name, dir_fd=target)
 
