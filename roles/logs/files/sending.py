@@ -8,12 +8,14 @@ What was sent and kept is written down, so that all else is sent later, after a 
 from __future__ import annotations
 
 import argparse
+import errno
 import glob
 import json
 import os
 import pathlib
 import socket
 import ssl
+import stat
 import subprocess
 import sys
 import time
@@ -22,6 +24,8 @@ SECONDS = 10
 TIMEOUT_SECONDS = 60
 # Of a batch, of an entry, of one of its fields, and of a line of a file. What is longer is no line that somebody reads.
 BATCH, ENTRY, FIELD, LINE = 1 << 20, 1 << 20, 1 << 18, 1 << 14
+# Of a file so many batches are sent at a time, so that the journal and other files have their turn.
+MOST_BATCHES = 64
 # What is in no journal, by what its lines are called. Deploys are written where the application's name says.
 FILES = {"nginx": "/var/log/nginx/*.log", "postgresql": "/var/log/postgresql/*.log"}
 # How far back a host begins that has sent nothing yet.
@@ -116,8 +120,18 @@ def looked_at(path):
 
 def lines(path, begin):
     """Yield whole lines of a file, as lists of about BATCH bytes, each with the file's number and where it ends."""
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-        number = os.fstat(file.fileno()).st_ino
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        # Since it was looked at it has gone, or become a link or a socket.
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return
+    with open(descriptor, "rb") as file:
+        number = os.fstat(descriptor).st_ino
         file.seek(begin)
         while piece := file.read(BATCH):
             # The last line may not be written to its end yet.
@@ -216,12 +230,14 @@ class Sender:
 
     def send_file(self, name, path):
         for part, begin in unread(path, self.sent["files"].get(path)):
-            for batch, end in lines(part, begin):
+            for number, (batch, end) in enumerate(lines(part, begin), 1):
                 # Short lines are much longer as entries.
                 for some in batches(entry_of(line, name, path, self.boot, self.host) for line in batch):
                     self.keeper.send(some)
                 self.sent["files"][path] = end
                 self.note()
+                if number == MOST_BATCHES:
+                    return
 
 
 def main():

@@ -135,6 +135,16 @@ def test_links_and_folders_are_no_files(tmp_path):
     assert read(tmp_path / "linked.log", None) == [] and read(tmp_path / "folder.log", None) == []
 
 
+@pytest.mark.parametrize("what", ["pipe", "link", "folder", "nothing"])
+def test_what_has_become_something_else_since_it_was_looked_at_is_not_waited_for(log, in_time, what):
+    """PostgreSQL's log is the postgres account's."""
+    path, known = log
+    parts = sending.unread(str(path), known)
+    path.unlink()
+    {"pipe": os.mkfifo, "link": lambda path: path.symlink_to("/etc/passwd"), "folder": os.mkdir, "nothing": lambda _path: None}[what](path)
+    assert [list(sending.lines(part, begin)) for part, begin in parts] == [[]]
+
+
 def test_a_line_is_an_entry_whatever_is_in_it():
     entry = sending.entry_of(b"GET /\x00\xff MESSAGE=x _HOSTNAME=web2", "nginx", "/var/log/nginx/access.log", "b", "web1")
     (parsed,) = sending.entries(io.BytesIO(entry))
@@ -309,6 +319,24 @@ def test_many_short_lines_are_kept(kept, sender):
     (own / "access.log").write_text("x\n" * 30_000)
     made.send_all()
     assert content(kept[0])["web1"].count(b"MESSAGE=x\n") == 30_000
+
+
+def test_a_file_without_end_keeps_no_other_from_its_turn(kept, sender, monkeypatch):
+    made, own = sender()
+    monkeypatch.setattr(sending, "MOST_BATCHES", 2)
+    monkeypatch.setattr(sending, "BATCH", 100)
+    (own / "a.log").write_text("".join(f"a{number:04}\n" for number in range(100)))
+    (own / "b.log").write_text("b\n")
+    made.send_all()
+    text = content(kept[0])["web1"]
+    assert (text.count(b"MESSAGE=a"), text.count(b"MESSAGE=b\n")) == (32, 1)
+    # What was moved away is sent to its end before the new one is.
+    (own / "a.log").rename(own / "a.log.1")
+    (own / "a.log").write_text("new\n")
+    for _round in range(4):
+        made.send_all()
+    text = content(kept[0])["web1"]
+    assert [text.count(word) for word in (b"MESSAGE=a0099\n", b"MESSAGE=a", b"MESSAGE=new\n", b"MESSAGE=b\n")] == [1, 100, 1, 1]
 
 
 def test_a_journal_that_cannot_be_read_is_told(sender):
