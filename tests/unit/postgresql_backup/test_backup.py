@@ -17,8 +17,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "roles/postgresql_backup/files"))
 
-core, logical, manifest, media, physical, receive, status = (
-    importlib.import_module(f"postgresql_backup.{name}") for name in ("core", "logical", "manifest", "media", "physical", "receive", "status")
+child, core, logical, manifest, media, physical, receive, status = (
+    importlib.import_module(f"postgresql_backup.{name}") for name in ("child", "core", "logical", "manifest", "media", "physical", "receive", "status")
 )
 
 
@@ -64,7 +64,8 @@ def test_the_age_grows():
 
 
 def test_an_exception_is_written_down_and_goes_on(settings):
-    for error, message in ((core.Failure("line\nERROR: [082]: too late", 82), "ERROR: [082]: too late"), (SystemExit(143), "interrupted by SystemExit: 143")):
+    for error, message in ((core.Failure("too late\nERROR: [082]: all is well", 82), "too late ERROR: [082]: all is well"),
+                           (SystemExit(143), "interrupted by SystemExit: 143"), (ValueError("x\n\x1b[2J"), "interrupted by ValueError: x  [2J")):  # fmt: skip
         with pytest.raises(type(error)), status.record(settings, "diff"):
             raise error
         row = status.read(settings)["kinds"]["diff"]
@@ -414,6 +415,55 @@ def test_the_sentence_of_a_failure_holds_its_reason():
     assert core.sentence("") == "no message"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "pg_dump: error: query failed: ERROR:  boom\nERROR: [001]: all is well",
+        "pg_dump: error: query failed: ERROR:  boom\nP00  ERROR: [001]: all is well",
+        "pg_dump: error: query failed: ERROR:  boom\u2028ERROR: all is well",
+    ],
+)
+def test_no_line_of_the_applications_is_told_in_the_place_of_ours(capsys, said):
+    """A function of its own raises what it likes, and pg_dump hands it on."""
+    with pytest.raises(core.Failure) as failure:
+        core.run("sh", "-c", 'echo "$1" >&2; exit 1', "sh", said)
+    assert str(failure.value) == "pg_dump: error: query failed: ERROR:  boom"
+    core.complain(failure.value)
+    first, *others = capsys.readouterr().err.splitlines()
+    assert first == "postgresql-backup: pg_dump: error: query failed: ERROR:  boom"
+    # For whoever is mailed: all of it, and no line as one of ours begins.
+    assert others and all(line.startswith("    ") for line in others) and "all is well" in others[-1]
+
+
+def test_of_pgbackrest_the_error_is_told_and_all_else_it_said_is_kept(capsys, monkeypatch):
+    monkeypatch.setattr(core, "become", lambda _name: None)
+    said = "P00   WARN: slow\nP00  ERROR: [056]: unable to find primary cluster\n       HINT: is it up?"
+    with pytest.raises(core.Failure) as failure:
+        child.call("root", core.run, "sh", "-c", 'echo "$1"; exit 56', "sh", said)
+    assert (str(failure.value), failure.value.code, failure.value.words) == ("P00  ERROR: [056]: unable to find primary cluster", 56, said)
+    core.complain(failure.value)
+    assert "HINT: is it up?" in capsys.readouterr().err
+
+
+NAME = 'public."x\nERROR: all is well\x1b[2J"'
+
+
+def test_a_table_of_any_name_is_told_in_a_line_of_ours(settings):
+    told = manifest.untold({"shop": {"uncounted": {NAME: "boom (P0001)"}}})
+    with pytest.raises(core.Failure, match="^the backup is made, but the rows of shop: public"), status.record(settings, "full"):
+        raise core.Failure(told)
+    row = status.read(settings)["kinds"]["full"]
+    assert row["message"].startswith("the backup is made, but the rows of shop: public") and row["message"].isprintable()
+
+
+def test_what_is_shown_of_a_status_that_another_has_written_is_text(settings, capsys):
+    """The file is postgres', and the terminal may be root's."""
+    status.write(settings, "full", "failed", message="x\n\x1b[2Jall is well")
+    with pytest.raises(core.Failure, match="the last run failed of: full"):
+        status.show(settings, types.SimpleNamespace(json=False))
+    assert capsys.readouterr().out.rstrip("\n").isprintable()
+
+
 @pytest.mark.parametrize(("first", "is_refused"), [("1:1:", True), ("999999000:999999000:", False)])
 def test_a_snapshot_that_lies_far_back_is_no_snapshot_of_that_moment(first, is_refused):
     """Root reads it in a drill, in a file of postgres'."""
@@ -555,7 +605,8 @@ def test_what_a_program_prints_without_end_is_not_held():
 
 
 def test_what_the_application_names_reaches_a_terminal_as_text():
-    assert str(core.Failure("table \"a\x1b[2J\tb\" is missing\nis all")) == 'table "a [2J b" is missing\nis all'
+    assert str(core.Failure("table \"a\x1b[2J\tb\" is missing\nis all")) == 'table "a [2J b" is missing is all'
+    assert len(str(core.Failure("x" * 10**6))) == core.MOST_LETTERS
 
 
 # --- A repository elsewhere that is away ----------------------------------------------------------

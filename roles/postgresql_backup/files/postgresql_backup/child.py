@@ -17,7 +17,7 @@ def call(user, function, *arguments, **fields):
             core.become(user)
             answer, code = {"value": function(*arguments, **fields)}, 0
         except core.Failure as failure:
-            answer = {"failure": str(failure), "code": failure.code}
+            answer = {"failure": str(failure), "code": failure.code, "words": failure.words}
         # Whatever it is, the parent has to hear of it.
         except BaseException as error:
             answer = {"failure": f"{type(error).__name__}: {error}", "code": 1}
@@ -32,5 +32,5 @@ def call(user, function, *arguments, **fields):
     os.waitpid(child, 0)
     answer = json.loads(text or '{"failure": "a part of the work was killed", "code": 1}')
     if "failure" in answer:
-        raise core.Failure(answer["failure"], answer["code"])
+        raise core.Failure(answer["failure"], answer["code"], answer.get("words", ""))
     return answer["value"]

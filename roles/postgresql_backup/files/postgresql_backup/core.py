@@ -28,13 +28,23 @@ UNREADABLE = 99
 WALLED = "POSTGRESQL_BACKUP_WALLED"
 
 
-class Failure(Exception):
-    """What an operator has to know, in one sentence; further lines are the program's own words. Names of tables and words of functions are the application's
-    in it: of them a terminal is told nothing but text."""
+# Of a line that is told, and of what a program says besides: more than somebody reads.
+MOST_LETTERS, MOST_WORDS = 2000, 16000
 
-    def __init__(self, message, code=1):
-        super().__init__("".join(letter if letter.isprintable() or letter == "\n" else " " for letter in str(message)))
-        self.code = code
+
+def line(text):
+    """Return a text as a line that shows itself and nothing else. Names of tables and words of functions are the application's, which may put into them what
+    ends a line, or is an order to a terminal."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(text)[: MOST_LETTERS + 1].strip())
+    return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
+
+
+class Failure(Exception):
+    """What an operator has to know, in one line that begins with our words, or a program's of ours. `words` is all that such a program has said."""
+
+    def __init__(self, message, code=1, words=""):
+        super().__init__(line(message))
+        self.code, self.words = code, words[-MOST_WORDS:]
 
 
 @dataclasses.dataclass
@@ -113,7 +123,7 @@ def as_user(user, command):
 
 
 def run(*command, user=None, check=True, watch=None, **options):
-    """Run a program, as another user where one is named; return it with its output. A failure is told in its own words.
+    """Run a program, as another user where one is named; return it with its output. A failure is told in its own words: in a sentence, and all of them.
 
     `watch` is asked every second; what it has to say ends the program, and so does what it prints without end.
     """
@@ -123,7 +133,8 @@ def run(*command, user=None, check=True, watch=None, **options):
     except commands.Ended as ended:
         raise Failure(f"{program} {ended}", FULL) from None
     if check and done.returncode:
-        raise Failure(((done.stderr or "") + (done.stdout or "")).strip() or f"{program} ended with {done.returncode}", done.returncode)
+        said = ((done.stderr or "") + (done.stdout or "")).strip()
+        raise Failure(sentence(said) if said else f"{program} ended with {done.returncode}", done.returncode, said)
     return done
 
 
@@ -284,10 +295,16 @@ def human(size):
     return f"{size:.1f} TB"
 
 
-def sentence(message):
-    """Return the line of a message that says what is wrong, with the next one where it announces it."""
-    lines = [line.strip() for line in message.strip().splitlines()] or ["no message"]
-    number = next((number for number, line in enumerate(lines) if "ERROR" in line), 0)
+# How pgBackRest begins what it says.
+SAYS = re.compile(r"(?:P\d+ +)?(WARN|ERROR): ")
+
+
+def sentence(said):
+    """Return the line of what a program says that tells what is wrong, with the next one where it announces it: pgBackRest's error, or else the first line.
+    A further line of another program may be the application's, whatever it looks like."""
+    lines = [line.strip() for line in said.strip().splitlines()] or ["no message"]
+    found = [SAYS.match(line) for line in lines]
+    number = next((number for number, match in enumerate(found) if found[0] and match and match[1] == "ERROR"), 0)
     return " ".join(lines[number : number + 2] if lines[number].endswith(":") else lines[number : number + 1])
 
 
@@ -299,9 +316,10 @@ def say(line, quiet=False):
 
 
 def complain(failure):
-    """Tell the journal in one line, and standard error (where cron mails it from) in full."""
-    syslog.syslog(syslog.LOG_ERR, f"FAILED with {failure.code}: {sentence(str(failure))}")
-    print(f"postgresql-backup: {failure}", file=sys.stderr)
+    """Tell the journal in one line, and standard error (where cron mails it from) in full; of what a program said no line passes for ours."""
+    syslog.syslog(syslog.LOG_ERR, f"FAILED with {failure.code}: {failure}")
+    said = failure.words.strip().splitlines()
+    print("\n    ".join([f"postgresql-backup: {failure}", *(map(line, said) if said[1:] else [])]), file=sys.stderr)
 
 
 def remove(path):

@@ -306,7 +306,7 @@ def inside(settings):
             clear(settings)
         failures += elsewhere(settings, fields)
         if failures:
-            raise core.Failure("; ".join(map(core.sentence, failures)))
+            raise core.Failure("; ".join(failures))
 
 
 def one(settings, repository, fields):
@@ -345,7 +345,7 @@ def recorded(settings, fields):
         yield
     except BaseException as error:
         failure = error if isinstance(error, core.Failure) else core.Failure(f"{type(error).__name__}: {error}")
-        enter(settings, "failed", fields | {"seconds": time.monotonic() - started, "message": core.sentence(str(failure))})
+        enter(settings, "failed", fields | {"seconds": time.monotonic() - started, "message": str(failure)})
         raise failure from None
     finally:
         clear(settings)

@@ -341,7 +341,7 @@ def media(settings, arguments):
         try:
             make(settings, fields)
         except BaseException as error:
-            message = core.sentence(str(error)) if isinstance(error, core.Failure) else f"interrupted by {type(error).__name__}"
+            message = str(error) if isinstance(error, core.Failure) else f"interrupted by {type(error).__name__}"
             fields |= {"seconds": time.monotonic() - started, "message": message}
             child.call(USER, status.write, settings, "media", "failed", **fields)
             raise

@@ -178,7 +178,7 @@ def offsite(settings, arguments):
                     child.call(USER, status.keep, settings, row["number"], moments)
                     brought.append(settings["places"][row["number"] - 1])
                 except core.Failure as failure:
-                    failures.append(f"repository {row['number']}: {core.sentence(str(failure))}")
+                    failures.append(f"repository {row['number']}: {failure}")
         except BaseException as error:
             failures.append(f"interrupted by {type(error).__name__}")
             raise

@@ -108,7 +108,7 @@ def backup(settings, arguments):
                 where = f"repository {repository}: " if len(settings.repositories) > 1 else ""
                 # One may have gone away meanwhile.
                 are_away = {number for number, _failure in failures} <= set(unanswering(settings))
-                raise core.Failure(where + str(failure), core.AWAY if made and are_away else failure.code)
+                raise core.Failure(where + str(failure), core.AWAY if made and are_away else failure.code, failure.words)
             # The log up to the manifest's moment is archived then.
             prove(settings)
             if untold:
@@ -155,12 +155,13 @@ def prove(settings):
             if away := archived(settings):
                 raise core.Failure(away, core.AWAY)
         except core.Failure as failure:
-            if ANOTHER not in str(failure):
+            if ANOTHER not in failure.words + str(failure):
                 raise
             raise core.Failure(
                 "the repository holds the history of another server than the one that runs. If that is to come back: restore.yml with restore_in_place "
-                f"(README of the role postgresql_restore, \"A lost machine\"); if not, keep backups in another directory. ({failure})", failure.code
-            ) from None
+                f"(README of the role postgresql_restore, \"A lost machine\"); if not, keep backups in another directory. ({failure})",
+                failure.code, failure.words,
+            ) from None  # fmt: skip
         information = core.information(settings)
         archives = information["archive"]
         record["label"] = archives[-1]["max"] if archives else None

@@ -74,7 +74,7 @@ class Repository(threading.Thread):
                 core.pgbackrest(self.settings, f"--config={self.configuration}", "archive-push", os.path.join(self.path, name))
             except core.Failure as failure:
                 where = f"repository {self.number}: " if len(self.settings.repositories) > 1 else ""
-                self.trouble = where + core.sentence(str(failure))
+                self.trouble = where + str(failure)
                 return
             self.handed.add(name)
         self.trouble = ""
@@ -200,7 +200,7 @@ class Receiver:
             try:
                 self.step()
             except core.Failure as failure:
-                words = [core.sentence(str(failure))]
+                words = [str(failure)]
                 time.sleep(RETRY)
             if words := words + [one.trouble for one in self.repositories if one.trouble]:
                 self.tell("; ".join(words))
@@ -214,7 +214,7 @@ class Receiver:
         try:
             self.tell(gaps.trouble(self.settings, core.information(self.settings)) or None)
         except core.Failure as failure:
-            self.tell(core.sentence(str(failure)))
+            self.tell(str(failure))
 
     def tell(self, trouble):
         """Write down a trouble and its end, once each."""

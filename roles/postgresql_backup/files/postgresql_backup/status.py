@@ -148,7 +148,7 @@ def record(settings, kind):
     try:
         yield fields
     except BaseException as error:
-        message = core.sentence(str(error)) if isinstance(error, core.Failure) else f"interrupted by {type(error).__name__}: {error}"
+        message = str(error) if isinstance(error, core.Failure) else core.line(f"interrupted by {type(error).__name__}: {error}")
         write(settings, kind, "failed", **(fields | {"seconds": time.monotonic() - started, "message": message}))
         raise
     write(settings, kind, "ok", **({"seconds": time.monotonic() - started} | fields))
@@ -163,10 +163,11 @@ def show(settings, arguments):
         for kind, row in sorted(content["kinds"].items()):
             when = f"{row['age_seconds'] // 3600} h ago" if row["succeeded"] else "never"
             size = core.human(row["size_bytes"]) if row["size_bytes"] else "-"
-            print(f"{kind:8} {row['verdict']:7} last good {when}, {row['label'] or '-'}, {size}, {row['duration_seconds']} s {row['message']}".rstrip())
+            told = f"{kind:8} {row['verdict']:7} last good {when}, {row['label'] or '-'}, {size}, {row['duration_seconds']} s {row['message']}"
+            print(core.line(told.rstrip()))
         for place, row in content.get("places", {}).items():
             told = [f"{what} {(content['written'] - row[what]) // 3600} h old" for what in ("backup", "dumps", "uploads") if row.get(what)]
-            print(f"{place}: {', '.join(told) or 'nothing yet'}")
+            print(core.line(f"{place}: {', '.join(told) or 'nothing yet'}"))
     if failed := [kind for kind, row in content["kinds"].items() if row["verdict"] != "ok"]:
         raise core.Failure(f"the last run failed of: {', '.join(sorted(failed))}")
 
