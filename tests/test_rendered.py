@@ -51,6 +51,7 @@ def test_paths_stand_in_nginx_as_it_compares_them(rendered):
     assert [line for line in lines_with(text, "location ") if " /" not in line] == [
         'location = "/x y" {', 'location = "/100%" {', 'location ^~ "/my files/" {', 'location = "/one file" {',
     ]  # fmt: skip
+    assert lines_with(rendered(SITE), "location ^~ ") == ["location ^~ /static/ {", "location ^~ /media/ {"]
     assert lines_with(text, "return 301") == ["return 301 https://x.example.org;", "return 301 /a%20b;"]
     assert lines_with(text, "X-A") == ['add_header X-A "a \\"b\\" \\\\";']
 
