@@ -267,8 +267,9 @@ def own(settings, limit, host, tree, delete, is_whole=True):
         complaints = emptied(settings, host, tree, before, mirror.count(source, math.ceil(before / LEFT)))
         expire = (lambda: forget(settings)) if is_whole and not complaints else None
         copies = mirror.Mirror(
-            opened[2], delete and not complaints, lambda size: make_room(settings, limit, target, tree, size, expire), lambda size: limit.ask(tree["path"], size)
-        )
+            opened[2], delete and not complaints,
+            lambda size: make_room(settings, limit, target, tree, size, expire), lambda size: limit.ask(tree["path"], size),
+        )  # fmt: skip
         copies.copy(source, opened[1])
         os.fchmod(opened[1], stat.S_IMODE(os.fstat(source).st_mode))
     finally:
