@@ -137,7 +137,7 @@ clean: ## Remove the lab's hosts, networks and images, and .cache.
 # The lock is the only prerequisite: a changed requirements.txt makes a new virtualenv. It is make's own: what the user makes in
 # .venv stays as it is. Of the thousands of modules that pip would compile, few are ever run: Python compiles those itself.
 .cache/venv/ready: requirements.txt
-	@$(SHARED)/engine packages git openssh-client iproute2 procps
+	@$(SHARED)/engine packages git openssh-client iproute2 procps rsync
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $(SHARED)/engine packages python3-venv
 	@printf '== Installing the tools into .cache/venv (a minute)\n'
 	@rm -rf .cache/venv
