@@ -37,6 +37,7 @@ import time
 from ansible import constants
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible.plugins.loader import filter_loader, test_loader
 from ansible_collections.selfhost.django.plugins.plugin_utils.last_words import failure, last_words, still_running
 
 # Who waits for longer is told for what.
@@ -138,6 +139,9 @@ class CallbackModule(Default):
 
     def v2_playbook_on_start(self, playbook):
         super().v2_playbook_on_start(playbook)
+        # Who asks for one of a collection's filters loads all of them, and every task is a fork of this process.
+        filter_loader.get("selfhost.django.site_names")
+        test_loader.get("selfhost.django.host")
         if not self._clock.is_alive():
             self._clock.start()
 
