@@ -1,6 +1,8 @@
 """What inputs become in the files of hosts."""
 
+import ast
 import collections
+import json
 import pathlib
 import re
 import shlex
@@ -130,3 +132,24 @@ def test_another_store_makes_another_release(rendered, store, served_by, told):
     (task,) = yaml.safe_load((ROOT / "roles/django/tasks/release/fetch.yml").read_text())
     given = {"app_static_served_by": served_by} | ({"app_static_store": store} if store else {})
     assert rendered(task["vars"]["__django_served_by"], **given) == told
+
+
+@pytest.mark.parametrize(("hosts", "has_guard", "is_settled"), [(["site1"], False, False), (["site1"], True, True), (["site1", "site2"], False, True)])
+def test_a_server_whose_others_have_left_the_inventory_forgets_them(rendered, hosts, has_guard, is_settled):
+    """Its guard would ask whoever has the address now, and their slots would hold back its log until the disk is full."""
+    units = {"units": {"postgresql-guard.timer": {"enabled": has_guard}}}
+    more = {"ansible_facts": VARIABLES["ansible_facts"] | {"selfhost": units}, "ansible_check_mode": False}
+    given = {"postgresql_hosts": hosts, "postgresql_addresses": {"site1": "192.0.2.1", "site2": "192.0.2.2"}}
+
+    def is_done(file, name):
+        (task,) = (task for task in yaml.safe_load((ROOT / "roles/postgresql/tasks" / file).read_text()) if task["name"] == name)
+        conditions = task["when"] if isinstance(task["when"], list) else [task["when"]]
+        return all(rendered(f"{{{{ {condition} }}}}", more, **given) == "True" for condition in conditions)
+
+    for file, name in (("main.yml", "See who is the primary"), ("configure.yml", "configure | Guard against a second primary"), ("main.yml", "Replicate")):
+        assert is_done(file, name) is is_settled, name
+    assert is_done("replication.yml", "replication | Write the password that hosts log in to each other with") is (len(hosts) > 1)
+    asked = json.loads(rendered("postgresql/templates/postgresql-guard.json.j2", more, **given))["hosts"]
+    assert list(asked) == hosts
+    slots = yaml.safe_load((ROOT / "roles/postgresql/tasks/slots.yml").read_text())[0]["selfhost.django.postgresql_slots"]["slots"]
+    assert ast.literal_eval(rendered(slots, more, **given)) == [f"standby_{host}" for host in hosts[1:]]
