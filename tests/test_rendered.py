@@ -153,3 +153,13 @@ def test_a_server_whose_others_have_left_the_inventory_forgets_them(rendered, ho
     assert list(asked) == hosts
     slots = yaml.safe_load((ROOT / "roles/postgresql/tasks/slots.yml").read_text())[0]["selfhost.django.postgresql_slots"]["slots"]
     assert ast.literal_eval(rendered(slots, more, **given)) == [f"standby_{host}" for host in hosts[1:]]
+
+
+@pytest.mark.parametrize(("voters", "asked"), [(["site1"], {"site2": "192.0.2.2:8008", "site3": "[2001:db8::3]:8008"}), ([], {})])
+def test_a_host_knows_where_the_patronis_of_the_others_are(rendered, voters, asked):
+    given = {
+        "app_database_hosts": ["site1", "site2", "site3"], "app_addresses": {"site1": "192.0.2.1", "site2": "192.0.2.2", "site3": "2001:db8::3"},
+        "app_etcd_hosts": voters,
+    }  # fmt: skip
+    assert json.loads(rendered("{{ __status_questions.patroni_others | to_json }}", **given)) == asked
+    assert json.loads(rendered("{{ __status_questions.patroni | to_json }}", **given)) == ("192.0.2.1:8008" if voters else None)
