@@ -163,3 +163,28 @@ def test_a_host_knows_where_the_patronis_of_the_others_are(rendered, voters, ask
     }  # fmt: skip
     assert json.loads(rendered("{{ __status_questions.patroni_others | to_json }}", **given)) == asked
     assert json.loads(rendered("{{ __status_questions.patroni | to_json }}", **given)) == ("192.0.2.1:8008" if voters else None)
+
+
+@pytest.mark.parametrize("keeper", ["site1", "backup1"])
+def test_room_is_asked_for_where_a_dump_comes_by_before_it_is_laid_down(rendered, keeper):
+    """On the backup host, which keeps it, and on the database host; where both are one nothing is laid down."""
+    tasks = yaml.safe_load((ROOT / "roles/postgresql_restore/tasks/dump.yml").read_text())
+    asked = [number for number, task in enumerate(tasks) if task.get("selfhost.django.postgresql_restore", {}).get("step") == "room"]
+    (laid,) = [number for number, task in enumerate(tasks) if "fetch.yml" in yaml.safe_dump(task)]
+    assert len(asked) == 2 and max(asked) < laid
+    order = {"database": "shop", "headroom_mb": 9}
+    more = {"__postgresql_restore_plan": {"keeper": keeper, "order": order}, "__postgresql_restore_located": {"result": {"path": "/a.dump", "bytes": 7}}}
+    on_keeper, here = (tasks[number] for number in asked)
+
+    def order_of(task):
+        given = task["selfhost.django.postgresql_restore"]["order"]
+        if isinstance(given, dict):
+            return {name: rendered(text, more) for name, text in given.items()}
+        way = {name: rendered(text, more) for name, text in task["vars"]["__postgresql_restore_way"].items()}
+        return json.loads(rendered(given.replace("}}", "| to_json }}"), more | {"__postgresql_restore_way": way}))
+
+    rows = [order_of(task) for task in (on_keeper, here)]
+    is_apart = keeper != "site1"
+    assert rows == [{"headroom_mb": "9", "bytes": "7", "spool": "/var/lib"}, order | {"bytes": "7", "spool": "/var/lib" if is_apart else ""}]
+    assert rendered(f"{{{{ {on_keeper['when']} }}}}", more) == str(is_apart) and "when" not in here
+    assert "delegate_to" not in here and rendered(on_keeper["delegate_to"], more) == keeper
