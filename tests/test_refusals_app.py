@@ -164,6 +164,14 @@ PLACES = [
     ({"app_release_log": "/var/log/deploys.jsonl"}, "app_release_log is '/var/log/deploys.jsonl', and /var/log is the system's, whose owner and mode would"),
     ({"app_release_log": ""}, "app_release_log is not set: give an absolute path"),
     ({"app_certificate_path": "/etc"}, "app_certificate_path is '/etc', and /etc is the system's, whose owner and mode would be changed"),
+    *[
+        ({name: f"/home/ops/{name}"}, f"{name} is '/home/ops/{name}', and its units see nothing of /home (ProtectHome=), of which a folder can be bound elsewhere")
+        for name in (
+            "app_certificate_path", "app_acme_path", "app_acme_certificates", "app_backup_state_path", "app_balancer_socket", "app_maintenance_file",
+            "app_run_command", "app_socket",
+        )
+    ],
+    ({"app_notify_settings": "/tmp/notify/notify.json"}, "app_notify_settings is '/tmp/notify/notify.json', and its units see nothing of /tmp (PrivateTmp=): "),
     ({"guard_candidate_path": "/"}, "guard_candidate_path is '/': give an absolute path"),
     ({"guard_candidate_path": "/var/lib"}, "guard_candidate_path is '/var/lib', and /var/lib is the system's, whose owner and mode would be changed"),
     ({"app_acme_path": "acme"}, "app_acme_path is 'acme': give an absolute path"),
@@ -179,6 +187,7 @@ GOOD_PLACES = [
     {"app_media_root": "/mnt/größe/@media", "app_shared_paths": ["da ta", "log/"]},
     {"app_static_store": "/srv/shop/shared/collected", "app_subdirectory": "backend/src/"},
     {"app_release_log": "/var/log/deploys/shop.jsonl", "app_certificate_path": "/etc/pki/shop"},
+    {"app_release_log": "/home/ops/deploys.jsonl", "app_notify_settings": "/home/ops/notify.json", "guard_candidate_path": "/home/ops/guard"},
 ]
 
 

@@ -21,6 +21,15 @@ BAD = [
     ({"postgresql_backup_logical_path": "/var/lib"}, "postgresql_backup_logical_path gives '/var/lib', and /var/lib is the system's"),
     ({"postgresql_backup_drill_path": "/var/lib/postgresql/17/drill"}, "postgresql_backup_drill_path gives '/var/lib/postgresql/17/drill', and /var/lib/postgresql is"),
     ({"postgresql_backup_repositories": [PATH, {"type": "path", "path": "/mnt/../run/x"}]}, "postgresql_backup_repositories gives '/mnt/../run/x', and /run is"),
+    *[
+        ({name: path}, f"{name} gives '{path}', and its units see nothing of /home (ProtectHome=), of which a folder can be bound elsewhere (mount --bind): give")
+        for name in ("postgresql_backup_path", "postgresql_backup_logical_path", "postgresql_backup_drill_path", "media_backup_path")
+        for path in ("/home/backups", "/srv/../home/ops/backups")
+    ],
+    ({"postgresql_backup_repositories": [PATH, {"type": "path", "path": "/home/x"}]}, "postgresql_backup_repositories gives '/home/x', and its units see"),
+    ({"app_backup_state_path": "/home/state"}, "app_backup_state_path is '/home/state', and its units see nothing of /home (ProtectHome=), of which"),
+    ({"app_backup_command": "/tmp/backup"}, "app_backup_command is '/tmp/backup', and its units see nothing of /tmp (PrivateTmp=): give a place elsewhere."),
+    ({"media_backup_uploads": "/home/shop/media"}, "media_backup_uploads is '/home/shop/media', and its units see nothing of /home (ProtectHome=)"),
     ({"media_backup_path": "/srv/shop/shared/media"}, "media_backup_path gives '/srv/shop/shared/media', which meets '/srv/shop' of app_root"),
     ({"postgresql_backup_logical_path": "/var/lib/pgbackrest/dumps"}, "postgresql_backup_logical_path gives '/var/lib/pgbackrest/dumps', which meets"),
     ({"postgresql_backup_path": "/backup", "media_backup_path": "/backup/media"}, "media_backup_path gives '/backup/media', which meets '/backup' of"),
@@ -63,7 +72,12 @@ BAD = [
 
 def test_bad_values(each_is_refused):
     apart = {"app_media_root": "/mnt/data/media", "media_backup_path": "/mnt/data/copies", "app_static_store": "/mnt/data/static"}
-    each_is_refused(BAD, "postgresql_backup", "media_backup", good=[{"postgresql_backup_repositories": [PATH, S3, SFTP]}, apart], **SECRET)
+    at_home = {
+        "postgresql_backup_path": "/home/backups", "media_backup_path": "/home/media", "app_backup_state_path": "/home/state",
+        "app_service_sandbox": "NoNewPrivileges=true\n",
+    }  # fmt: skip
+    good = [{"postgresql_backup_repositories": [PATH, S3, SFTP]}, apart, at_home]
+    each_is_refused(BAD, "app", "postgresql_backup", "media_backup", good=good, **SECRET)
 
 
 def test_the_same_path_on_two_machines_is_two_places(sentences):

@@ -18,6 +18,11 @@ def test_each_is_refused_in_one_sentence_and_good_ones_are_not(each_is_refused):
     each_is_refused(BAD, "firewall", "logs", good=[{}, {"logs_port": 9532, "logs_max_mb": 5000}], groups=GROUPS, **SITE)
 
 
+def test_what_is_sent_is_where_the_sender_sees_it(each_is_refused):
+    bad = [({"app_release_log": "/home/ops/x.jsonl"}, "app_release_log is '/home/ops/x.jsonl', and its units see nothing of /home (ProtectHome=)")]
+    each_is_refused(bad, "app", "logs", groups=GROUPS, **SITE)
+
+
 @pytest.mark.parametrize(
     ("groups", "sentence"),
     [

@@ -1,6 +1,8 @@
 """What inputs become in the files of hosts."""
 
+import ast
 import collections
+import json
 import pathlib
 import re
 import shlex
@@ -130,3 +132,59 @@ def test_another_store_makes_another_release(rendered, store, served_by, told):
     (task,) = yaml.safe_load((ROOT / "roles/django/tasks/release/fetch.yml").read_text())
     given = {"app_static_served_by": served_by} | ({"app_static_store": store} if store else {})
     assert rendered(task["vars"]["__django_served_by"], **given) == told
+
+
+@pytest.mark.parametrize(("hosts", "has_guard", "is_settled"), [(["site1"], False, False), (["site1"], True, True), (["site1", "site2"], False, True)])
+def test_a_server_whose_others_have_left_the_inventory_forgets_them(rendered, hosts, has_guard, is_settled):
+    """Its guard would ask whoever has the address now, and their slots would hold back its log until the disk is full."""
+    units = {"units": {"postgresql-guard.timer": {"enabled": has_guard}}}
+    more = {"ansible_facts": VARIABLES["ansible_facts"] | {"selfhost": units}, "ansible_check_mode": False}
+    given = {"postgresql_hosts": hosts, "postgresql_addresses": {"site1": "192.0.2.1", "site2": "192.0.2.2"}}
+
+    def is_done(file, name):
+        (task,) = (task for task in yaml.safe_load((ROOT / "roles/postgresql/tasks" / file).read_text()) if task["name"] == name)
+        conditions = task["when"] if isinstance(task["when"], list) else [task["when"]]
+        return all(rendered(f"{{{{ {condition} }}}}", more, **given) == "True" for condition in conditions)
+
+    for file, name in (("main.yml", "See who is the primary"), ("configure.yml", "configure | Guard against a second primary"), ("main.yml", "Replicate")):
+        assert is_done(file, name) is is_settled, name
+    assert is_done("replication.yml", "replication | Write the password that hosts log in to each other with") is (len(hosts) > 1)
+    asked = json.loads(rendered("postgresql/templates/postgresql-guard.json.j2", more, **given))["hosts"]
+    assert list(asked) == hosts
+    slots = yaml.safe_load((ROOT / "roles/postgresql/tasks/slots.yml").read_text())[0]["selfhost.django.postgresql_slots"]["slots"]
+    assert ast.literal_eval(rendered(slots, more, **given)) == [f"standby_{host}" for host in hosts[1:]]
+
+
+@pytest.mark.parametrize(("voters", "asked"), [(["site1"], {"site2": "192.0.2.2:8008", "site3": "[2001:db8::3]:8008"}), ([], {})])
+def test_a_host_knows_where_the_patronis_of_the_others_are(rendered, voters, asked):
+    given = {
+        "app_database_hosts": ["site1", "site2", "site3"], "app_addresses": {"site1": "192.0.2.1", "site2": "192.0.2.2", "site3": "2001:db8::3"},
+        "app_etcd_hosts": voters,
+    }  # fmt: skip
+    assert json.loads(rendered("{{ __status_questions.patroni_others | to_json }}", **given)) == asked
+    assert json.loads(rendered("{{ __status_questions.patroni | to_json }}", **given)) == ("192.0.2.1:8008" if voters else None)
+
+
+@pytest.mark.parametrize("keeper", ["site1", "backup1"])
+def test_room_is_asked_for_where_a_dump_comes_by_before_it_is_laid_down(rendered, keeper):
+    """On the backup host, which keeps it, and on the database host; where both are one nothing is laid down."""
+    tasks = yaml.safe_load((ROOT / "roles/postgresql_restore/tasks/dump.yml").read_text())
+    asked = [number for number, task in enumerate(tasks) if task.get("selfhost.django.postgresql_restore", {}).get("step") == "room"]
+    (laid,) = [number for number, task in enumerate(tasks) if "fetch.yml" in yaml.safe_dump(task)]
+    assert len(asked) == 2 and max(asked) < laid
+    order = {"database": "shop", "headroom_mb": 9}
+    more = {"__postgresql_restore_plan": {"keeper": keeper, "order": order}, "__postgresql_restore_located": {"result": {"path": "/a.dump", "bytes": 7}}}
+    on_keeper, here = (tasks[number] for number in asked)
+
+    def order_of(task):
+        given = task["selfhost.django.postgresql_restore"]["order"]
+        if isinstance(given, dict):
+            return {name: rendered(text, more) for name, text in given.items()}
+        way = {name: rendered(text, more) for name, text in task["vars"]["__postgresql_restore_way"].items()}
+        return json.loads(rendered(given.replace("}}", "| to_json }}"), more | {"__postgresql_restore_way": way}))
+
+    rows = [order_of(task) for task in (on_keeper, here)]
+    is_apart = keeper != "site1"
+    assert rows == [{"headroom_mb": "9", "bytes": "7", "spool": "/var/lib"}, order | {"bytes": "7", "spool": "/var/lib" if is_apart else ""}]
+    assert rendered(f"{{{{ {on_keeper['when']} }}}}", more) == str(is_apart) and "when" not in here
+    assert "delegate_to" not in here and rendered(on_keeper["delegate_to"], more) == keeper

@@ -12,6 +12,7 @@ prepare    restore into a directory next to the cluster's own, up to the moment,
 swap       put the prepared directory in the place of the cluster's own, which is kept
 complete   forget that there was a restore in place: all that belongs to it is done
 locate     find the dump of a database
+room       refuse a dump that is still to come this way where it does not fit, or the database that becomes of it
 dump       restore a dump into a database of its own
 rename     give that database the name of the one it takes the place of, which is kept under another
 
@@ -42,6 +43,7 @@ from .paths import read_file, read_text
 from .postgresql_names import derived
 
 USER = "postgres"
+MB = 1024**2
 # In a directory of root's alone, as /run/lock is not.
 LOCK = "/run/selfhost-restore.lock"
 SOCKETS = "/var/run/postgresql"
@@ -732,6 +734,37 @@ class Restore:
     def made_here(self):
         return set(sql(f"SELECT datname FROM pg_database WHERE {MADE_HERE}", self.port).splitlines())
 
+    def room(self):
+        """Ask on a host for what comes by there: the dump where it is on its way, the database where it is restored."""
+        size, spool = int(self.asked["bytes"]), self.asked["spool"]
+        is_restored = "database" in self.asked
+        is_one_disk = is_restored and spool and os.stat(spool).st_dev == os.stat(self.base).st_dev
+        if spool and not is_one_disk:
+            self.refuse(f"the dump takes {size // MB} MB on its way and", size, spool, f" in {spool}")
+        if is_restored:
+            there = self.databases()
+            # A restore that was killed has left it, and it goes before anything is made.
+            left = {derived(self.asked["database"], "_restoring")} & there & self.made_here()
+            self.ask(size, there, laid=size if is_one_disk else 0, freed=sum(map(self.bytes, left)))
+        return {}
+
+    def bytes(self, database):
+        return int(sql(f"SELECT pg_database_size('{database}')", self.port))
+
+    def ask(self, size, there, laid=0, freed=0):
+        """Refuse the database of a dump of so many bytes where it does not fit; `laid` of them are still to come to the same disk, `freed` will go from it."""
+        # A dump is compressed, and has no indexes.
+        becomes = max(self.bytes(self.asked["database"]) if self.asked["database"] in there else 0, 4 * size)
+        way = f", the dump {laid // MB} MB until then," if laid else ""
+        self.refuse(f"the restored database takes about {becomes // MB} MB{way} and", becomes + laid - freed, self.base)
+
+    def refuse(self, what, needed, folder, where=""):
+        """Refuse what would not fit into a folder and leave what is to stay free."""
+        space = os.statvfs(folder)
+        free, headroom = space.f_bavail * space.f_frsize, int(self.asked["headroom_mb"])
+        if needed + headroom * MB > free:
+            raise Failure(f"{what} {headroom} MB are to stay free (postgresql_restore_headroom_mb), but only {free // MB} MB are{where}")
+
     def dump(self):
         database, source = self.asked["database"], self.asked["file"]
         new, beside = derived(database, "_restoring"), derived(database, "_restored")
@@ -743,15 +776,7 @@ class Restore:
             raise Failure(f"the database {beside} is there already: remove it first, by -e restore_remove=true")
         if new in there:
             sql(f'DROP DATABASE "{new}" WITH (FORCE)', self.port)
-        size = int(sql(f"SELECT pg_database_size('{database}')", self.port)) if database in there else 0
-        space = os.statvfs(self.base)
-        # A dump is compressed, and has no indexes.
-        needed = max(size, 4 * os.path.getsize(source)) + self.asked["headroom_mb"] * 1024**2
-        if needed > space.f_bavail * space.f_frsize:
-            raise Failure(
-                f"the restored database takes about {max(size, 4 * os.path.getsize(source)) // 1024**2} MB and {self.asked['headroom_mb']} MB are to stay free "
-                f"(postgresql_restore_headroom_mb), but only {space.f_bavail * space.f_frsize // 1024**2} MB are"
-            )
+        self.ask(os.path.getsize(source), there)
         owner = sql(f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{database}'", self.port) or "postgres"
         sql(f'CREATE DATABASE "{new}" OWNER "{owner}" TEMPLATE template0 ALLOW_CONNECTIONS false', self.port)
         sql(f'REVOKE ALL ON DATABASE "{new}" FROM PUBLIC', self.port)
@@ -797,6 +822,8 @@ class Restore:
         return {"kept": f"the database {kept}" if former else "none", "serves": self.asked["words"]}
 
 
+# What changes nothing.
+QUESTIONS = ("locate", "room")
 # What changes something.
 STEPS = ("beside", "remove", "prepare", "swap", "complete", "dump", "rename")
 # The option of modules that says which cluster it is about.

@@ -21,6 +21,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 from .commands import Ended, hold
 from .health import answer
@@ -49,6 +50,8 @@ SELECT json_build_object(
 
 # What keeps two servers from being the primary, and what it reads, where there is more than one server.
 GUARD, GUARDED = "/usr/local/sbin/postgresql-guard", "/etc/selfhost/postgresql-guard.json"
+# Nobody waits longer than this for another host's.
+RIVAL_SECONDS = 5
 # More than any file has that is read here, but for logs, of which this is the end; and more than a program or a server answers. Whoever is asked, or keeps
 # a file, may be somebody else's by now, and JSON takes twenty times its length.
 MOST_BYTES = 4 << 20
@@ -259,7 +262,12 @@ class Host:
         return self.parameters["database_hosts"]
 
     def rivals(self):
-        """Return the site's other database servers that are primaries, as this host's guard hears them."""
+        """Return the site's other database servers that are primaries, as this host's guard hears them, or as their Patroni says."""
+        others = self.parameters.get("patroni_others")
+        if others:
+            context = self.trusting()
+            with ThreadPoolExecutor(max_workers=len(others)) as pool:
+                return sorted(name for name, leads in zip(others, pool.map(lambda address: self.leads(address, context), others.values())) if leads)
         try:
             peers = mapping(self.output(GUARD, "peers"), "the guard") if os.path.exists(GUARDED) else {}
         except Unknown:
@@ -267,15 +275,28 @@ class Host:
             return []
         return sorted(name for name, peer in peers.items() if peer.get("recovery") is False)
 
-    def failover(self):
-        """Return what Patroni says of all servers, in rows, and whether somebody has told it to let be."""
+    def trusting(self):
+        """Return what proves this host to a Patroni, and that to it."""
         certificates = self.parameters["patroni_certificates"]
         try:
             context = ssl.create_default_context(cafile=certificates + "/ca.crt")
             context.load_cert_chain(certificates + "/host.crt", certificates + "/host.key")
         except OSError as error:
             raise Unknown("the certificates in %s: %s" % (certificates, error)) from None
-        known = self.page("https://%s/cluster" % self.parameters["patroni"], context)
+        return context
+
+    def leads(self, address, context):
+        """Return whether a Patroni says of its own server that it runs as the primary. That one does not answer is told by its own host."""
+        try:
+            said = self.page("https://%s/patroni" % address, context, min(self.seconds, RIVAL_SECONDS))
+        except Unknown:
+            return False
+        # Patroni 3 has the second word.
+        return said.get("state") == "running" and said.get("role") in ("primary", "master")
+
+    def failover(self):
+        """Return what Patroni says of all servers, in rows, and whether somebody has told it to let be."""
+        known = self.page("https://%s/cluster" % self.parameters["patroni"], self.trusting())
         members, kept = known.get("members"), ("name", "role", "state", "timeline", "lag", "pending_restart")
         if not isinstance(members, list) or not all(isinstance(row, dict) and row.get("name") for row in members):
             raise Unknown("Patroni names no servers")
@@ -286,12 +307,12 @@ class Host:
         """Return whether this host's voter knows who leads the voters."""
         return {"healthy": self.page("http://%s/health" % self.parameters["voter"]).get("health") == "true"}
 
-    def page(self, url, context=None):
+    def page(self, url, context=None, seconds=None):
         """Return the mapping that is found there as JSON, whatever its status."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
         try:
             try:
-                found = opener.open(url, timeout=self.seconds)
+                found = opener.open(url, timeout=seconds or self.seconds)
             except urllib.error.HTTPError as error:
                 found = error
             with found:

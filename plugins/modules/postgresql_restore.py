@@ -19,10 +19,11 @@ options:
     description:
       - What is done. V(beside) restores into a second cluster, V(remove) takes away what was restored beside, as a cluster or a database.
       - V(prepare) restores next to the cluster while it runs on, V(swap) puts that in its place, V(complete) forgets what an interrupted run would need.
-      - V(locate) finds a dump, V(dump) restores it into a database of its own, V(rename) puts that one in the place of the former.
+      - V(locate) finds a dump, V(room) refuses it where there is no room for it on its way or for the database that becomes of it, V(dump) restores
+        it into a database of its own, V(rename) puts that one in the place of the former.
     type: str
     required: true
-    choices: [beside, remove, prepare, swap, complete, locate, dump, rename]
+    choices: [beside, remove, prepare, swap, complete, locate, room, dump, rename]
   order:
     description: What is restored, as the plan says it in C(order).
     type: dict
@@ -43,13 +44,13 @@ EXAMPLES = r"""
 RETURN = r"""
 result:
   description: What came of the step; of V(beside) the backup (C(set)) and what was C(reached), of V(swap) and V(rename) what C(serves) now and where the
-    former is C(kept), of V(dump) the C(database), of V(locate) the C(path) of the dump.
+    former is C(kept), of V(dump) the C(database), of V(locate) the C(path) of the dump and its C(bytes).
   type: dict
   returned: success, but in check mode
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.selfhost.django.plugins.module_utils.postgresql_restore import SERVER, STEPS, Failure, apart
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_restore import QUESTIONS, SERVER, STEPS, Failure, apart
 
 # What a step comes to, in words.
 SENTENCES = {
@@ -73,7 +74,7 @@ def main():
     """Do it, or say what would be done."""
     module = AnsibleModule(
         argument_spec={
-            "step": {"type": "str", "required": True, "choices": [*STEPS, "locate"]},
+            "step": {"type": "str", "required": True, "choices": [*STEPS, *QUESTIONS]},
             "server": SERVER,
             "order": {"type": "dict", "default": {}},
         },

@@ -69,10 +69,17 @@ import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.selfhost.django.plugins.module_utils.commands import Ended, hold
 from ansible_collections.selfhost.django.plugins.module_utils.disks import flush
 from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, UnsafePath, look, open_directory, remove
 
 NEW = "new"
+# What who hands files over may take, as its unit does, and of that without a word.
+SECONDS = 12 * 3600
+SILENT_SECONDS = 600
+# More than rsync has to say; it may have a complaint for each file, of which the first ones are told.
+MOST_BYTES = 1 << 20
+MOST_LINES = 3
 
 
 def building(parent, name):
@@ -89,12 +96,16 @@ def building(parent, name):
 
 def fetch(source, owner, group, folder):
     """Have rsync fetch into a folder by its descriptor. Links that lead out of what is fetched are left out."""
-    done = subprocess.run(
-        ["rsync", "-rlptog", "--sparse", "--delete", "--safe-links", "--chown=%s:%s" % (owner, group), source, "./%s/" % NEW],
-        cwd="/proc/self/fd/%d" % folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
-    )  # fmt: skip
+    # Nothing is said of pipes and the like, of which there may be any number.
+    words = ["-rlptog", "--info=nonreg0", "--sparse", "--delete", "--safe-links", "--timeout=%d" % SILENT_SECONDS, "--chown=%s:%s" % (owner, group)]
+    try:
+        done = hold(
+            ["rsync", *words, source, "./%s/" % NEW], seconds=SECONDS, most=MOST_BYTES, cwd="/proc/self/fd/%d" % folder, stdin=subprocess.DEVNULL
+        )  # fmt: skip
+    except Ended as ended:
+        raise UnsafePath("rsync %s" % ended) from None
     if done.returncode:
-        raise UnsafePath(done.stderr.strip() or "rsync ended with %d" % done.returncode)
+        raise UnsafePath("; ".join(done.stderr.strip().splitlines()[:MOST_LINES]) or "rsync ended with %d" % done.returncode)
 
 
 def bring(parameters, name, parent):

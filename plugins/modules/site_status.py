@@ -87,6 +87,10 @@ options:
       patroni:
         description: Address and port of the API of this server's Patroni; without it none is asked.
         type: str
+      patroni_others:
+        description: Those of the other servers of the cluster, by the names of their hosts, which are asked whether theirs is a primary, too.
+        type: dict
+        default: {}
       patroni_certificates:
         description: Directory with the certificates by which it lets somebody in.
         type: path
@@ -157,7 +161,7 @@ def main():
     options = {name: {"type": "path"} for name in PATHS} | {name: {"type": "int"} for name in NUMBERS}
     options |= {name: {"type": "list", "elements": kind, "default": []} for name, kind in LISTS.items()}
     options |= {name: {"type": "str"} for name in ("service", "mark", "host", "tls", "patroni", "voter")}
-    options |= {name: {"type": "dict"} for name in ("release", "visitor")}
+    options |= {name: {"type": "dict"} for name in ("release", "visitor")} | {"patroni_others": {"type": "dict", "default": {}}}
     options |= {"proxy_protocol": {"type": "bool", "default": False}, "at_length": {"type": "bool", "default": True}, "timeout_seconds": {"type": "int", "default": 30}}
     required = {"root": ["service", "mark"], "patroni": ["patroni_certificates"]}
     module = AnsibleModule(

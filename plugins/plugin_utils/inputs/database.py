@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ..postgresql_restore import conflicts, moment_of
 from .kinds import wrong_column
-from .places import is_inside, meetings, place_of_system
+from .places import hides_homes, is_inside, meetings, whose_place, why_unseen
 from .repositories import MOST, wrong_repositories
 from .schedules import is_schedule
 from .upgrades import repository
@@ -384,6 +384,9 @@ def uploads(site):
         yield f"media_backup_path is '{path}': give an absolute path without spaces and without a slash at its end."
     if not matches("[0-9]*[.]?[0-9]+", share) or not 0.01 <= float(share) <= 1:
         yield f"media_backup_share is '{share}': give a number from 0.01 to 1."
+    for name in ("media_backup_uploads", "media_backup_shared"):
+        if name in site.given and (why := why_unseen(str(site[name]), hides_homes(site["media_backup_service_sandbox"]))):
+            yield f"{name} is '{site[name]}', and {why}: give the folder as the application has it."
     yield from whole_numbers(site, {"media_backup_retention_days": (1, 9999)})
     yield from given_numbers(site, {"media_backup_repository": (0, MOST)})
     yield from given_ports(site, "media_backup_port")
@@ -406,10 +409,11 @@ def _places(site):
     others = _places_of_others(site)
     places = [("postgresql_backup_path" if path == own else "postgresql_backup_repositories", path) for path in kept]
     places += [(name, site[name]) for name in ("postgresql_backup_logical_path", "postgresql_backup_drill_path", "media_backup_path")]
-    places = {(name, path): place_of_system(path) for name, path in [*others.items(), *places] if matches(PATH, path)}
+    hidden = hides_homes(site["postgresql_backup_service_sandbox"])
+    places = {(name, path): whose_place(path, hidden=hidden) for name, path in [*others.items(), *places] if matches(PATH, path)}
     for (name, path), place in places.items():
         if place and name not in others:
-            yield f"{name} gives '{path}', and {place} is the system's: give a folder of its own, such as /var/lib/backups/{site['app_name']}."
+            yield f"{name} gives '{path}', and {place}: give a folder of its own, such as /var/lib/backups/{site['app_name']}."
     for (name, path), (other, there) in meetings([row for row, place in places.items() if not place]):
         # What is wrong between those of others they say themselves.
         if name not in others:

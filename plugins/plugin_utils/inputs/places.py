@@ -32,6 +32,10 @@ GIVE_FOLDER = "give a folder inside the release, relative to the folder of manag
 DIRECTORIES = ("app_certificate_path", "app_acme_path", "app_acme_certificates", "app_backup_state_path", "guard_candidate_path")
 FOLDERS_OF_FILES = ("app_release_log", "app_release_lock", "app_notify_settings", "app_logs_reached")
 FILES = (*FOLDERS_OF_FILES, "app_balancer_socket", "app_maintenance_file", "app_run_command", "app_socket", "app_backup_command")
+# No unit has to do with these.
+OF_NO_UNIT = ("app_release_lock", "guard_candidate_path")
+# These are read by units that see homes.
+SEEN_AT_HOME = ("app_release_log", "app_notify_settings")
 
 
 def holds_of_system(path):
@@ -76,18 +80,31 @@ def meet(path, there):
     return path.startswith("/") == there.startswith("/") and (is_inside(path, there) or is_inside(there, path))
 
 
-def whose_place(path, root="", store="", hides_homes=True):
+def whose_place(path, root="", store="", hidden=True):
     """Return in words whose place a path is, which has to be the application's own; an empty string where it is.
 
-    root is the application's directory, none where that itself is asked for; hides_homes tells whether its units see no homes.
+    root is the application's directory, none where that itself is asked for; hidden tells whether its units see no homes.
     """
     if root and (place := place_of_releases(path, root, store)):
         return f"{place} is where releases come and go"
     if place := place_of_system(path):
         return f"{place} is the system's"
-    if hides_homes and (place := unseen_place(path)):
+    return why_unseen(path, hidden)
+
+
+def why_unseen(path, hidden=True):
+    """Return in words why the units that have to do with a path see nothing of it; an empty string where they see it."""
+    place = unseen_place(path)
+    if place in TEMPORARY:
+        return f"its units see nothing of {place} (PrivateTmp=)"
+    if place and hidden:
         return f"its units see nothing of {place} (ProtectHome=), of which a folder can be bound elsewhere (mount --bind)"
     return ""
+
+
+def hides_homes(sandbox):
+    """Return whether directives of a unit take homes out of its sight."""
+    return re.search("^ProtectHome=(true|yes|on|1|tmpfs)", str(sandbox), re.MULTILINE) is not None
 
 
 # --- Those of an application ------------------------------------------------------------------
@@ -96,21 +113,21 @@ def whose_place(path, root="", store="", hides_homes=True):
 def places(site):
     """Say what is wrong with the directories of an application, and with the paths of files that roles make."""
     root = site["app_root"]
-    hides_homes = re.search("^ProtectHome=(true|yes|on|1|tmpfs)", str(site["app_service_sandbox"]), re.MULTILINE) is not None
+    hidden = hides_homes(site["app_service_sandbox"])
     like = f"such as /srv/{site['app_name']}"
     if not matches(PLACE, root):
         # All others derive from it.
         yield f"app_root is {told(root)}: {GIVE_PLACE}, {like}."
         return
-    if place := whose_place(root, hides_homes=hides_homes):
+    if place := whose_place(root, hidden=hidden):
         yield f"app_root is '{root}', and {place}: give a folder of its own, {like}."
         return
     if is_list(site["app_shared_paths"]) and (leaving := [path for path in site["app_shared_paths"] if not _stays(path)]):
         yield f"app_shared_paths holds {listed(leaving)}: give paths inside the release, relative to the folder of manage.py."
-    yield from _store(site, hides_homes)
-    yield from _media(site, hides_homes)
-    yield from _static_root(site, hides_homes)
-    yield from _of_roles(site)
+    yield from _store(site, hidden)
+    yield from _media(site, hidden)
+    yield from _static_root(site, hidden)
+    yield from _of_roles(site, hidden)
 
 
 def _stays(path):
@@ -130,12 +147,12 @@ def _shared(site):
     return [*rows, ("app_media_root", str(site["app_media_root"]), str(site["app_media_path"]))]
 
 
-def _store(site, hides_homes):
+def _store(site, hidden):
     """It is made the application's, served to everybody, and cleared of what no release has."""
     store, root = site["app_static_store"], site["app_root"]
     if not matches(PLACE, store):
         yield f"app_static_store is {told(store)}: {GIVE_PLACE}, best {root}/static."
-    elif place := whose_place(store, root, hides_homes=hides_homes):
+    elif place := whose_place(store, root, hidden=hidden):
         yield f"app_static_store is '{store}', and {place}: give a folder of its own, best {root}/static."
     elif "app_static_store" in site.given:
         for name, path, there in _shared(site):
@@ -143,7 +160,7 @@ def _store(site, hides_homes):
                 yield f"app_static_store is '{store}', which meets {path} of {name}: give a folder that is nothing else, best {root}/static."
 
 
-def _media(site, hides_homes):
+def _media(site, hidden):
     media, path, root = str(site["app_media_root"]), site["app_media_path"], site["app_root"]
     if not _is_folder(media):
         yield f"app_media_root is '{media}': {GIVE_FOLDER}."
@@ -153,25 +170,25 @@ def _media(site, hides_homes):
     store = "" if "app_static_store" in site.given else site["app_static_store"]
     if not matches(f"{PLACE}/?", path):
         yield f"{said}: {GIVE_PLACE}, or leave it out."
-    elif place := whose_place(path, root, store, hides_homes):
+    elif place := whose_place(path, root, store, hidden):
         yield f"{said}, and {place}: give a folder of its own, best one below {root}/shared."
 
 
-def _static_root(site, hides_homes):
+def _static_root(site, hidden):
     """What is collected is published, and is handed over to the application; what is uploaded is neither."""
     root = str(site["app_static_root"])
     if not _is_folder(root):
         yield f"app_static_root is '{root}': {GIVE_FOLDER}."
         return
-    if root.startswith("/") and (place := whose_place(root, site["app_root"], hides_homes=hides_homes)):
+    if root.startswith("/") and (place := whose_place(root, site["app_root"], hidden=hidden)):
         yield f"app_static_root is '{root}', and {place}: give a folder of its own, best one inside the release, as a relative path."
     for name in ("app_media_root", "app_shared_paths"):
         if meeting := [path for owner, path, there in _shared(site) if owner == name and meet(root, there if root.startswith("/") else path)]:
             yield f"app_static_root is '{root}', which meets {listed(meeting)} of {name}: let static files be collected into a folder that is nothing else."
 
 
-def _of_roles(site):
-    """Their directories get owner and mode, and what lies in them is replaced."""
+def _of_roles(site, hidden):
+    """Their directories get owner and mode, and what lies in them is replaced; units read it."""
     for name in (*DIRECTORIES, *FILES):
         if name not in site.given:
             continue
@@ -181,3 +198,10 @@ def _of_roles(site):
             yield f"{name} is {told(path)}: {GIVE_PLACE}."
         elif name in DIRECTORIES + FOLDERS_OF_FILES and (place := holds_of_system(folder)):
             yield f"{name} is '{path}', and {place} is the system's, whose owner and mode would be changed: give a folder of its own."
+        elif name not in OF_NO_UNIT and (why := why_unseen(path, hidden and _is_read_without_homes(site, name))):
+            yield f"{name} is '{path}', and {why}: give a place elsewhere."
+
+
+def _is_read_without_homes(site, name):
+    """Return whether a unit that has the sandbox of all services reads what a variable names."""
+    return name not in SEEN_AT_HOME or name == "app_release_log" and bool(site["app_logs_hosts"])

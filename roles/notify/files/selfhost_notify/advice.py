@@ -30,7 +30,7 @@ ADVICE = {
     "database": "The application cannot work without it. Read journalctl -u 'postgresql@*' -u 'patroni@*'.",
     "database/connections": "New ones will be refused. Look at pg_stat_activity; restart what leaks, or raise postgresql_max_connections.",
     "database/lag": "A failover now would lose what it has not received, or wait for it. Look at the load of both servers and the network between them.",
-    "database/primaries": "Look at both before one is given up; journalctl -u postgresql-guard says why it has not kept them apart.",
+    "database/primaries": "Look at both before one is given up; journalctl -u postgresql-guard -u 'patroni@*' says why they were not kept apart.",
     "database/primary": "Read journalctl -u 'postgresql@*' on the database hosts.",
     "database/receiver": "It falls behind, and cannot take over. If it does not come back: database.yml -e postgresql_rebuild=HOST.",
     "database/versions": "upgrade_postgresql.yml takes a server to the version that postgresql_version names.",

@@ -506,6 +506,52 @@ def test_what_a_restore_that_was_killed_has_begun_is_begun_anew(dumped, monkeypa
     assert databases["shop"] == "restored" and len(databases) == 2
 
 
+MB = 1024**2
+# How large the database is, the dump, and what a run that was killed has left of it; then what is free for databases and for dumps, and what is said.
+ROOMS = [
+    pytest.param(0, 10, 0, 41, 11, "", id="just fits"),
+    pytest.param(0, 10, 0, 40, 11, "the restored database takes about 40 MB and 1 MB are to stay free (postgresql_restore_headroom_mb), but only 40 MB are",
+                 id="not as a database"),
+    pytest.param(80, 10, 0, 80, 11, "the restored database takes about 80 MB and 1 MB", id="not as large as it is"),
+    pytest.param(80, 10, 50, 31, 11, "", id="what was left goes first"),
+    pytest.param(0, 10, 0, 99, 10, "the dump takes 10 MB on its way and 1 MB are to stay free (postgresql_restore_headroom_mb), but only 10 MB are in {}",
+                 id="not on its way"),
+    pytest.param(0, 10, 0, 51, None, "", id="both on one disk"),
+    pytest.param(0, 10, 0, 50, None, "the restored database takes about 40 MB, the dump 10 MB until then, and 1 MB are to stay free", id="not both"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "dump", "left", "base_free", "spool_free", "said"), ROOMS)
+def test_room_is_asked_for_before_a_dump_is_on_its_way(tmp_path, monkeypatch, size, dump, left, base_free, spool_free, said):
+    base, spool = tmp_path / "base", tmp_path / "spool"
+    free = {str(base): base_free, str(spool): base_free if spool_free is None else spool_free}
+    monkeypatch.setattr(module.os, "statvfs", lambda path: types.SimpleNamespace(f_bavail=free[str(path)], f_frsize=MB))
+    monkeypatch.setattr(module.os, "stat", lambda path: types.SimpleNamespace(st_dev=str(path) if spool_free is not None else "one"))
+    databases = Databases(*["shop"] * bool(size), *["shop_restoring"] * bool(left))
+    databases.comments |= {"shop_restoring": "restored from"} if left else {}
+    sizes = {"SELECT pg_database_size('shop')": size * MB, "SELECT pg_database_size('shop_restoring')": left * MB}
+    monkeypatch.setattr(module, "sql", lambda statement, *rest, **more: str(sizes.get(statement, "")) or databases.say(statement, *rest, **more))
+    restore = module.Restore(SPECIFICATION | {"database": "shop", "bytes": dump * MB, "spool": str(spool), "headroom_mb": 1})
+    restore.base = base
+    if not said:
+        assert restore.room() == {}
+        return
+    with pytest.raises(module.Failure) as failed:
+        restore.room()
+    assert str(failed.value).startswith(said.format(spool))
+
+
+@pytest.mark.parametrize(("free", "fits"), [(11, True), (10, False)])
+def test_who_only_hands_a_dump_over_has_no_database_to_ask_room_for(monkeypatch, free, fits):
+    monkeypatch.setattr(module.os, "statvfs", lambda path: types.SimpleNamespace(f_bavail=free, f_frsize=MB))
+    asked = module.Restore(SPECIFICATION | {"bytes": 10 * MB, "spool": "/var/lib", "headroom_mb": 1})
+    if fits:
+        assert asked.room() == {}
+    else:
+        with pytest.raises(module.Failure, match="^the dump takes 10 MB on its way"):
+            asked.room()
+
+
 # --- A process of its own -------------------------------------------------------------------------
 
 

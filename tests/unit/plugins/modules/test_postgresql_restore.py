@@ -1,7 +1,7 @@
 """What the modules of a restore do in check mode, and how they tell what went wrong."""
 
 import pytest
-from ansible_collections.selfhost.django.plugins.module_utils.postgresql_restore import STEPS, Failure
+from ansible_collections.selfhost.django.plugins.module_utils.postgresql_restore import QUESTIONS, STEPS, Failure
 from ansible_collections.selfhost.django.plugins.modules import postgresql_restore, postgresql_restore_look
 
 SERVER = {"version": "17", "cluster": "main", "stanza": "main", "port": 5432, "beside_port": 5433}
@@ -61,8 +61,9 @@ def test_what_was_made_ready_long_ago_is_told_as_what_it_is(run):
 
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_question_changes_nothing_and_is_asked_in_a_dry_run_too(run, check_mode):
-    said, done = run(postgresql_restore, check_mode=check_mode, step="locate", server=SERVER, order={"dump": "latest"})
-    assert (said, [step for step, _specification in done]) == ({"changed": False, "result": {"of": "locate"}}, ["locate"])
+    for step in QUESTIONS:
+        said, done = run(postgresql_restore, check_mode=check_mode, step=step, server=SERVER, order={"dump": "latest"})
+        assert (said, [step for step, _specification in done]) == ({"changed": False, "result": {"of": step}}, [step])
     said, done = run(postgresql_restore_look, check_mode=check_mode, server=SERVER)
     assert (said, done) == ({"changed": False, "seen": {"of": "look"}}, [("look", SERVER)])
 

@@ -3,6 +3,7 @@
 import os
 import pwd
 import subprocess
+import time
 
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
@@ -11,6 +12,51 @@ from ansible_collections.selfhost.django.plugins.modules import restored_folder 
 NOBODY = pwd.getpwnam("nobody")
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another account")
+
+
+@pytest.fixture
+def rsync(tmp_path, monkeypatch):
+    """Return a function that puts a shell's words in the place of rsync, and fetches by them into a folder."""
+
+    def run(words):
+        program, target = tmp_path / "bin" / "rsync", tmp_path / "target"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\n{words}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        target.mkdir()
+        folder = os.open(target, os.O_RDONLY)
+        try:
+            module.fetch("web1::restored/", "nobody", "nogroup", folder)
+        finally:
+            os.close(folder)
+        return target
+
+    return run
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    ("sleep 60 & echo $! >pid; wait", "rsync took longer than 1 s"),
+    ("yes 'skipping non-regular file \"x\"' & echo $! >pid; wait", "rsync printed more than 1 MB"),
+    # Of complaints without an end that of the beginning is told.
+    ("echo 'rsync: no such module' >&2; yes 'rsync: error' | head --bytes=3000000 >&2; exit 5", "rsync: no such module; rsync: error; rsync: error$"),
+    ("exit 12", "rsync ended with 12"),
+])  # fmt: skip
+def test_who_hands_over_holds_nobody_up(rsync, tmp_path, monkeypatch, words, says):
+    monkeypatch.setattr(module, "SECONDS", 1 if "sleep" in words else 60, raising=False)
+    before = time.monotonic()
+    with pytest.raises(UnsafePath, match=says):
+        rsync(words)
+    assert time.monotonic() - before < 20
+    if "pid" in words:
+        # What it has started has ended, too; whether somebody has waited for it is no matter.
+        shown = subprocess.run(["ps", "-o", "stat=", (tmp_path / "target" / "pid").read_text().strip()], capture_output=True, text=True, check=False)
+        assert shown.stdout.strip() in ("", "Z")
+
+
+def test_a_connection_that_has_died_is_given_up(rsync):
+    said = (rsync('mkdir new; echo "$@" >new/arguments') / "new" / "arguments").read_text().split()
+    assert "--timeout=600" in said and said[-2:] == ["web1::restored/", "./new/"]
 
 
 @pytest.fixture

@@ -294,6 +294,44 @@ def test_what_patroni_says_of_the_servers(monkeypatch, said, told):
     assert site_look.look(QUESTIONS | {"patroni": "db1:8008", "patroni_certificates": "/etc"})["status"]["failover"] == told
 
 
+PATRONIS = {"db2": "192.0.2.2:8008", "db3": "[2001:db8::3]:8008"}
+
+
+@pytest.mark.parametrize(
+    ("said", "rivals"),
+    [
+        ({"192.0.2.2:8008": {"state": "running", "role": "primary"}, "[2001:db8::3]:8008": {"state": "running", "role": "replica"}}, ["db2"]),
+        # Patroni 3 has another word for it.
+        ({"[2001:db8::3]:8008": {"state": "running", "role": "master"}}, ["db3"]),
+        ({"192.0.2.2:8008": {"state": "stopped", "role": "primary"}, "[2001:db8::3]:8008": {"state": "running", "role": "uninitialized"}}, []),
+        ({"192.0.2.2:8008": {"role": ["primary"]}, "[2001:db8::3]:8008": {"state": {}}}, []), ({}, []),
+    ],
+)  # fmt: skip
+def test_other_primaries_beside_patroni_are_those_of_which_their_patroni_says_so(monkeypatch, tmp_path, said, rivals):
+    """A server that its own Patroni has lost hears nothing from there, and no guard is beside it."""
+    monkeypatch.setattr(site_look, "GUARDED", str(tmp_path / "none"))
+    monkeypatch.setattr(site_look.ssl, "create_default_context", lambda **_more: types.SimpleNamespace(load_cert_chain=lambda *_files: None))
+
+    def page(_host, url, _context, seconds):
+        assert seconds <= 5, "one that hangs keeps the others waiting"
+        if (found := said.get(url.removeprefix("https://").removesuffix("/patroni"))) is None:
+            raise site_look.Unknown("refused")
+        return found
+
+    monkeypatch.setattr(site_look.Host, "page", page)
+    given = {"patroni": "192.0.2.1:8008", "patroni_certificates": "/etc", "patroni_others": PATRONIS}
+    assert host(**given).rivals() == rivals
+    assert host(**given | {"patroni_others": {}}).rivals() == []
+    # Questions that an earlier run has written down.
+    assert host(patroni="192.0.2.1:8008", patroni_certificates="/etc").rivals() == []
+
+
+def test_a_host_without_certificates_hears_of_nobody():
+    assert "certificates in /none" in site_look.look(
+        QUESTIONS | {"database_port": 1, "database_hosts": [], "patroni": "x:1", "patroni_certificates": "/none", "patroni_others": PATRONIS}
+    )["status"]["rivals"]
+
+
 @pytest.mark.parametrize("subject", site_look.SUBJECTS)
 def test_whatever_goes_wrong_with_a_subject_is_told_of_it_alone(monkeypatch, subject):
     for name in site_look.SUBJECTS:
