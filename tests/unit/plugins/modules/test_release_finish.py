@@ -129,6 +129,12 @@ def test_nobody_goes_back_to_what_failed(site):
     assert not (site.path / "releases/b-1/release.json").exists() and (site.path / "releases/b-1").exists()
 
 
+def test_nobody_goes_back_to_what_failed_and_cannot_be_stopped_either(site):
+    site.failing.add("systemctl")
+    assert site(stop=["b-1"], forget="b-1")["step"] == "drain"
+    assert not (site.path / "releases/b-1/release.json").exists()
+
+
 @pytest.mark.parametrize("check_mode", [True, False])
 @pytest.mark.parametrize("token", ["", "another"])
 def test_what_failed_before_fails_in_the_end_in_a_dry_run_too(site, capsys, check_mode, token):
