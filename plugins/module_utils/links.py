@@ -81,7 +81,9 @@ def complete(source, target, act, path=""):
         raise UnsafePath(f"What outlives the release has more than {DEEPEST} folders one in another, which nobody copies: {path[1:60]}…")
     folder, count = os.fstat(target), 0
     for name in sorted(os.listdir(source)):
-        here, there = look(name, source).st_mode, look(name, target)
+        found, there = look(name, source), look(name, target)
+        # What has gone meanwhile is neither folder, link nor file.
+        here = found.st_mode if found else 0
         if stat.S_ISDIR(here) and (there is None or stat.S_ISDIR(there.st_mode)):
             inner = [os.open(name, DIRECTORY, dir_fd=source), make(target, name) if there is None else os.open(name, DIRECTORY, dir_fd=target)]
             try:
