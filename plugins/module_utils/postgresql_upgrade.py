@@ -11,6 +11,7 @@ import os
 import subprocess
 
 from . import neighbours
+from .paths import open_directory, write_file
 from .postgresql_server import RECOVERY, SESSION
 
 # What has become of an upgrade, of root's alone.
@@ -73,11 +74,11 @@ def journal():
 
 def note(**row):
     """Write that down, on the disk when this returns."""
-    with open(JOURNAL + ".new", "w", encoding="utf-8") as file:
-        json.dump(row, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(JOURNAL + ".new", JOURNAL)
+    folder = open_directory(os.path.dirname(JOURNAL))
+    try:
+        write_file(folder, os.path.basename(JOURNAL), json.dumps(row).encode(), 0, 0, 0o644)
+    finally:
+        os.close(folder)
 
 
 def mark(version, name):
