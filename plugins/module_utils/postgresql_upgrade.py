@@ -298,9 +298,14 @@ def exchanged(stopped, started, name):
     note(old=stopped, new=started, phase="upgraded")
 
 
+def is_there(version, name):
+    """Return whether a host has a cluster, started or not."""
+    return os.path.exists("/etc/postgresql/%s/%s/postgresql.conf" % (version, name))
+
+
 def retired(version, name):
     """Stop the cluster of a standby for good; it stays. Return whether there was one."""
-    if not os.path.exists("/etc/postgresql/%s/%s/postgresql.conf" % (version, name)):
+    if not is_there(version, name):
         return False
     stop(version, name)
     start_mode(version, name, "manual")
@@ -309,7 +314,7 @@ def retired(version, name):
 
 def removed(version, serving, name):
     """Remove a cluster that is not started any more, with its configuration, while another one serves; return whether there was one."""
-    if not os.path.exists("/etc/postgresql/%s/%s/postgresql.conf" % (version, name)):
+    if not is_there(version, name):
         return False
     forget(serving, version, name)
     run("pg_dropcluster", version, name, user="postgres")
