@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import posixpath
@@ -63,8 +64,9 @@ def copy(name, source, target):
 
 
 def entitle(name, _source, target):
-    """Let a file that was copied have its name."""
-    os.rename(scratch(name), name, src_dir_fd=target, dst_dir_fd=target)
+    """Let a file that was copied have its name. One that was there, and was removed since, was not, and stays removed."""
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(scratch(name), name, src_dir_fd=target, dst_dir_fd=target)
 
 
 def bring(source, target):
