@@ -50,6 +50,8 @@ ARCHIVE = pathlib.Path("/etc/pgbackrest/pgbackrest.conf")
 ARCHIVE_SECONDS = 2
 # Where what it holds is put for a moment: in memory, so that a full disk does not silence it.
 SCRATCH = "/dev/shm"
+# No data is so many promotions behind; what says more is not asked on and on.
+MOST_LATER = 50
 # What pgBackRest ends with where the archive does not hold a file.
 NOT_HELD = 1
 # Exit status of `promote`: nothing was begun, so the former primary may go on.
@@ -241,11 +243,13 @@ class Host(postgresql_server.Server):
                    f"--db-timeout={ARCHIVE_SECONDS}", f"--protocol-timeout={ARCHIVE_SECONDS + 1}", "archive-get"]  # fmt: skip
         try:
             with tempfile.TemporaryDirectory(prefix="postgresql-guard-", dir=SCRATCH) as place:
-                while not (status := self.run(*command, f"{timeline + 1:08X}.history", f"{place}/{timeline + 1}").returncode):
-                    timeline += 1
+                for later in range(timeline + 1, timeline + 1 + MOST_LATER):
+                    status = self.run(*command, f"{later:08X}.history", f"{place}/{later}").returncode
+                    if status:
+                        return later - 1 if status == NOT_HELD else None
         except (OSError, subprocess.TimeoutExpired):
             return None
-        return timeline if status == NOT_HELD else None
+        return timeline + MOST_LATER
 
     def own(self):
         """Return what there is to know of this host's server without asking the others."""

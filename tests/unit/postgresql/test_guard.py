@@ -598,6 +598,12 @@ def archive(host, monkeypatch, tmp_path):
     return holds
 
 
+def test_an_archive_that_holds_whatever_it_is_asked_for_is_not_asked_without_end(host, archive, in_time):
+    """As of a backup host that somebody has taken over: no server would start, and no switchover would end."""
+    archive(status=0)
+    assert host.archived(3) == 3 + guard.MOST_LATER
+
+
 def test_which_timeline_the_archive_holds(host, archive, monkeypatch):
     archive()
     assert host.archived(1) == 1
