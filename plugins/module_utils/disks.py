@@ -15,7 +15,7 @@ import os
 import stat
 
 from .directories import clear
-from .paths import DIRECTORY, open_directory, write_file
+from .paths import open_directory, write_file
 from .releases import note
 
 # Changes with each start of the host.
@@ -67,7 +67,7 @@ def building(root):
     if note(mark)[0] not in ("", boot):
         for path in derived(root):
             clear(path)
-    folder = os.open(root, DIRECTORY)
+    folder = open_directory(root)
     try:
         write_file(folder, PENDING, boot.encode(), 0, 0, 0o600)
     finally:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import posixpath
@@ -63,8 +64,9 @@ def copy(name, source, target):
 
 
 def entitle(name, _source, target):
-    """Let a file that was copied have its name."""
-    os.rename(scratch(name), name, src_dir_fd=target, dst_dir_fd=target)
+    """Let a file that was copied have its name. One that was there, and was removed since, was not, and stays removed."""
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(scratch(name), name, src_dir_fd=target, dst_dir_fd=target)
 
 
 def bring(source, target):
@@ -81,7 +83,9 @@ def complete(source, target, act, path=""):
         raise UnsafePath(f"What outlives the release has more than {DEEPEST} folders one in another, which nobody copies: {path[1:60]}…")
     folder, count = os.fstat(target), 0
     for name in sorted(os.listdir(source)):
-        here, there = look(name, source).st_mode, look(name, target)
+        found, there = look(name, source), look(name, target)
+        # What has gone meanwhile is neither folder, link nor file.
+        here = found.st_mode if found else 0
         if stat.S_ISDIR(here) and (there is None or stat.S_ISDIR(there.st_mode)):
             inner = [os.open(name, DIRECTORY, dir_fd=source), make(target, name) if there is None else os.open(name, DIRECTORY, dir_fd=target)]
             try:

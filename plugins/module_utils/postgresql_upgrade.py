@@ -11,6 +11,7 @@ import os
 import subprocess
 
 from . import neighbours
+from .paths import open_directory, write_file
 from .postgresql_server import RECOVERY, SESSION
 
 # What has become of an upgrade, of root's alone.
@@ -73,11 +74,11 @@ def journal():
 
 def note(**row):
     """Write that down, on the disk when this returns."""
-    with open(JOURNAL + ".new", "w", encoding="utf-8") as file:
-        json.dump(row, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(JOURNAL + ".new", JOURNAL)
+    folder = open_directory(os.path.dirname(JOURNAL))
+    try:
+        write_file(folder, os.path.basename(JOURNAL), json.dumps(row).encode(), 0, 0, 0o644)
+    finally:
+        os.close(folder)
 
 
 def mark(version, name):
@@ -297,9 +298,14 @@ def exchanged(stopped, started, name):
     note(old=stopped, new=started, phase="upgraded")
 
 
+def is_there(version, name):
+    """Return whether a host has a cluster, started or not."""
+    return os.path.exists("/etc/postgresql/%s/%s/postgresql.conf" % (version, name))
+
+
 def retired(version, name):
     """Stop the cluster of a standby for good; it stays. Return whether there was one."""
-    if not os.path.exists("/etc/postgresql/%s/%s/postgresql.conf" % (version, name)):
+    if not is_there(version, name):
         return False
     stop(version, name)
     start_mode(version, name, "manual")
@@ -308,7 +314,7 @@ def retired(version, name):
 
 def removed(version, serving, name):
     """Remove a cluster that is not started any more, with its configuration, while another one serves; return whether there was one."""
-    if not os.path.exists("/etc/postgresql/%s/%s/postgresql.conf" % (version, name)):
+    if not is_there(version, name):
         return False
     forget(serving, version, name)
     run("pg_dropcluster", version, name, user="postgres")

@@ -42,12 +42,13 @@ def seal(folder, owner, group, path=""):
     count = 0
     for name in os.listdir(folder):
         found = look(name, folder)
-        # Links and pipes hold nothing. What has another name among git's objects is the mirror's, too.
-        if not stat.S_ISDIR(found.st_mode) and (not stat.S_ISREG(found.st_mode) or (found.st_nlink > 1 and is_inside(path, OBJECTS))):
+        is_folder = bool(found) and stat.S_ISDIR(found.st_mode)
+        # Links and pipes hold nothing, nor does what has gone. What has another name among git's objects is the mirror's, too.
+        if not is_folder and (not found or not stat.S_ISREG(found.st_mode) or (found.st_nlink > 1 and is_inside(path, OBJECTS))):
             continue
-        descriptor = os.open(name, DIRECTORY if stat.S_ISDIR(found.st_mode) else FILE, dir_fd=folder)
+        descriptor = os.open(name, DIRECTORY if is_folder else FILE, dir_fd=folder)
         try:
-            count += seal(descriptor, owner, group, f"{path}/{name}") if stat.S_ISDIR(found.st_mode) else seal_one(descriptor, owner, group)
+            count += seal(descriptor, owner, group, f"{path}/{name}") if is_folder else seal_one(descriptor, owner, group)
         finally:
             os.close(descriptor)
     return count + seal_one(folder, owner, group)

@@ -111,7 +111,7 @@ class Unit:
             raise Failed("the server does not stop: %s" % said)
 
     def start(self):
-        self.systemctl("start")
+        return self.systemctl("start")[0]
 
 
 def is_due(data, given):
@@ -182,13 +182,13 @@ def make_way(server, given, unit):
 
 
 def perform(server, given, unit):
-    """Do what is asked for; return where the former data lies. Where that fails the server runs if it ran."""
+    """Do what is asked for; return where the former data lies. Where that fails the server is to run if it ran."""
     ran = unit.runs()
     try:
         return {"copied": copy, "set_aside": make_way}[given["state"]](server, given, unit)
-    except Failed:
-        if ran:
-            unit.start()
+    except Failed as error:
+        if ran and not unit.start():
+            raise Failed("%s; and its server does not start again, its journal says why" % error) from error
         raise
 
 

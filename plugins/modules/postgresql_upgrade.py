@@ -90,6 +90,13 @@ def work(given):
     return state != "checked"
 
 
+def would(given):
+    """Return whether anything would change."""
+    if given["state"] in ("retired", "removed"):
+        return upgrade.is_there(given["old"], given["name"])
+    return given["state"] != "checked"
+
+
 def main():
     """Work, and tell."""
     text = {"type": "str", "default": ""}
@@ -101,7 +108,7 @@ def main():
         }, supports_check_mode=True
     )  # fmt: skip
     if module.check_mode:
-        module.exit_json(changed=module.params["state"] != "checked")
+        module.exit_json(changed=would(module.params))
     try:
         upgrade.alone()
         module.exit_json(changed=work(module.params))

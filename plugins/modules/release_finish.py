@@ -119,9 +119,10 @@ def finish(given):
     step, done, entry = "drain", {"changed": True, "removed": []}, given["entry"]
     try:
         with alive(lock):
-            done["late"] = retire(ask, root, service, given["stop"], given["drain_seconds"])
+            # Also of one that cannot be stopped.
             if given["forget"]:
                 forget(os.path.join(root, "releases", given["forget"]))
+            done["late"] = retire(ask, root, service, given["stop"], given["drain_seconds"])
             if given["keep"] is not None:
                 step = "prune"
                 done["removed"] = prune(root, service, given["keep"])

@@ -74,7 +74,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed, ask
 from ansible_collections.selfhost.django.plugins.module_utils.disks import flush_all
 from ansible_collections.selfhost.django.plugins.module_utils.locks import LOST, alive, keep
-from ansible_collections.selfhost.django.plugins.module_utils.paths import DIRECTORY, UnsafePath, account, write_file
+from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, account, open_directory, write_file
 from ansible_collections.selfhost.django.plugins.module_utils.releases import APPLICATION, RECORD, STATIC, static_files
 
 
@@ -89,7 +89,7 @@ def note(folder, release, record, migrations, gid, store=""):
     The migrations that it knows are for whoever proves that a backup fits the release, on a host without its code, and for a rollback to it.
     """
     flush_all(*filter(None, (folder, os.path.realpath(os.path.join(folder, "venv")), store)))
-    directory = os.open(folder, DIRECTORY)
+    directory = open_directory(folder)
     try:
         try:
             with open(os.open(RECORD, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory), encoding="utf-8") as file:
@@ -112,7 +112,7 @@ def switch(root, release, service):
         os.unlink(scratch)
     os.symlink("releases/%s" % release, scratch)
     os.replace(scratch, os.path.join(root, "current"))
-    directory = os.open(root, DIRECTORY)
+    directory = open_directory(root)
     try:
         os.fsync(directory)
     finally:

@@ -20,6 +20,7 @@ nothing is known, and this one starts, unless the archive of a backup host, whic
 """
 
 import contextlib
+import inspect
 import json
 import os
 import pathlib
@@ -49,6 +50,8 @@ ARCHIVE = pathlib.Path("/etc/pgbackrest/pgbackrest.conf")
 ARCHIVE_SECONDS = 2
 # Where what it holds is put for a moment: in memory, so that a full disk does not silence it.
 SCRATCH = "/dev/shm"
+# No data is so many promotions behind; what says more is not asked on and on.
+MOST_LATER = 50
 # What pgBackRest ends with where the archive does not hold a file.
 NOT_HELD = 1
 # Exit status of `promote`: nothing was begun, so the former primary may go on.
@@ -240,11 +243,13 @@ class Host(postgresql_server.Server):
                    f"--db-timeout={ARCHIVE_SECONDS}", f"--protocol-timeout={ARCHIVE_SECONDS + 1}", "archive-get"]  # fmt: skip
         try:
             with tempfile.TemporaryDirectory(prefix="postgresql-guard-", dir=SCRATCH) as place:
-                while not (status := self.run(*command, f"{timeline + 1:08X}.history", f"{place}/{timeline + 1}").returncode):
-                    timeline += 1
+                for later in range(timeline + 1, timeline + 1 + MOST_LATER):
+                    status = self.run(*command, f"{later:08X}.history", f"{place}/{later}").returncode
+                    if status:
+                        return later - 1 if status == NOT_HELD else None
         except (OSError, subprocess.TimeoutExpired):
             return None
-        return timeline if status == NOT_HELD else None
+        return timeline + MOST_LATER
 
     def own(self):
         """Return what there is to know of this host's server without asking the others."""
@@ -451,7 +456,10 @@ def demote(host):
         # It may be a primary at work. The file alone would stop nobody, and keep it from being one at its next start.
         raise Refusal(f"The server of {host.name} runs and does not say what it is ({own['error']}): nothing was done.", NOT_BEGUN)
     if own["running"] and own["recovery"] is False:
-        host.ask(host.local, "CHECKPOINT", timeout=3600)
+        try:
+            host.ask(host.local, "CHECKPOINT", timeout=3600)
+        except ConnectionError as error:
+            raise Refusal(f"The server of {host.name} does not write down what it holds ({error}): nothing was done.", NOT_BEGUN) from error
     started = time.time()
     if own["running"] and own["recovery"] is False:
         host.systemctl("stop")
@@ -472,6 +480,8 @@ def demote(host):
 
 
 def promote(host, position="0"):
+    if not position.isdecimal():
+        raise Refusal(f"{position} is no position: give it as a number of bytes, as `demote` does.", NOT_BEGUN)
     own = host.own()
     if own["recovery"] is False:
         print(json.dumps({"changed": False, "timeline": own["timeline"], "promoted": time.time()}))
@@ -487,13 +497,17 @@ def promote(host, position="0"):
     deadline = time.monotonic() + REPLAY_SECONDS
     while True:
         try:
-            replayed = int(host.ask(host.local, "SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint"))
+            replayed = host.ask(host.local, "SELECT (pg_last_wal_replay_lsn() - '0/0')::bigint")
         except ConnectionError as error:
             raise Refusal(f"The server of {host.name} is not promoted: it does not say what it has replayed ({error}).", NOT_BEGUN) from error
-        if replayed >= int(position):
+        if not replayed:
+            # Nobody may go on as the primary beside it.
+            raise Refusal(f"The server of {host.name} is no standby any more: somebody else has promoted it. See `postgresql-guard state`.")
+        lacking = int(position) - int(replayed)
+        if lacking <= 0:
             break
         if time.monotonic() > deadline:
-            raise Refusal(f"The standby on {host.name} lacks {int(position) - replayed} bytes of the log.", NOT_BEGUN)
+            raise Refusal(f"The standby on {host.name} lacks {lacking} bytes of the log.", NOT_BEGUN)
         time.sleep(0.1)
     # What has been replayed just now may have led to another timeline.
     own = host.own()
@@ -501,7 +515,9 @@ def promote(host, position="0"):
     reason = why_not_promoted(own, peers)
     if reason:
         raise Refusal(f"The server of {host.name} is not promoted: {reason}.", NOT_BEGUN)
-    host.ask(host.local, "SELECT pg_promote(true, 300)", timeout=330)
+    # Its answer may be lost; what it is tells.
+    with contextlib.suppress(ConnectionError):
+        host.ask(host.local, "SELECT pg_promote(true, 300)", timeout=330)
     own = host.own()
     if own["recovery"] is not False:
         raise Refusal(f"The server of {host.name} was told to become the primary and has not yet.")
@@ -561,8 +577,17 @@ COMMANDS = {
 }
 
 
+def is_known(words):
+    """Return whether these words are a command with as many words as it takes."""
+    try:
+        inspect.signature(COMMANDS[words[0]]).bind(None, *words[1:])
+    except (LookupError, TypeError):
+        return False
+    return True
+
+
 def main(arguments):
-    if not arguments or arguments[0] not in COMMANDS:
+    if not is_known(arguments):
         print(__doc__, file=sys.stderr)
         return 2
     os.umask(0o077)

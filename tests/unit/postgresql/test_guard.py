@@ -503,6 +503,60 @@ def test_whoever_does_not_answer_is_not_promoted_and_the_former_primary_may_go_o
     assert refusal.value.status == guard.NOT_BEGUN and not [statement for statement in asked if "pg_promote" in statement]
 
 
+def test_a_primary_that_answers_no_more_before_it_is_stopped_is_left_alone_in_a_sentence(host, monkeypatch):
+    called = []
+    monkeypatch.setattr(host, "own", own)
+    monkeypatch.setattr(host, "systemctl", lambda verb: called.append(verb) or True)
+    monkeypatch.setattr(host, "ask", lambda *_words, **_more: (_ for _ in ()).throw(ConnectionError("no answer in time")))
+    with pytest.raises(guard.Refusal, match=r"db1 does not write down what it holds \(no answer in time\): nothing was done") as refusal:
+        guard.demote(host)
+    assert (refusal.value.status, called, os.listdir(host.data)) == (guard.NOT_BEGUN, [], [])
+
+
+@pytest.mark.parametrize("last", [own(timeline=2), own(recovery=True, standby=True)], ids=["it is", "it is not"])
+def test_whether_somebody_was_promoted_is_seen_also_where_the_answer_was_lost(host, monkeypatch, capsys, last):
+    standby = own(recovery=True, standby=True)
+    looks = iter([standby, standby])
+
+    def ask(_target, statement, **_options):
+        if "pg_promote" in statement:
+            raise ConnectionError("server closed the connection unexpectedly")
+        return "0"
+
+    monkeypatch.setattr(host, "own", lambda: next(looks, last))
+    monkeypatch.setattr(host, "peers", lambda: {"db2": SILENT})
+    monkeypatch.setattr(host, "ask", ask)
+    if last["recovery"]:
+        with pytest.raises(guard.Refusal, match="db1 was told to become the primary and has not yet") as refusal:
+            guard.promote(host)
+        assert refusal.value.status == 1, "nobody else may go on"
+    else:
+        guard.promote(host)
+        assert json.loads(capsys.readouterr().out)["timeline"] == 2
+
+
+def test_whoever_was_promoted_meanwhile_lets_nobody_else_go_on(host, monkeypatch):
+    """Who is no standby has replayed nothing."""
+    monkeypatch.setattr(host, "own", lambda: own(recovery=True, standby=True))
+    monkeypatch.setattr(host, "peers", lambda: {"db2": SILENT})
+    monkeypatch.setattr(host, "ask", lambda *_words, **_more: "")
+    with pytest.raises(guard.Refusal, match="db1 is no standby any more: somebody else has promoted it") as refusal:
+        guard.promote(host, "7")
+    assert refusal.value.status == 1
+
+
+@pytest.mark.parametrize("words", [[], ["rest"], ["fence"], ["state", "please"], ["promote", "1", "2"]])
+def test_words_that_it_does_not_know_are_answered_with_those_that_it_does(capsys, words):
+    assert guard.main(words) == 2
+    assert capsys.readouterr().err.startswith("Keeps two primaries from existing")
+
+
+def test_a_position_that_is_no_number_is_refused_before_anybody_is_asked(host):
+    with pytest.raises(guard.Refusal, match="^0/3000060 is no position: give it as a number of bytes, as `demote` does") as refusal:
+        guard.promote(host, "0/3000060")
+    assert refusal.value.status == guard.NOT_BEGUN
+
+
 def test_nothing_is_given_up_while_somebody_runs_who_may_be_the_primary(host, stopped, archive):
     archive(2)
     stopped({"db2": STARTING})
@@ -542,6 +596,12 @@ def archive(host, monkeypatch, tmp_path):
         monkeypatch.setattr(host, "run", run)
 
     return holds
+
+
+def test_an_archive_that_holds_whatever_it_is_asked_for_is_not_asked_without_end(host, archive, in_time):
+    """As of a backup host that somebody has taken over: no server would start, and no switchover would end."""
+    archive(status=0)
+    assert host.archived(3) == 3 + guard.MOST_LATER
 
 
 def test_which_timeline_the_archive_holds(host, archive, monkeypatch):

@@ -1,6 +1,8 @@
 """Which copy of the uploads belongs to which moment of the database."""
 
+import contextlib
 import datetime
+import errno
 import importlib
 import json
 import os
@@ -266,6 +268,49 @@ def test_the_same_of_another_hosts(site, source, now, is_told):
     assert [f"have fallen from 20 to {now}," in sentence and sentence.startswith("the files in web2:") for sentence in told] == [True] * is_told
     # What came meanwhile is brought all the same.
     assert [options for name, *options in site.pulled if name == source and "--dry-run" not in options] == [[] if is_told else ["--delete"]]
+
+
+@pytest.mark.parametrize("host", ["web1", "web2"])
+def test_a_copy_is_counted_by_whose_folder_it_is_in(site, monkeypatch, host):
+    """Of another host's files that is postgres, which may put links into it."""
+    fill(site.own[0], 20)
+    site.there["media/"] = 20
+    site.copy()
+    acting, counted = [], []
+    count = media.mirror.count
+
+    def call(user, function, *words, **more):
+        acting.append(user)
+        try:
+            return function(*words, **more)
+        finally:
+            acting.pop()
+
+    def counts(folder, *more):
+        counted.append((os.readlink(f"/proc/self/fd/{folder}"), tuple(acting)))
+        return count(folder, *more)
+
+    monkeypatch.setattr(child, "call", call)
+    monkeypatch.setattr(media.mirror, "count", counts)
+    site.copy()
+    assert {who for path, who in counted if path == str(site.staging / host)} == {() if host == "web1" else (media.USER,)}
+
+
+@pytest.mark.parametrize(("error", "is_told"), [(errno.EIO, True), (errno.EMFILE, True), (errno.ENOENT, False), (errno.ELOOP, False), (errno.EACCES, False)])
+def test_files_that_cannot_be_counted_are_not_taken_for_none(site, monkeypatch, error, is_told):
+    """But for a folder that has gone, or one of a mode that keeps postgres from what a web host could not hand over either."""
+    fill(site.own[0], 20)
+    site.copy()
+    opened = os.open
+
+    def fails(path, *rest, **more):
+        if path == "2026":
+            raise OSError(error, os.strerror(error))
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(media.mirror.os, "open", fails)
+    with pytest.raises(OSError, match=os.strerror(error)) if is_told else contextlib.nullcontext():
+        assert media.copied(site.settings, "web1", {"name": ""}) == 0
 
 
 def test_the_complaint_ends_with_the_files_or_by_the_operators_word(site):

@@ -175,3 +175,26 @@ def test_whatever_ends_it_is_told(settings, monkeypatch, end, told):
         offsite.offsite(settings, types.SimpleNamespace(quiet=True))
     row = status.read(settings)["kinds"]["offsite"]
     assert (row["verdict"], row["message"]) == ("failed", told)
+
+
+def test_a_dump_that_was_brought_back_is_whole_or_not_there_after_a_power_cut(powered, monkeypatch):
+    """What has its name is taken for whole, and not brought again."""
+    name, dumps = "20260101T010000Z", powered.directory / "dumps"
+    dumps.mkdir()
+
+    def restic(_row, word, *words, **_options):
+        if word == "restore":
+            (target,) = [word.removeprefix("--target=") for word in words if word.startswith("--target=")]
+            place = pathlib.Path(target) / "srv" / name
+            place.mkdir(parents=True)
+            (place / "shop.dump").write_text("PGDMP")
+        return types.SimpleNamespace(stdout='{"total_size": 5}')
+
+    monkeypatch.setattr(offsite, "restic", restic)
+    monkeypatch.setattr(offsite, "place", lambda number: {"number": number})
+    monkeypatch.setattr(offsite, "snapshots", lambda *_words: [])
+    monkeypatch.setattr(offsite, "held", lambda _snapshots: {name: "a"})
+    settings = core.Settings(dumps={"path": str(dumps)}, reserve_mb=0)
+    offsite.fetch_dump(settings, types.SimpleNamespace(repository=2, dump="latest"))
+    powered.cut()
+    assert (dumps / name / "shop.dump").read_text() == "PGDMP"

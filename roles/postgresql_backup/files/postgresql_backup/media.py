@@ -245,7 +245,7 @@ def fetch(settings, limit, host, address, tree, delete):
     if delete:
         listing = pull(settings, host, address, sources, target + "/", "--dry-run", "--stats", "--no-human-readable")[0]
         limit.ask(f"{host}:{tree['path']}", claimed(listing))
-        complaints = emptied(settings, host, tree, copied(settings, host, tree), listed(listing))
+        complaints = emptied(settings, host, tree, child.call(USER, copied, settings, host, tree), listed(listing))
     _printed, unread = pull(settings, host, address, sources, target + "/", *(["--delete"] if delete and not complaints else []), watch=limit.watch())
     return complaints + ([unread] if unread else [])
 

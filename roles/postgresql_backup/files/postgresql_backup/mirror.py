@@ -18,6 +18,8 @@ TEMPORARY = ".being-copied"
 BLOCK = 4096
 # Why a file cannot be linked: another disk, one without links, too many of them, a rule of the kernel's.
 UNLINKABLE = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
+# What is met with where a name that was looked at has gone since, or has become something else.
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL)
 
 
 class Mirror:
@@ -49,8 +51,7 @@ class Mirror:
                 elif found:
                     remove(name, target)
             except OSError as error:
-                # It has gone, or has become something else, since it was looked at.
-                if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL):
+                if error.errno not in GONE:
                     raise
         if self.delete:
             for name in set(os.listdir(target)) - set(names):
@@ -143,9 +144,13 @@ def count(folder, most=math.inf, depth=0):
         if there and stat.S_ISREG(there.st_mode):
             found += 1
         elif there and stat.S_ISDIR(there.st_mode) and depth < DEEPEST:
-            # It may have gone, or have become something else, since it was looked at.
-            with contextlib.suppress(OSError), opened(name, folder) as inner:
-                found += count(inner, most - found, depth + 1)
+            try:
+                with opened(name, folder) as inner:
+                    found += count(inner, most - found, depth + 1)
+            except OSError as error:
+                # What others may not read is handed over by none of them, and counted by nobody who is not root.
+                if error.errno not in (*GONE, errno.EACCES):
+                    raise
     return found
 
 

@@ -207,6 +207,8 @@ def fetch_dump(settings, arguments):
         with tempfile.TemporaryDirectory(dir=settings.dumps["path"], prefix="fetch-") as folder:
             restic(row, "restore", "--quiet", "--no-lock", "--verify", f"--target={folder}", there[name])
             (found,) = [where for where, folders, _files in os.walk(folder) if os.path.basename(where) == name]
+            # What has the name is whole, whenever the power fails.
+            core.run("sync", "--file-system", folder)
             os.rename(found, path)
     print(path)
 

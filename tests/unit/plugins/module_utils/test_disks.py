@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from ansible_collections.selfhost.django.plugins.module_utils import disks
+from ansible_collections.selfhost.django.plugins.module_utils import disks, paths
 from ansible_collections.selfhost.django.plugins.module_utils.disks import building, flush_all
 from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath
 
@@ -60,6 +60,18 @@ def test_what_was_built_is_on_the_disk_and_else_it_is_known(powered):
     with building(str(root)):
         powered.cut(after_others=False)
         assert (root / disks.PENDING).exists()
+
+
+def test_an_application_that_an_operator_moved_to_another_disk_is_built_for(site, tmp_path_factory, monkeypatch):
+    moved = tmp_path_factory.mktemp("srv") / "shop"
+    monkeypatch.setattr(paths, "is_private", lambda _information: True)
+    moved.symlink_to(site)
+    with building(str(moved)):
+        assert (site / disks.PENDING).exists()
+    assert not (site / disks.PENDING).exists()
+    os.chown(moved, BUILDER, BUILDER, follow_symlinks=False)
+    with pytest.raises(UnsafePath, match="is a link to"), building(str(moved)):
+        pass
 
 
 def test_a_link_in_the_place_of_a_cache_goes_and_not_what_it_leads_to(site):

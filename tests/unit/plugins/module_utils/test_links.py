@@ -67,6 +67,19 @@ def test_what_the_revision_brings_is_the_first_content_and_never_replaces_anothe
     assert [(code / name).read_text() for name in ("media/a", "media/deep/b", "media/deep/c")] == ["changed by a visitor", "1", "2"]
 
 
+def test_what_has_gone_since_it_was_listed_is_not_copied(site, monkeypatch):
+    listdir = os.listdir
+    monkeypatch.setattr(links.os, "listdir", lambda folder: ["gone", *listdir(folder)])
+    assert (site.deploy(["media"], {"media/deep/a": "1"}) / "media/deep/a").read_text() == "1"
+
+
+def test_what_a_visitor_removes_while_the_disk_is_waited_for_stays_removed(site, monkeypatch):
+    site.deploy(["media"], {"media/a": "1"})
+    monkeypatch.setattr(links, "flush", lambda _folder: (site.shared / "media/a").unlink())
+    code = site.deploy(["media"], {"media/a": "2", "media/b": "2"})
+    assert (os.listdir(site.shared / "media"), (code / "media/b").read_text()) == (["b"], "2")
+
+
 def test_links_in_what_the_revision_brings_are_copied_as_links(site, tmp_path):
     (tmp_path / "secret").write_text("root's")
     code = tmp_path / "release/code"

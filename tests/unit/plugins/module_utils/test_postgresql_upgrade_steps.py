@@ -112,3 +112,11 @@ def test_the_voters_forget_a_cluster_that_is_removed(made):
     host = made("17")
     assert upgrade.removed("15", "17", "main")
     assert host.is_ordered("patronictl -c /etc/patroni/17-main.yml remove 15-main", "pg_dropcluster 15 main")
+
+
+def test_what_has_become_of_an_upgrade_is_known_after_a_power_cut(powered, monkeypatch):
+    """It goes before the mark by which a cluster that was never finished is known, which may lie on another disk."""
+    monkeypatch.setattr(upgrade, "JOURNAL", str(powered.directory / "upgrade.json"))
+    upgrade.note(old="15", new="17", phase="upgraded")
+    powered.cut(after_others=False)
+    assert upgrade.journal() == {"old": "15", "new": "17", "phase": "upgraded"}

@@ -85,6 +85,12 @@ def test_what_lies_deeper_than_anything_that_is_built_is_refused_in_a_sentence(t
     assert len(os.listdir("/proc/self/fd")) < 100
 
 
+def test_what_has_gone_since_it_was_listed_is_nobodys(code, monkeypatch):
+    listdir = os.listdir
+    monkeypatch.setattr(seals.os, "listdir", lambda folder: ["gone", *listdir(folder)])
+    assert seal(code) > 0
+
+
 def test_of_a_pattern_links_are_left_out(code, tmp_path):
     """uv names each of its interpreters by a link, too."""
     (tmp_path / "zz").symlink_to(tmp_path / "victim")

@@ -1,6 +1,10 @@
 """What the modules of a restore do in check mode, and how they tell what went wrong."""
 
+import pathlib
+
+import jinja2
 import pytest
+import yaml
 from ansible_collections.selfhost.django.plugins.module_utils.postgresql_restore import QUESTIONS, STEPS, Failure
 from ansible_collections.selfhost.django.plugins.modules import postgresql_restore, postgresql_restore_look
 
@@ -78,3 +82,11 @@ def test_the_order_has_the_last_word_on_the_version(run):
     """What is of a former version is restored beside by that version's programs."""
     _said, ((_step, specification),) = run(postgresql_restore, step="beside", server=SERVER, order={"version": "15"})
     assert specification["version"] == "15"
+
+
+@pytest.mark.parametrize(("repository", "check_mode", "is_looked_for"), [(0, False, True), (0, True, True), ("2", False, True), ("2", True, False)])
+def test_a_dump_that_a_dry_run_has_not_brought_is_not_looked_for(repository, check_mode, is_looked_for):
+    tasks = yaml.safe_load((pathlib.Path(__file__).parents[4] / "roles/postgresql_restore/tasks/dump.yml").read_text())
+    (block,) = [task for task in tasks if task.get("block", [{}])[0].get("selfhost.django.postgresql_restore", {}).get("step") == "locate"]
+    holds = jinja2.Environment().compile_expression(block["when"])
+    assert holds(postgresql_restore_repository=repository, ansible_check_mode=check_mode) is is_looked_for

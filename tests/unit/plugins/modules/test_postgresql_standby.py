@@ -49,7 +49,8 @@ def unit(server):
         unit.is_up = False
 
     def start():
-        unit.is_up = True
+        unit.is_up = server.fails != "start"
+        return unit.is_up
 
     unit.runs, unit.stop, unit.start = lambda: unit.is_up, stop, start
     return unit
@@ -116,6 +117,14 @@ def test_what_failed_leaves_data_and_server_as_they_were_and_nothing_of_the_copy
     assert not module.is_due(str(server.data), GIVEN | {"rebuild": False})
     server.fails = ""
     assert module.perform(server, GIVEN, unit) and there(server)["main"] == "the primary's"
+
+
+def test_a_server_that_does_not_start_again_is_told_of(server, unit, monkeypatch):
+    lay(server)
+    monkeypatch.setattr(module, "copy", lambda *_words: (_ for _ in ()).throw(module.Failed("mv failed: no")))
+    server.fails = "start"
+    with pytest.raises(module.Failed, match="^mv failed: no; and its server does not start again, its journal says why$"):
+        module.perform(server, GIVEN, unit)
 
 
 def test_the_first_copy_that_failed_is_begun_anew(server, unit):

@@ -2,8 +2,10 @@
 
 import json
 import os
+import pathlib
 
 import pytest
+import yaml
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.selfhost.django.plugins.module_utils import releases
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed
@@ -127,6 +129,25 @@ def test_nobody_goes_back_to_what_failed(site):
     site(forget="b-1")
     site(forget="never-there")
     assert not (site.path / "releases/b-1/release.json").exists() and (site.path / "releases/b-1").exists()
+
+
+def test_nobody_goes_back_to_what_failed_and_cannot_be_stopped_either(site):
+    site.failing.add("systemctl")
+    assert site(stop=["b-1"], forget="b-1")["step"] == "drain"
+    assert not (site.path / "releases/b-1/release.json").exists()
+
+
+def test_whoever_has_spoiled_a_shared_file_keeps_no_failed_release_at_work():
+    """A file of the application's that is none of ours is refused, whatever else is to be put back."""
+
+    def blocks(tasks):
+        for task in tasks:
+            yield task
+            yield from blocks([inner for part in ("block", "rescue", "always") for inner in task.get(part, [])])
+
+    path = pathlib.Path(__file__).parents[4] / "roles/django/tasks/release/put_back.yml"
+    (found,) = [task for task in blocks(yaml.safe_load(path.read_text())) if any("selfhost.django.release_files" in inner for inner in task.get("block", []))]
+    assert [word for task in found["always"] for word in task if "." in word] == ["selfhost.django.release_finish", "ansible.builtin.include_tasks"]
 
 
 @pytest.mark.parametrize("check_mode", [True, False])

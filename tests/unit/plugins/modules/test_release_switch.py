@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from ansible_collections.selfhost.django.plugins.module_utils import releases
+from ansible_collections.selfhost.django.plugins.module_utils import paths, releases
 from ansible_collections.selfhost.django.plugins.modules import release_switch
 from ansible_collections.selfhost.django.plugins.modules.release_switch import serve
 
@@ -49,6 +49,14 @@ def test_a_release_that_comes_back_keeps_what_was_known_of_it(site):
     record = json.loads((site.path / "releases/b-1/release.json").read_text())
     assert (record["version"], record["previous"], record["released_by"]) == ("v1", "z-1", "Bob") and record["released_at"] != "then"
     assert (site.path / "releases/b-1/migrations.txt").exists()
+
+
+def test_an_application_that_an_operator_moved_to_another_disk_is_switched(site, tmp_path_factory, monkeypatch):
+    moved = tmp_path_factory.mktemp("srv") / "shop"
+    monkeypatch.setattr(paths, "is_private", lambda _information: True)
+    moved.symlink_to(site.path)
+    site(root=str(moved), record={"version": "main"})
+    assert os.readlink(site.path / "current") == "releases/b-1" and site.order[-1][:2] == ("systemctl", "shop.service")
 
 
 def test_to_go_back_comes_before_all_that_needs_room(site):
