@@ -135,6 +135,21 @@ def below(path):
                         yield entry.stat(follow_symlinks=False)
 
 
+def walk(path):
+    """Yield what os.fwalk does of the folder at an absolute path: where a folder lies from there, its folders, its other entries, its descriptor.
+
+    No link is followed. UnsafePath is raised as by `open_directory`, and where more folders lie one in another than anybody's.
+    """
+    folder = open_directory(path)
+    try:
+        for row in os.fwalk(".", dir_fd=folder):
+            if row[0].count("/") > DEEPEST:
+                raise UnsafePath(f"{path} has more than {DEEPEST} folders one in another, which nobody goes through: {row[0][2:60]}…")
+            yield row
+    finally:
+        os.close(folder)
+
+
 def account(owner, group):
     """Return the numbers of an account and a group, by names or numbers; ValueError with a sentence for one that is not there."""
     numbers = []

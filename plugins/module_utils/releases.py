@@ -13,7 +13,7 @@ import stat
 import subprocess
 
 from .commands import ask
-from .paths import UnsafePath, is_inside, open_directory, write_file
+from .paths import UnsafePath, is_inside, open_directory, walk, write_file
 
 # Of an application, as plugins/doc_fragments/application.py describes it.
 APPLICATION = {"root": {"type": "str", "required": True}, "service": {"type": "str", "required": True}}
@@ -172,15 +172,11 @@ def look(root, service, mark, release="", virtualenv="", maintenance=""):
 def files_below(path):
     """Return the names of all files below a folder, which another account may write to; none of one that is not there. No link is followed."""
     try:
-        folder = open_directory(path)
+        return {os.path.normpath(os.path.join(above, name)) for above, _folders, files, _descriptor in walk(path) for name in files}
     except FileNotFoundError:
         return set()
     except UnsafePath as error:
         raise OSError(str(error)) from error
-    try:
-        return {os.path.normpath(os.path.join(above, name)) for above, _folders, files, _descriptor in os.fwalk(".", dir_fd=folder) for name in files}
-    finally:
-        os.close(folder)
 
 
 def is_own_store(root, store):

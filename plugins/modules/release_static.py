@@ -85,7 +85,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.selfhost.django.plugins.module_utils.commands import Failed, ask
 from ansible_collections.selfhost.django.plugins.module_utils.directories import apply
 from ansible_collections.selfhost.django.plugins.module_utils.disks import flush_all
-from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, account, open_directory
+from ansible_collections.selfhost.django.plugins.module_utils.paths import UnsafePath, account, walk
 from ansible_collections.selfhost.django.plugins.module_utils.releases import STATIC, static_files
 
 
@@ -96,13 +96,9 @@ def said_last(text):
 
 def hand_over(path, owner):
     """Give all that is in a directory to an account, by its number; no link is followed."""
-    folder = open_directory(path)
-    try:
-        for _path, folders, files, descriptor in os.fwalk(dir_fd=folder):
-            for name in (*folders, *files):
-                os.chown(name, owner, -1, dir_fd=descriptor, follow_symlinks=False)
-    finally:
-        os.close(folder)
+    for _path, folders, files, descriptor in walk(path):
+        for name in (*folders, *files):
+            os.chown(name, owner, -1, dir_fd=descriptor, follow_symlinks=False)
 
 
 def own(given):

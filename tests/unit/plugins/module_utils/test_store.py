@@ -2,6 +2,7 @@
 
 import pytest
 from ansible_collections.selfhost.django.plugins.module_utils import releases
+from ansible_collections.selfhost.django.plugins.module_utils.paths import DEEPEST
 from ansible_collections.selfhost.django.plugins.module_utils.releases import is_own_store, static_files, take_store
 
 
@@ -109,6 +110,15 @@ def test_no_link_is_followed(site, tmp_path):
     (site.store / "link").symlink_to(tmp_path / "secret")
     assert releases.files_below(str(site.store)) == set()
     assert releases.files_below(str(site.store / "none")) == set()
+
+
+@pytest.mark.parametrize("levels", [DEEPEST + 1, 1100])
+def test_folders_deeper_than_anybodys_are_refused_in_a_sentence(site, deep, levels):
+    deep(site.store / "ours", DEEPEST - 1)
+    assert releases.files_below(str(site.store)) == set()
+    deep(site.store, levels)
+    with pytest.raises(OSError, match=f"^{site.store} has more than {DEEPEST} folders one in another"):
+        releases.files_below(str(site.store))
 
 
 def test_without_a_store_nothing_is_asked(site):

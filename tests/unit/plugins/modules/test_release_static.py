@@ -5,6 +5,7 @@ import os
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.selfhost.django.plugins.module_utils.paths import DEEPEST
 from ansible_collections.selfhost.django.plugins.modules import release_static
 from ansible_collections.selfhost.django.plugins.modules.release_static import main, said_last
 
@@ -147,3 +148,11 @@ def test_a_link_in_the_place_of_the_root_is_refused(release):
     os.chown(release.root, USER, USER, follow_symlinks=False)
     answer = release.make()
     assert answer["msg"].startswith(f"{release.root} is a link to {release.directory}") and release.commands() == []
+
+
+@pytest.mark.parametrize("levels", [DEEPEST + 1, 1100])
+def test_folders_deeper_than_anybodys_in_the_place_of_the_root_are_refused_in_a_sentence(release, deep, levels):
+    deep(release.root, levels)
+    answer = release.make()
+    assert answer["msg"].startswith(f"{release.root} has more than {DEEPEST} folders one in another, which nobody goes through: d/d/")
+    assert release.commands() == []
