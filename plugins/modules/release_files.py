@@ -321,8 +321,17 @@ def apply(files, release, serving="", undo="", entries=(), group="root", project
             # One that an earlier release has left there, too.
             if path in given_up or now in made:
                 wanted[path] = undone(now, before(path, record, others), made)
+    # One that root cannot write keeps none of the others from it.
+    odd = []
     for path, state in wanted.items():
-        files.write(path, state)
+        try:
+            files.write(path, state)
+        except UnsafePath as error:
+            odd.append(str(error))
+        except OSError as error:
+            odd.append(f"{path} is not written: {error.strerror}.")
+    if odd:
+        raise UnsafePath(" ".join(odd))
 
 
 def main():

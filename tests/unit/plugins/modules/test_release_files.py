@@ -120,6 +120,20 @@ def test_a_run_that_was_killed_is_undone_by_the_next_one_that_fails(site):
     assert site.file.read_text() == "right"
 
 
+@pytest.mark.parametrize("spoilt", ["a.ini", "b.ini", "c.ini"])
+def test_one_that_cannot_be_put_back_keeps_no_other_from_it(site, spoilt):
+    paths = {name: site.directory / "etc" / name for name in ("a.ini", "b.ini", "c.ini")}
+    for release, content in (("one", "right"), ("two", "wrong")):
+        entries = [{"path": str(path), "content": content, "owner": ME, "group": MINE, "mode": "0640"} for path in paths.values()]
+        release_files.apply(release_files.Files(), str(site.release(release)), serving=site.serving, entries=entries, shared=str(site.directory / "shared"))
+        site.serving = site.serving or str(site.release(release))
+    paths[spoilt].unlink()
+    paths[spoilt].mkdir()
+    with pytest.raises(UnsafePath, match=f"^{paths[spoilt]} "):
+        site.put_back("two")
+    assert {name: path.read_text() for name, path in paths.items() if name != spoilt} == dict.fromkeys(paths.keys() - {spoilt}, "right")
+
+
 def test_a_site_that_kept_no_record_gets_back_what_was_there(site):
     site.file.parent.mkdir()
     site.file.write_text("of an older version")
