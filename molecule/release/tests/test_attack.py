@@ -29,6 +29,11 @@ ESCAPING = {"name": "escape", "command": "sh escape.sh"}
 INI = "/etc/probe-attack/shop.ini"
 NESTED = ["media/avatars", "media", "log"]
 UPLOAD = "/srv/probe/shared/media/upload.txt"
+# As settings do that open a log.
+LOGGING = {
+    "command": "test ! -e media/upload.txt && for folder in log media/avatars; do mkdir -p $folder && echo x >$folder/built; done",
+    "imports_settings": True,
+}
 
 
 def arguments(motto, **more):
@@ -106,7 +111,7 @@ def planted(site, repository, before):
     """A build that plants links in its way; returned is what root's folder held before it."""
     held = victim(site)
     repository.commit(revision(repositories().connected), "attack-1")
-    site.apply("deploy", *arguments("first", app_build_commands=["sh attack.sh"]))
+    site.apply("deploy", *arguments("first", app_build_commands=["sh attack.sh", LOGGING]))
     return held
 
 
@@ -144,6 +149,10 @@ def test_what_a_build_plants_leads_root_nowhere(site, planted):
         assert host.check_output(f"cat {UPLOAD}") == "precious"
         assert host.check_output("cd /srv/probe && stat --format %U shared releases venvs static releases/* | sort -u") == "root"
     assert mottos(site) == {"motto = first"}
+
+
+def test_a_build_has_the_folders_that_outlive_a_release_empty_and_for_itself(site, planted):
+    assert set(site.each("find /srv/probe/shared -name built").values()) == {""}
 
 
 def test_no_worker_shares_a_connection_with_another(site, planted):

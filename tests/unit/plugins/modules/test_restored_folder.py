@@ -51,7 +51,7 @@ def test_who_hands_over_holds_nobody_up(rsync, tmp_path, monkeypatch, words, say
     if "pid" in words:
         # What it has started has ended, too; whether somebody has waited for it is no matter.
         shown = subprocess.run(["ps", "-o", "stat=", (tmp_path / "target" / "pid").read_text().strip()], capture_output=True, text=True, check=False)
-        assert shown.stdout.strip() in ("", "Z")
+        assert shown.stdout.strip()[:1] in ("", "Z")
 
 
 def test_a_connection_that_has_died_is_given_up(rsync):
