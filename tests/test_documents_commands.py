@@ -174,3 +174,10 @@ def test_there_is_such_a_command_and_a_test_runs_it(shown):
     program, *words = SHOWN[shown][1:] if shown.startswith("sudo ") else SHOWN[shown]
     wanted = PROGRAMS[program](*words) if program in PROGRAMS else shown
     assert is_run(wanted) is not any(shown.startswith(words) for words in NOT_RUN), wanted
+
+
+def test_the_tasks_at_which_a_scenario_kills_a_run_are_there():
+    """It would wait for one of another name to the end of the run."""
+    named = re.findall(r'"(\w+ \| [^"]+)"', (ROOT / "molecule/interruptions/tests/test_interruptions.py").read_text())
+    tasks = "\n".join(path.read_text() for path in ROOT.glob("roles/*/tasks/**/*.yml"))
+    assert len(named) > 9 and [name for name in named if f"| {name}" not in tasks and f"name: {name}" not in tasks] == []
