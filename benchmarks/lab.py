@@ -170,7 +170,7 @@ class Lab:
     # --- Commands -----------------------------------------------------------------------------
 
     def play(self, inventory, *words):
-        """Run playbooks, ours by their names; return what they cost: seconds, processor_seconds of this machine alone, ok, changed, modules, seconds of roles."""
+        """Run playbooks, ours by their names; return what they cost: seconds, processor_seconds of this machine alone, ok, changed, modules, roles' seconds."""
         tally = CACHE / "tally.json"
         for path in (tally, tally.with_name("tally.json.modules")):
             path.unlink(missing_ok=True)

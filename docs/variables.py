@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Writes a page of variables for each role, into the folder that is named; `make docs` runs it.
 
 What a page says is taken from the role's meta/argument_specs.yml, which `make specs` writes from its defaults, and from the defaults

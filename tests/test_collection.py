@@ -388,3 +388,16 @@ def test_doctor_tells_of_a_host_that_does_not_answer(installed, folder):
     asked = program(installed, folder, "selfhost", "doctor", "-e", "ansible_port=1")
     assert asked.returncode == 2
     assert asked.stdout.rstrip().endswith("Nothing answers on port 1 of 127.0.0.1 (site): start its SSH server, or correct ansible_port.")
+
+
+@pytest.mark.parametrize("version", ["2.19", "2.21"])
+def test_the_sanity_tests_overlook_what_they_would_find_and_nothing_else(version):
+    """Of what needs none of their own tools; they take minutes, and run before a release alone."""
+    rows = [line.split()[:2] for line in (ROOT / f"tests/sanity/ignore-{version}.txt").read_text().splitlines()]
+    told = {rule: {name for name, one in rows if one == rule} for _name, rule in rows}
+    sources = [path for path in files() if path.suffix == ".py" and not path.is_symlink()]
+    long = {str(path.relative_to(ROOT)) for path in sources if any(len(line) > 160 for line in path.read_text().splitlines())}
+    assert told["pep8:E501"] ^ long == set()
+    modules = {str(path.relative_to(ROOT)) for path in sources if path.is_relative_to(ROOT / "plugins/modules")}
+    assert modules - told["validate-modules:missing-gplv3-license"] == set()
+    assert [name for name, _rule in rows if not (ROOT / name).exists()] == []

@@ -166,7 +166,8 @@ def is_run(wanted):
     if wanted is None or isinstance(wanted, str):
         return wanted is None or any(plain(wanted) in source for source in SOURCES)
     name, given = wanted
-    return any(re.search(rf"\b(?:apply|play|start|PROGRAM|selfhost site|site\.inventory) {name}\b", source) and all(word in source for word in given) for source in SOURCES)
+    run = re.compile(rf"\b(?:apply|play|start|PROGRAM|selfhost site|site\.inventory) {name}\b")
+    return any(run.search(source) and all(word in source for word in given) for source in SOURCES)
 
 
 @pytest.mark.parametrize("shown", [shown for shown in SHOWN if not re.search("NAME|--help", shown)])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.selfhost.django.plugins.module_utils.postgresql_server import limits_of
 
+
 def postgresql_limits_raised(settings, least):
     """Return the settings of a server for now: of those limits none is lower than in `least`, what its primary runs with."""
     return {**settings, **{name: int(least[name]) for name, value in limits_of(settings).items() if value < int((least or {}).get(name, 0))}}

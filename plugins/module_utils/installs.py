@@ -88,8 +88,8 @@ def installs(
     """Return what makes a virtualenv: a list of commands, each a list of words and its standard input.
 
     installer is `uv` or `pip`; uv and poetry are the folders that these tools are kept in, and what to install them from; there lists the
-    tools' folders that exist; wheel is the path of pip's, or empty; python is a path, or a version for uv; code is the release's; scratch is a file that nobody else reads;
-    requirements, arguments and packages are lists as app_requirements, app_pip_arguments and app_pip_packages.
+    tools' folders that exist; wheel is the path of pip's, or empty; python is a path, or a version for uv; code is the release's; scratch is a
+    file that nobody else reads; requirements, arguments and packages are lists as app_requirements, app_pip_arguments and app_pip_packages.
     """
     pip, system = ["install", "--disable-pip-version-check", "--no-input"], "/usr/bin/python3"
     asked = [parse(entry) for entry in requirements]

@@ -212,8 +212,8 @@ class Server:
             # Root's own groups would stay; who is postgres for a while has them no more.
             options |= {"extra_groups": os.getgrouplist(ACCOUNT, account.pw_gid)} if os.geteuid() == 0 else {}
         environment = {"PATH": "/usr/bin:/bin", "HOME": "/var/lib/postgresql", "LC_ALL": "C"}
-        options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": False} | options
-        return subprocess.run(command, env=environment, cwd="/", timeout=timeout, **options)
+        options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True} | options
+        return subprocess.run(command, env=environment, cwd="/", timeout=timeout, check=False, **options)
 
     def ask(self, target, *statements, timeout=10):
         """Return the answer of a server; ConnectionError where there is none."""

@@ -37,7 +37,8 @@ def lacks_settings(command, output, withheld):
     if not names and "ImproperlyConfigured" not in output:
         return ""
     missing = "it has no %s" % names[0] if names else "it has none of the application's variables"
-    return "\nWhere it imports the settings, write {command: %s, imports_settings: true} in app_build_commands: %s.\n" % (command.strip().splitlines()[0], missing)
+    line = command.strip().splitlines()[0]
+    return "\nWhere it imports the settings, write {command: %s, imports_settings: true} in app_build_commands: %s.\n" % (line, missing)
 
 
 def failure_reason(result):

@@ -162,7 +162,8 @@ def main():
     options |= {name: {"type": "list", "elements": kind, "default": []} for name, kind in LISTS.items()}
     options |= {name: {"type": "str"} for name in ("service", "mark", "host", "tls", "patroni", "voter")}
     options |= {name: {"type": "dict"} for name in ("release", "visitor")} | {"patroni_others": {"type": "dict", "default": {}}}
-    options |= {"proxy_protocol": {"type": "bool", "default": False}, "at_length": {"type": "bool", "default": True}, "timeout_seconds": {"type": "int", "default": 30}}
+    options |= {"proxy_protocol": {"type": "bool", "default": False}, "at_length": {"type": "bool", "default": True}}
+    options |= {"timeout_seconds": {"type": "int", "default": 30}}
     required = {"root": ["service", "mark"], "patroni": ["patroni_certificates"]}
     module = AnsibleModule(
         argument_spec={"questions": {"type": "dict", "required": True, "options": options, "required_by": required}},

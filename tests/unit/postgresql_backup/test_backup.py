@@ -182,7 +182,7 @@ def test_what_is_written_whole_leaves_nothing_where_it_fails(tmp_path):
 def test_a_gap_that_cannot_be_noted_stops_nobody(settings, monkeypatch, capsys):
     """Whoever gives a piece of log up does so to save a full disk."""
     gaps = importlib.import_module("postgresql_backup.gaps")
-    monkeypatch.setattr(core.os, "fsync", lambda _file: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(core.os, "fsync", lambda _file: (row for row in ()).throw(OSError(28, "No space left on device")))
     gaps.note(settings, "000000010000000000000001", "the disk was full")
     assert "the gap from 000000010000000000000001 on cannot be noted: No space left on device" in capsys.readouterr().err
 
@@ -686,7 +686,7 @@ def test_the_archive_is_proved_where_one_goes_away_meanwhile(site_elsewhere, mon
 
 def test_where_all_answer_and_the_proof_fails_it_is_no_matter_of_one_that_is_away(site_elsewhere, monkeypatch):
     settings, _away, _run = site_elsewhere
-    monkeypatch.setattr(core, "pgbackrest", lambda *_words, **_more: (_ for _ in ()).throw(core.Failure("ERROR: [082]: WAL was not archived", 82)))
+    monkeypatch.setattr(core, "pgbackrest", lambda *_words, **_more: (row for row in ()).throw(core.Failure("ERROR: [082]: WAL was not archived", 82)))
     with pytest.raises(core.Failure, match="WAL was not archived") as failure:
         physical.prove(settings)
     assert failure.value.code == 82

@@ -121,7 +121,7 @@ def test_what_failed_leaves_data_and_server_as_they_were_and_nothing_of_the_copy
 
 def test_a_server_that_does_not_start_again_is_told_of(server, unit, monkeypatch):
     lay(server)
-    monkeypatch.setattr(module, "copy", lambda *_words: (_ for _ in ()).throw(module.Failed("mv failed: no")))
+    monkeypatch.setattr(module, "copy", lambda *_words: (row for row in ()).throw(module.Failed("mv failed: no")))
     server.fails = "start"
     with pytest.raises(module.Failed, match="^mv failed: no; and its server does not start again, its journal says why$"):
         module.perform(server, GIVEN, unit)
