@@ -371,10 +371,10 @@ def test_one_certificate_that_cannot_be_read_hides_no_other(tmp_path, monkeypatc
     own = signed(tmp_path, "-subj", "/CN=shop.se")
     run = subprocess.run
 
-    def hang(words, **options):
+    def hang(words, check, **options):
         if "hangs" in words[-1]:
             raise subprocess.TimeoutExpired(words, 1)
-        return run(words, **options)
+        return run(words, check=check, **options)
 
     (tmp_path / "hangs").touch()
     monkeypatch.setattr(site_look.subprocess, "run", hang)
